@@ -1,0 +1,193 @@
+//! The one error type: a code, a sentence and a next step.
+
+use std::fmt;
+
+/// `Result` with Rookery's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// What went wrong, told so that a person can act on it.
+///
+/// `Display` is the sentence alone. The cause chain is for the log, where the error is handled once.
+pub struct Error(Box<Parts>);
+
+struct Parts {
+    code: Code,
+    sentence: String,
+    next_step: String,
+    cause: Option<Cause>,
+}
+
+impl Error {
+    /// An error with its sentence (what happened) and its next step (what to do now).
+    pub fn new(code: Code, sentence: impl Into<String>, next_step: impl Into<String>) -> Self {
+        Self(Box::new(Parts { code, sentence: sentence.into(), next_step: next_step.into(), cause: None }))
+    }
+
+    /// The same error with what caused it.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Cause>) -> Self {
+        self.0.cause = Some(cause.into());
+        self
+    }
+
+    /// A run that was asked to stop.
+    #[must_use]
+    pub fn cancelled() -> Self {
+        Self::new(Code::Cancelled, "The run was cancelled.", "Start it again when you are ready; nothing half-made was kept.")
+    }
+
+    /// A rule of ours that did not hold: a defect in Rookery, not in the user's set-up.
+    pub fn internal(sentence: impl Into<String>) -> Self {
+        Self::new(Code::Internal, sentence, "This is a defect in Rookery: please report it with the log of this run.")
+    }
+
+    /// The machine-readable class.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
+    /// What to do now, a sentence.
+    #[must_use]
+    pub fn next_step(&self) -> &str {
+        &self.0.next_step
+    }
+
+    /// The same error with another sentence in front, for naming what was being done.
+    #[must_use]
+    pub fn during(mut self, doing: impl fmt::Display) -> Self {
+        self.0.sentence = format!("{doing}: {}", self.0.sentence);
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.sentence)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} [{}]", self.0.sentence, self.0.code)?;
+        match &self.0.cause {
+            Some(cause) => write!(f, " because {cause}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.cause.as_ref().map(|cause| cause.as_ref() as _)
+    }
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
+        /// The class of an [`Error`]; its text form is stable and appears in JSON.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[$doc])* $variant,)* }
+
+        impl Code {
+            /// The stable text, such as `name-taken`.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The command or a value in it cannot be understood.
+    Usage = "usage",
+    /// Asked to stop.
+    Cancelled = "cancelled",
+    /// A defect of ours.
+    Internal = "internal",
+    /// What was named does not exist.
+    NotFound = "not-found",
+    /// The name that something new should get is in use.
+    NameTaken = "name-taken",
+    /// A host cannot be reached, or nothing listens there.
+    Unreachable = "unreachable",
+    /// The server refused the user or the password.
+    AuthFailed = "auth-failed",
+    /// TLS could not be agreed on, or the certificate is not trusted.
+    Tls = "tls",
+    /// The user may not read or write something.
+    Privilege = "privilege",
+    /// A connection broke in the middle.
+    ConnectionLost = "connection-lost",
+    /// The other side stayed silent for too long.
+    Silent = "silent",
+    /// The database vanished.
+    DatabaseGone = "database-gone",
+    /// Something is held by somebody else.
+    Busy = "busy",
+    /// A server answered a statement with an error of its own.
+    ServerError = "server-error",
+    /// The server's version or a feature of it is not supported.
+    Unsupported = "unsupported",
+    /// There is no database to back up.
+    NoDatabases = "no-databases",
+    /// A file is not a database.
+    NotADatabase = "not-a-database",
+    /// A database contradicts itself.
+    CorruptDatabase = "corrupt-database",
+    /// A client tool is not installed.
+    ToolMissing = "tool-missing",
+    /// A client tool is older than the server.
+    ToolTooOld = "tool-too-old",
+    /// A client tool failed.
+    ToolFailed = "tool-failed",
+    /// Something that a restore needs is missing on the server.
+    RestoreNeeds = "restore-needs",
+    /// The root is not a folder that can be used.
+    RootUnusable = "root-unusable",
+    /// The root holds files that are not Rookery's.
+    RootForeign = "root-foreign",
+    /// No room left at the destination.
+    NoSpace = "no-space",
+    /// A write to or a read from a destination failed.
+    StoreFailed = "store-failed",
+    /// The repository was signed by an instance that has not been accepted.
+    UnknownInstance = "unknown-instance",
+    /// A signature does not hold.
+    BadSignature = "bad-signature",
+    /// Bytes differ from what was signed, or cannot be decoded.
+    Damaged = "damaged",
+    /// The archive asks for more than its manifest allows.
+    TooLarge = "too-large",
+    /// A restored database differs from its backup.
+    Different = "different",
+    /// The data directory cannot be used.
+    DataDir = "data-dir",
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl serde::Serialize for Code {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// The form in which an error leaves the process: never a debug print.
+impl serde::Serialize for Error {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+        let mut out = serializer.serialize_struct("Error", 3)?;
+        out.serialize_field("code", &self.0.code)?;
+        out.serialize_field("sentence", &self.0.sentence)?;
+        out.serialize_field("next_step", &self.0.next_step)?;
+        out.end()
+    }
+}

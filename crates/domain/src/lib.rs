@@ -1,0 +1,25 @@
+//! Rookery's vocabulary and the pure rules over it.
+//!
+//! Nothing here does I/O or reads a clock: time is an argument. That keeps the crate usable in the
+//! browser, where the same code previews what the console will do.
+
+pub mod backup;
+pub mod digest;
+pub mod error;
+pub mod label;
+pub mod name;
+pub mod pattern;
+pub mod progress;
+pub mod secret;
+pub mod server;
+pub mod summary;
+
+pub use backup::{BackupKind, BackupType, Dbms};
+pub use digest::RowDigest;
+pub use error::{Code, Error, Result};
+pub use label::Label;
+pub use pattern::Pattern;
+pub use progress::{Meter, Phase};
+pub use secret::Secret;
+pub use server::{Connection, Server, TlsMode};
+pub use summary::{Summary, TableSummary};
