@@ -4,6 +4,7 @@
 //! browser, where the same code previews what the console will do.
 
 pub mod backup;
+pub mod destination;
 pub mod digest;
 pub mod error;
 pub mod label;
@@ -15,6 +16,7 @@ pub mod server;
 pub mod summary;
 
 pub use backup::{BackupKind, BackupType, Dbms};
+pub use destination::Destination;
 pub use digest::RowDigest;
 pub use error::{Code, Error, Result};
 pub use label::Label;

@@ -1,0 +1,180 @@
+//! A database server, opened.
+//!
+//! A [`Source`] reads databases into the members of an archive and writes them back. Its methods block:
+//! the engine calls them on threads of its own, and every wait inside them looks at [`Context::cancel`].
+
+pub mod encode;
+pub mod members;
+pub mod table;
+pub mod value;
+
+use domain::{Dbms, Error, Meter, Result, Summary, TableSummary};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+pub use members::{Member, Members, Sink};
+
+/// What every piece of work is given: the wish to stop, and the counters to report to.
+#[derive(Clone, Default)]
+pub struct Context {
+    /// Cancelled when the work should stop.
+    pub cancel: CancellationToken,
+    /// Counters that a screen reads.
+    pub meter: Arc<Meter>,
+}
+
+impl Context {
+    /// An error once the work should stop.
+    pub fn check(&self) -> Result<()> {
+        if self.cancel.is_cancelled() { Err(Error::cancelled()) } else { Ok(()) }
+    }
+}
+
+/// Who a server is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Its kind.
+    pub dbms: Dbms,
+    /// Its version, as it names itself.
+    pub version: String,
+    /// What stays the same while it is the same server: PostgreSQL's system identifier, a folder's path.
+    pub instance: String,
+    /// Whether it has roles, tablespaces and the like, to be read with [`Scope::Globals`].
+    pub has_globals: bool,
+}
+
+/// One database found on a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Database {
+    /// Its name; for SQLite the path below the folder.
+    pub name: String,
+    /// Its size on the server, if the server tells.
+    pub size_bytes: Option<u64>,
+}
+
+/// What can be done with a database, and in words what would be needed for more.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capabilities {
+    /// The best incremental method that this server and this database allow.
+    pub incremental: Option<IncrementalMethod>,
+    /// Why there is no better one, and what to change, one sentence each.
+    pub notes: Vec<String>,
+    /// What would make a full backup fail or lack something, one sentence each.
+    pub obstacles: Vec<String>,
+}
+
+/// How changes since the last backup are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IncrementalMethod {
+    /// The server's own stream of changes: any moment can be restored.
+    ChangeStream,
+    /// Rows compared with the last backup: the moment of each backup can be restored.
+    RowComparison,
+}
+
+/// What is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// One database, by name.
+    Database(String),
+    /// What belongs to the server as a whole: roles, memberships, tablespaces.
+    Globals,
+}
+
+/// The first member of an archive, `archive.json`: what was read, and what a restore needs to know first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    /// Version of the archive format.
+    pub format: u32,
+    /// Kind of the server.
+    pub dbms: Dbms,
+    /// Version of the server.
+    pub version: String,
+    /// Name of the database; `_globals` for what belongs to the whole server.
+    pub database: String,
+    /// What only the Dbms understands: encoding, locale, page size …
+    pub properties: serde_json::Value,
+    /// What is left out or special, one sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// Versions of the client tools that took part.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<String>,
+    /// Where the server's log of changes stood, for an incremental to go on from.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub position: serde_json::Value,
+}
+
+impl Description {
+    /// The archive format that this code writes.
+    pub const FORMAT: u32 = 1;
+}
+
+/// A server, opened. Cheap to open: connections are made by the methods.
+///
+/// A source never changes a user's objects or settings. What it makes for itself (staging databases,
+/// temporary files) it removes, and [`Source::sweep`] removes what a killed process left.
+pub trait Source: Send + Sync {
+    /// Who the server is.
+    fn identify(&self, context: &Context) -> Result<Identity>;
+
+    /// Every database that can be backed up, ordered by name; staging databases of ours are not listed.
+    fn databases(&self, context: &Context) -> Result<Vec<Database>>;
+
+    /// What can be done with one database.
+    fn capabilities(&self, database: &str, context: &Context) -> Result<Capabilities>;
+
+    /// Takes hold of one consistent moment and describes it. Nothing of the data is read yet.
+    fn begin_full(&self, scope: &Scope, context: &Context) -> Result<Box<dyn Reading>>;
+
+    /// Begins a new database, under a staging name, from an archive of this Dbms.
+    ///
+    /// Everything that can be known before the start is checked first: the name is free, roles and
+    /// extensions exist, the version fits. Those are errors that name all that is missing at once.
+    fn stage(&self, request: &StageRequest, context: &Context) -> Result<Box<dyn Staging>>;
+
+    /// Removes what processes that were killed left behind on the server, and nothing that is in use.
+    fn sweep(&self, context: &Context) -> Result<()>;
+}
+
+/// One consistent moment of a database, held open until it is read or dropped.
+pub trait Reading: Send {
+    /// What `archive.json` will say.
+    fn description(&self) -> &Description;
+
+    /// Bytes that reading is expected to give, 0 if unknown: an estimate for the progress.
+    fn expected_bytes(&self) -> u64;
+
+    /// Reads everything into `sink` and returns what was counted. An `Ok` is the positive end mark:
+    /// every row of the moment has been given to the sink.
+    fn read(self: Box<Self>, sink: &dyn Sink, context: &Context) -> Result<Summary>;
+}
+
+/// What a restore asks for.
+#[derive(Clone, Debug)]
+pub struct StageRequest {
+    /// Name of the new database.
+    pub name: String,
+    /// What the archive says of itself.
+    pub description: Description,
+    /// Leave ownership and privileges out.
+    pub no_owner: bool,
+    /// Create roles that are missing, without the right to log in.
+    pub create_roles: bool,
+    /// Load the rows of this table alone.
+    pub only_table: Option<String>,
+}
+
+/// A new database under its staging name. Dropping it without [`Staging::publish`] removes it.
+pub trait Staging: Send {
+    /// Writes definitions and rows.
+    fn load(&mut self, archive: &dyn Members, context: &Context) -> Result<()>;
+
+    /// Reads the new database back with the encoder of a backup, ordered by name.
+    fn tables(&mut self, context: &Context) -> Result<Vec<TableSummary>>;
+
+    /// Gives the database its name. Fails, and leaves nothing, if the name was taken meanwhile.
+    fn publish(self: Box<Self>, context: &Context) -> Result<()>;
+}

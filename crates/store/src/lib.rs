@@ -1,0 +1,65 @@
+//! A destination, opened.
+//!
+//! A [`Store`] keeps objects under names. It knows nothing of archives: the repository decides what is
+//! written, and in which order.
+
+pub mod object_name;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use domain::Result;
+use jiff::Timestamp;
+use std::ops::Range;
+
+pub use object_name::ObjectName;
+
+/// SHA-256 of an object's bytes.
+pub type Sha256 = [u8; 32];
+
+/// A destination, opened. The conformance suite is this contract's proof.
+///
+/// * An object appears whole or not at all, under a name that nothing had before, and never changes.
+/// * Once [`Upload::commit`] has returned, the object survives a power failure.
+/// * Nothing outside the root is ever read, written or followed to: links are refused.
+/// * Every method may be cancelled by dropping its future; what it had begun is removed then or by [`Store::sweep`].
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Begins a new object. It is not visible before [`Upload::commit`].
+    async fn create(&self, name: &ObjectName) -> Result<Box<dyn Upload>>;
+
+    /// Reads the bytes of `range`; a range that reaches past the end is an error of code `damaged`.
+    /// An object that does not exist gives code `not-found`.
+    async fn read(&self, name: &ObjectName, range: Range<u64>) -> Result<Bytes>;
+
+    /// What lies directly in a folder, ordered by name; `None` is the root. A folder that does not exist is empty.
+    /// Objects that are not committed are not listed.
+    async fn list(&self, folder: Option<&ObjectName>) -> Result<Vec<Entry>>;
+
+    /// Removes an object, and the folders that this leaves empty. An object that is gone already is no error.
+    async fn remove(&self, name: &ObjectName) -> Result<()>;
+
+    /// Removes what uploads of processes that no longer live left behind.
+    async fn sweep(&self) -> Result<()>;
+}
+
+/// An object being written. Dropping it without [`Upload::commit`] removes what was written.
+#[async_trait]
+pub trait Upload: Send {
+    /// Appends bytes.
+    async fn write(&mut self, bytes: Bytes) -> Result<()>;
+
+    /// Proves that what is stored has this hash, then makes the object visible.
+    /// If the name is in use meanwhile, nothing is replaced and the error has code `name-taken`.
+    async fn commit(self: Box<Self>, sha256: Sha256) -> Result<()>;
+}
+
+/// One thing in a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its full name, from the root.
+    pub name: ObjectName,
+    /// Its size, or `None` for a folder.
+    pub size_bytes: Option<u64>,
+    /// When it was last written, by the clock of the destination.
+    pub modified: Timestamp,
+}
