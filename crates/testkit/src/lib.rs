@@ -1,0 +1,1 @@
+//! Real servers and hostile data for tests.

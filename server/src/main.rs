@@ -1,0 +1,2 @@
+//! Rookery.
+fn main() {}
