@@ -10,8 +10,12 @@ pub struct ObjectName(String);
 /// Longest segment, as most file systems allow.
 const MAX_SEGMENT_BYTES: usize = 255;
 
+/// What the names of files begin with that hold an object before its commit; no object can be called so.
+pub(crate) const PARTIAL_PREFIX: &str = ".partial-";
+
 impl ObjectName {
-    /// Checks a name: segments are not empty, not `.` or `..`, at most 255 bytes, and hold no separator or control byte.
+    /// Checks a name: segments are not empty, not `.` or `..`, at most 255 bytes, hold no separator
+    /// or control byte, and do not begin with `.partial-`, which drivers keep for objects that are not committed.
     pub fn new(name: impl Into<String>) -> Result<Self> {
         let name = name.into();
         let fine = name.split('/').all(|segment| {
@@ -19,6 +23,7 @@ impl ObjectName {
                 && segment.len() <= MAX_SEGMENT_BYTES
                 && segment != "."
                 && segment != ".."
+                && !segment.starts_with(PARTIAL_PREFIX)
                 && segment.bytes().all(|byte| byte >= 0x20 && byte != 0x7f && byte != b'\\')
         });
         if fine { Ok(Self(name)) } else { Err(Error::internal(format!("{name:?} was used as the name of an object."))) }

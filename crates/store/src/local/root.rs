@@ -1,0 +1,167 @@
+//! The root folder, and what its errors mean to a person.
+
+use domain::{Code, Error, Result};
+use rustix::{
+    fd::OwnedFd,
+    fs::{self, Access, AtFlags, Mode, OFlags},
+    io::Errno,
+    process::geteuid,
+};
+use std::{
+    fmt::Display,
+    path::{Path, PathBuf},
+};
+
+/// Folders are opened to be read and synced, and never through a link.
+pub(super) const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// The root folder, held open: what is done below it stays below it, whatever its path comes to name.
+pub(super) struct Root {
+    pub fd: OwnedFd,
+    path: PathBuf,
+}
+
+impl Root {
+    /// Opens a root that exists. The root itself may be reached through links: the user named it.
+    pub fn open(path: &Path) -> Result<Self> {
+        let shown = std::path::absolute(path).unwrap_or_else(|_| path.into());
+        match fs::open(path, FOLDER.difference(OFlags::NOFOLLOW), Mode::empty()) {
+            Ok(fd) => Ok(Self { fd, path: shown }),
+            Err(errno) => Err(cannot_open(&shown, errno)),
+        }
+    }
+
+    /// Opens a root for writing, and makes it if it is missing. Folders above it are not made: a path that is
+    /// misspelt, or whose disk is not mounted, shall be an error and not a backup in the wrong place.
+    pub fn create(path: &Path) -> Result<Self> {
+        match fs::mkdir(path, Mode::RWXU) {
+            // Whether it is a folder, and whether it is missing together with the one above, shows when it is opened.
+            Ok(()) | Err(Errno::EXIST | Errno::NOTDIR) => {}
+            Err(Errno::NOENT) => return Err(missing_parent(path)),
+            // The root of a disk that is mounted read-only exists, but the answer to mkdir is not EEXIST.
+            Err(_) if path.is_dir() => {}
+            Err(errno) => return Err(cannot_open(path, errno)),
+        }
+        let root = Self::open(path)?;
+        fs::accessat(&root.fd, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)
+            .map_err(|errno| cannot_write(&root.path, errno))?;
+        // If the folder above cannot be opened, this process cannot have made an entry in it that needs to be synced.
+        if let Ok(parent) = fs::openat(&root.fd, "..", FOLDER, Mode::empty()) {
+            super::beneath::sync_folder(&parent).map_err(|errno| root.error("written", "its entry in the folder above", errno))?;
+        }
+        Ok(root)
+    }
+
+    /// The root's path, for sentences.
+    pub fn shown(&self) -> impl Display + '_ {
+        self.path.display()
+    }
+
+    /// What `errno` means when `what` could not be `done` ("written", "read" …).
+    pub fn error(&self, done: &str, what: impl Display, errno: Errno) -> Error {
+        let root = self.path.display();
+        let (code, sentence, next_step) = match errno {
+            Errno::NOSPC => (
+                Code::NoSpace,
+                format!("The destination {root} is full ({}): {what} could not be {done}.", self.room()),
+                "Free some room there or choose another destination, then start again; nothing half-made was kept.".into(),
+            ),
+            Errno::DQUOT => (
+                Code::NoSpace,
+                format!("The quota of user id {} on {root} is used up: {what} could not be {done}.", geteuid().as_raw()),
+                "Raise the quota or choose another destination, then start again; nothing half-made was kept.".into(),
+            ),
+            Errno::ROFS => return cannot_write(&self.path, errno).during(format_args!("{what} could not be {done}")),
+            Errno::ACCESS | Errno::PERM => (
+                Code::Privilege,
+                format!("{what} under {root} could not be {done}: user id {} has no right to.", geteuid().as_raw()),
+                format!("Give that user the right to read and write everything under {root}, then start again."),
+            ),
+            Errno::LOOP | Errno::NXIO => (
+                Code::RootForeign,
+                format!("{what} under {root} is, or lies behind, a link or a special file; Rookery does not follow those."),
+                format!("Find out who put it there, and keep {root} for Rookery alone."),
+            ),
+            Errno::NOENT | Errno::NOTDIR => (
+                Code::NotFound,
+                format!("{what} does not exist under {root}."),
+                format!("Check what {root} holds, and whether its disk is mounted."),
+            ),
+            Errno::EXIST => (
+                Code::NameTaken,
+                format!("{what} under {root} could not be {done}: the name is in use."),
+                "Nothing was replaced; start again to get a new name.".into(),
+            ),
+            Errno::NOLCK | Errno::NOSYS | Errno::OPNOTSUPP => (
+                Code::Unsupported,
+                format!(
+                    "The file system of {root} lacks locks, or a way to name a file without replacing another: {what} could not be {done}."
+                ),
+                "Choose a destination on another file system; a network share may allow it by other mount options.".into(),
+            ),
+            _ => (
+                Code::StoreFailed,
+                format!("{what} under {root} could not be {done}: {}.", std::io::Error::from(errno)),
+                format!("Look in the system's log for trouble with the disk of {root}, then start again."),
+            ),
+        };
+        Error::new(code, sentence, next_step).because(errno)
+    }
+
+    /// What is left on a full file system: either no bytes, or no file entries.
+    fn room(&self) -> String {
+        match fs::fstatvfs(&self.fd) {
+            Ok(room) if room.f_files > 0 && room.f_favail == 0 => "it has no room for another file entry".into(),
+            Ok(room) => format!("{} bytes free", room.f_bavail.saturating_mul(room.f_frsize)),
+            Err(_) => "free bytes unknown".into(),
+        }
+    }
+}
+
+fn missing_parent(path: &Path) -> Error {
+    let parent = path.parent().unwrap_or(path).display();
+    Error::new(
+        Code::RootUnusable,
+        format!("The root {} cannot be made: the folder above it, {parent}, does not exist.", path.display()),
+        "Check the path and whether its disk is mounted, or make the folder above it first.",
+    )
+}
+
+fn cannot_open(path: &Path, errno: Errno) -> Error {
+    let root = path.display();
+    let error = match errno {
+        Errno::NOENT => {
+            Error::new(Code::NotFound, format!("The root {root} does not exist."), "Check the path and whether its disk is mounted.")
+        }
+        Errno::NOTDIR => Error::new(Code::RootUnusable, format!("The root {root} is not a folder."), "Give the path of a folder."),
+        Errno::ROFS | Errno::ACCESS | Errno::PERM => return cannot_write(path, errno),
+        Errno::NOSPC | Errno::DQUOT => Error::new(
+            Code::NoSpace,
+            format!("The root {root} cannot be made: its disk is full."),
+            "Free some room there or choose another destination.",
+        ),
+        _ => Error::new(
+            Code::RootUnusable,
+            format!("The root {root} cannot be opened: {}.", std::io::Error::from(errno)),
+            "Check the path and the disk it lies on.",
+        ),
+    };
+    error.because(errno)
+}
+
+fn cannot_write(path: &Path, errno: Errno) -> Error {
+    let (root, user) = (path.display(), geteuid().as_raw());
+    let error = match errno {
+        Errno::ROFS => Error::new(
+            Code::RootUnusable,
+            format!("The root {root} is on a file system that is mounted read-only."),
+            "Mount it for writing, or choose another destination.",
+        ),
+        _ => Error::new(
+            Code::RootUnusable,
+            format!("The root {root} may not be used by user id {user}, as which Rookery runs."),
+            format!("Give that user the right to read, write and enter {root}, or run Rookery as another user."),
+        ),
+    };
+    error.because(errno)
+}
