@@ -6,6 +6,7 @@
 pub mod backup;
 pub mod destination;
 pub mod digest;
+pub mod display;
 pub mod error;
 pub mod label;
 pub mod name;

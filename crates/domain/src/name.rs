@@ -32,7 +32,14 @@ pub fn escape(name: &str) -> String {
             out.push_str(&format!("%{byte:02X}"));
         }
     }
-    if out.len() > MAX_SEGMENT_BYTES { cut(&out, name) } else { out }
+    if out.len() > MAX_SEGMENT_BYTES { cut(&out, name, MAX_SEGMENT_BYTES) } else { out }
+}
+
+/// [`escape`] for a segment that shares its room with other text: cut to `max_bytes` (at least 40) when it is longer.
+#[must_use]
+pub fn escape_within(name: &str, max_bytes: usize) -> String {
+    let escaped = escape(name);
+    if escaped.len() > max_bytes { cut(&escaped, name, max_bytes) } else { escaped }
 }
 
 /// The name that [`escape`] turned into `segment`, unless it was cut or is not one of ours.
@@ -57,9 +64,9 @@ pub fn unescape(segment: &str) -> Option<String> {
     (escape(&name) == segment).then_some(name)
 }
 
-fn cut(escaped: &str, name: &str) -> String {
+fn cut(escaped: &str, name: &str, max_bytes: usize) -> String {
     const SUFFIX: usize = 2 + 32;
-    let mut end = MAX_SEGMENT_BYTES - SUFFIX;
+    let mut end = max_bytes - SUFFIX;
     // Never cut inside a %XX.
     if let Some(at) = escaped[end - 2..end].find('%') {
         end = end - 2 + at;

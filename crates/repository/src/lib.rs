@@ -1,1 +1,21 @@
-//! What is written under a root.
+//! Everything that Rookery writes under a root, and how it is read back.
+//!
+//! A repository is readable without the console: names are readable, archives are ZIP files of zstd
+//! members, manifests are signed JSON. docs/FORMAT.md is the whole of it for a stranger.
+
+pub mod archive;
+pub mod body;
+pub mod envelope;
+pub mod instance;
+pub mod layout;
+pub mod manifest;
+pub mod marker;
+pub mod repository;
+mod zip;
+
+pub use archive::{ArchiveReader, ArchiveWriter, Written};
+pub use body::{Body, StoredBody};
+pub use instance::{Fingerprint, Instance, Trust};
+pub use layout::Place;
+pub use manifest::{ArchiveRef, Manifest, Prior, ServerRef};
+pub use repository::{Point, Repository};

@@ -8,6 +8,7 @@ pub mod local;
 pub mod memory;
 pub mod object_name;
 pub mod open;
+pub mod probe;
 pub mod small;
 
 use async_trait::async_trait;
@@ -21,6 +22,7 @@ pub use local::Local;
 pub use memory::Memory;
 pub use object_name::ObjectName;
 pub use open::{Mode, open};
+pub use probe::probe;
 pub use small::{put, read_small};
 
 /// SHA-256 of an object's bytes.

@@ -1,0 +1,272 @@
+//! Writing an archive.
+
+use super::{COMPRESSED, WINDOW_LOG};
+use crate::zip::{self, Entry};
+use bytes::Bytes;
+use domain::{Error, Result};
+use sha2::{Digest, Sha256};
+use std::{
+    io::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+use store::Upload;
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard, mpsc},
+    task::JoinHandle,
+};
+
+/// zstd's level: 3 is its default, and where more CPU stops paying for PostgreSQL's and SQLite's rows.
+const LEVEL: i32 = 3;
+
+/// Stored bytes after which a member no longer waits for its end but is written through.
+const STREAM_BYTES: usize = 16 << 20;
+
+/// Pieces in which bytes travel to the store.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// An archive being written. Threads write members through [`ArchiveWriter::member`]; each is compressed in the
+/// thread that writes it and appended whole, so that members never mix and memory stays bounded.
+pub struct ArchiveWriter {
+    state: Arc<Mutex<State>>,
+    plain_bytes: AtomicU64,
+    upload: JoinHandle<Result<Stored>>,
+}
+
+/// What was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Bytes as stored.
+    pub size_bytes: u64,
+    /// SHA-256 of the stored bytes.
+    pub sha256: store::Sha256,
+    /// Bytes of all members when decompressed.
+    pub plain_bytes: u64,
+    /// Number of members.
+    pub members: u64,
+}
+
+struct State {
+    /// The way to the store; gone once the archive has ended.
+    pieces: Option<mpsc::Sender<Bytes>>,
+    offset: u64,
+    entries: Vec<Entry>,
+}
+
+struct Stored {
+    upload: Box<dyn Upload>,
+    sha256: store::Sha256,
+}
+
+impl ArchiveWriter {
+    /// Begins an archive in `upload`. Must be called within a tokio runtime.
+    #[must_use]
+    pub fn new(upload: Box<dyn Upload>) -> Self {
+        let (pieces, receiver) = mpsc::channel(2);
+        let state = State { pieces: Some(pieces), offset: 0, entries: vec![] };
+        Self { state: Arc::new(Mutex::new(state)), plain_bytes: AtomicU64::new(0), upload: tokio::spawn(send(upload, receiver)) }
+    }
+
+    /// Begins a member. Blocks while it is written: to be used outside of the runtime's own threads.
+    pub fn member(&self, name: &str) -> Result<MemberWriter<'_>> {
+        let content = if name.ends_with(COMPRESSED) {
+            let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), LEVEL).map_err(compressing)?;
+            encoder.window_log(WINDOW_LOG).map_err(compressing)?;
+            Content::Compressed(encoder)
+        } else {
+            Content::Plain(Vec::new())
+        };
+        Ok(MemberWriter { archive: self, name: name.into(), content, plain_bytes: 0, streaming: None })
+    }
+
+    /// Ends the archive with its directory and commits the upload under its name.
+    ///
+    /// # Errors
+    /// What the store says; nothing is visible then.
+    pub async fn finish(self) -> Result<Written> {
+        let mut state = self.state.lock_owned().await;
+        if state.entries.last().map_or(0, zip::end_of) != state.offset {
+            return Err(Error::internal("A large member was begun and not ended."));
+        }
+        let directory = zip::directory(&state.entries, state.offset)?;
+        let size_bytes = state.offset + directory.len() as u64;
+        let members = state.entries.len() as u64;
+        let sender = state.pieces.take().ok_or_else(|| Error::internal("An archive was ended twice."))?;
+        drop(state);
+        for piece in pieces(directory) {
+            // The receiver ends early only with an error, which the join below returns.
+            if sender.send(piece).await.is_err() {
+                break;
+            }
+        }
+        drop(sender);
+        let stored = joined(self.upload).await?;
+        stored.upload.commit(stored.sha256).await?;
+        Ok(Written { size_bytes, sha256: stored.sha256, plain_bytes: self.plain_bytes.into_inner(), members })
+    }
+
+    /// Gives the archive up and returns why the store failed, if it did: the reason behind a member's error.
+    pub async fn abandon(self) -> Result<()> {
+        self.state.lock_owned().await.pieces = None;
+        joined(self.upload).await.map(|_| ())
+    }
+}
+
+async fn joined(upload: JoinHandle<Result<Stored>>) -> Result<Stored> {
+    upload.await.map_err(|error| Error::internal("The thread that stores the archive ended.").because(error))?
+}
+
+async fn send(mut upload: Box<dyn Upload>, mut pieces: mpsc::Receiver<Bytes>) -> Result<Stored> {
+    let mut hash = Sha256::new();
+    while let Some(piece) = pieces.recv().await {
+        hash.update(&piece);
+        upload.write(piece).await?;
+    }
+    Ok(Stored { upload, sha256: hash.finalize().into() })
+}
+
+fn pieces(bytes: Vec<u8>) -> impl Iterator<Item = Bytes> {
+    let mut rest = Bytes::from(bytes);
+    std::iter::from_fn(move || (!rest.is_empty()).then(|| rest.split_to(rest.len().min(PIECE_BYTES))))
+}
+
+fn compressing(error: std::io::Error) -> Error {
+    Error::internal("A member could not be compressed.").because(error)
+}
+
+impl State {
+    fn send(&mut self, bytes: Vec<u8>) -> Result<()> {
+        let ended = || Error::internal("The archive's upload ended before the archive.");
+        self.offset += bytes.len() as u64;
+        let sender = self.pieces.as_ref().ok_or_else(ended)?;
+        pieces(bytes).try_for_each(|piece| sender.blocking_send(piece).map_err(|_| ended()))
+    }
+}
+
+enum Content {
+    Plain(Vec<u8>),
+    Compressed(zstd::stream::write::Encoder<'static, Vec<u8>>),
+}
+
+impl Content {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        match self {
+            Self::Plain(out) => {
+                out.extend_from_slice(bytes);
+                Ok(())
+            }
+            Self::Compressed(encoder) => encoder.write_all(bytes).map_err(compressing),
+        }
+    }
+
+    fn buffer(&mut self) -> &mut Vec<u8> {
+        match self {
+            Self::Plain(out) => out,
+            Self::Compressed(encoder) => encoder.get_mut(),
+        }
+    }
+
+    fn finish(self) -> Result<Vec<u8>> {
+        match self {
+            Self::Plain(out) => Ok(out),
+            Self::Compressed(encoder) => encoder.finish().map_err(compressing),
+        }
+    }
+}
+
+/// One member being written. Dropped without [`MemberWriter::finish`] it is left out, unless it had grown so large
+/// that its beginning was written already; then the archive cannot be finished and its upload fails.
+pub struct MemberWriter<'a> {
+    archive: &'a ArchiveWriter,
+    name: String,
+    content: Content,
+    plain_bytes: u64,
+    streaming: Option<Streaming>,
+}
+
+/// A large member, which keeps the archive to itself until it ends.
+struct Streaming {
+    state: OwnedMutexGuard<State>,
+    entry: Entry,
+    crc: crc32fast::Hasher,
+}
+
+impl MemberWriter<'_> {
+    /// Appends plain bytes.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        for bytes in bytes.chunks(PIECE_BYTES) {
+            self.content.write(bytes)?;
+            self.plain_bytes += bytes.len() as u64;
+            if self.content.buffer().len() >= if self.streaming.is_some() { PIECE_BYTES } else { STREAM_BYTES } {
+                self.stream()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the member: from here on it is part of the archive.
+    pub fn finish(self) -> Result<()> {
+        if self.streaming.is_some() {
+            return self.finish_streaming();
+        }
+        let bytes = self.content.finish()?;
+        let mut state = Arc::clone(&self.archive.state).blocking_lock_owned();
+        let entry = Entry {
+            name: self.name,
+            crc: crc32fast::hash(&bytes),
+            size_bytes: bytes.len() as u64,
+            plain_bytes: self.plain_bytes,
+            offset: state.offset,
+            streamed: false,
+        };
+        let mut header = zip::local_header(&entry)?;
+        if bytes.len() <= PIECE_BYTES {
+            header.extend_from_slice(&bytes);
+            state.send(header)?;
+        } else {
+            state.send(header)?;
+            state.send(bytes)?;
+        }
+        state.entries.push(entry);
+        self.archive.plain_bytes.fetch_add(self.plain_bytes, Relaxed);
+        Ok(())
+    }
+
+    fn stream(&mut self) -> Result<()> {
+        let bytes = std::mem::take(self.content.buffer());
+        let streaming = match &mut self.streaming {
+            Some(streaming) => streaming,
+            none => {
+                let mut state = Arc::clone(&self.archive.state).blocking_lock_owned();
+                let entry = Entry { name: self.name.clone(), crc: 0, size_bytes: 0, plain_bytes: 0, offset: state.offset, streamed: true };
+                let header = zip::local_header(&entry)?;
+                state.send(header)?;
+                none.insert(Streaming { state, entry, crc: crc32fast::Hasher::new() })
+            }
+        };
+        streaming.append(bytes)
+    }
+
+    fn finish_streaming(mut self) -> Result<()> {
+        let rest = self.content.finish()?;
+        let mut streaming = self.streaming.take().ok_or_else(|| Error::internal("A member was ended twice."))?;
+        streaming.append(rest)?;
+        let Streaming { mut state, mut entry, crc } = streaming;
+        entry.crc = crc.finalize();
+        entry.plain_bytes = self.plain_bytes;
+        state.send(zip::data_descriptor(entry.crc, entry.size_bytes))?;
+        state.entries.push(entry);
+        self.archive.plain_bytes.fetch_add(self.plain_bytes, Relaxed);
+        Ok(())
+    }
+}
+
+impl Streaming {
+    fn append(&mut self, bytes: Vec<u8>) -> Result<()> {
+        self.crc.update(&bytes);
+        self.entry.size_bytes += bytes.len() as u64;
+        self.state.send(bytes)
+    }
+}

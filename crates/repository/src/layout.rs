@@ -1,0 +1,118 @@
+//! Where things lie under a root.
+//!
+//! ```text
+//! rookery.json
+//! <database>/<time>.rookery-<database>-<server>-backup/<label>.zip    archive
+//!                                                      <label>.json   manifest
+//! ```
+
+use domain::{Label, Result, name};
+use store::ObjectName;
+
+/// Child folder of what belongs to a server as a whole. No database's folder begins with `_`.
+pub const GLOBALS: &str = "_globals";
+
+/// The marker at the root.
+pub const MARKER: &str = "rookery.json";
+
+const ARCHIVE: &str = ".zip";
+const MANIFEST: &str = ".json";
+
+/// The place of one backup: its chain's folder and its label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    folder: ObjectName,
+    label: Label,
+}
+
+impl Place {
+    /// The place of a full backup, which begins a chain of its own.
+    pub fn of_full(database: &str, server: &str, label: Label) -> Result<Self> {
+        let folder = database_folder(database)?.join(&chain_folder(database, server, label))?;
+        Ok(Self { folder, label })
+    }
+
+    /// The place that a manifest found at `object` claims by its name; `None` if it is not a manifest's name.
+    #[must_use]
+    pub fn of_manifest(object: &ObjectName) -> Option<Self> {
+        let label = object.last().strip_suffix(MANIFEST)?.parse().ok()?;
+        Some(Self { folder: object.folder()?, label })
+    }
+
+    /// The chain's folder.
+    #[must_use]
+    pub fn folder(&self) -> &ObjectName {
+        &self.folder
+    }
+
+    /// The backup's label.
+    #[must_use]
+    pub fn label(&self) -> Label {
+        self.label
+    }
+
+    /// The archive's name within the chain's folder.
+    #[must_use]
+    pub fn archive_file(&self) -> String {
+        format!("{}{ARCHIVE}", self.label)
+    }
+
+    /// The archive's object.
+    pub fn archive(&self) -> Result<ObjectName> {
+        self.folder.join(&self.archive_file())
+    }
+
+    /// The manifest's object.
+    pub fn manifest(&self) -> Result<ObjectName> {
+        self.folder.join(&format!("{}{MANIFEST}", self.label))
+    }
+}
+
+/// The child folder of a database.
+pub fn database_folder(database: &str) -> Result<ObjectName> {
+    ObjectName::new(if database == GLOBALS { GLOBALS.into() } else { name::escape(database) })
+}
+
+/// The folder of the chain that begins with `label`. Long names give way so that the segment stays usable.
+fn chain_folder(database: &str, server: &str, label: Label) -> String {
+    const MAX_PART: usize = 95;
+    let part = |text: &str| name::escape_within(text, MAX_PART);
+    let database = if database == GLOBALS { GLOBALS.into() } else { part(database) };
+    format!("{}.rookery-{database}-{}-{}", label.time(), part(server), label.backup_type().as_name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::{BackupKind, BackupType};
+
+    fn label() -> Label {
+        Label::new("2026-11-22T03:00:00Z".parse().unwrap(), BackupKind::Full, BackupType::Logical)
+    }
+
+    #[test]
+    fn a_backup_lies_where_the_format_says() {
+        let place = Place::of_full("team/shop.db", "db.example:5433", label()).unwrap();
+        let folder = "team%2Fshop.db/2026-11-22-03-00-00Z.rookery-team%2Fshop.db-db.example%3A5433-backup";
+        assert_eq!(place.archive().unwrap().as_str(), format!("{folder}/2026-11-22-03-00-00Z.full-backup.zip"));
+        let manifest = place.manifest().unwrap();
+        assert_eq!(manifest.as_str(), format!("{folder}/2026-11-22-03-00-00Z.full-backup.json"));
+        assert_eq!(Place::of_manifest(&manifest), Some(place));
+    }
+
+    #[test]
+    fn the_longest_names_still_make_usable_segments() {
+        let long = "é".repeat(300);
+        let place = Place::of_full(&long, &long, label()).unwrap();
+        assert!(place.archive().unwrap().segments().all(|segment| segment.len() <= 255));
+        let globals = Place::of_full(GLOBALS, "db", label()).unwrap();
+        assert!(globals.folder().as_str().starts_with("_globals/2026-11-22-03-00-00Z.rookery-_globals-db-backup"));
+    }
+
+    #[test]
+    fn other_files_are_not_manifests() {
+        for name in ["a/b/2026-11-22-03-00-00Z.full-backup.zip", "a/notes.json", "2026-11-22-03-00-00Z.full-backup.json"] {
+            assert_eq!(Place::of_manifest(&ObjectName::new(name).unwrap()), None, "{name}");
+        }
+    }
+}

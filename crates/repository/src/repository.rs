@@ -1,0 +1,210 @@
+//! A repository: what lies under one root, found and added to.
+
+use crate::{
+    ArchiveReader, ArchiveWriter, Instance, Manifest, Place, StoredBody, Trust,
+    layout::{self, MARKER},
+    marker::Marker,
+};
+use bytes::Bytes;
+use domain::{Code, Error, Label, Result};
+use jiff::{SignedDuration, Timestamp};
+use std::sync::Arc;
+use store::{Entry, ObjectName, Store};
+
+/// The largest manifest that is read.
+const MAX_MANIFEST_BYTES: u64 = 1 << 20;
+
+/// Age after which an archive without a manifest can only be what a crash left.
+const ORPHAN_AGE: SignedDuration = SignedDuration::from_hours(24);
+
+/// A root, opened.
+#[derive(Clone)]
+pub struct Repository {
+    store: Arc<dyn Store>,
+    trust: Trust,
+}
+
+/// One backup found under a root.
+#[derive(Debug)]
+pub struct Point {
+    /// Where it lies.
+    pub place: Place,
+    /// What its manifest says, once signature and place have been checked; or why it cannot be used.
+    pub manifest: Result<Manifest>,
+    /// SHA-256 of the manifest's bytes, in hexadecimal digits, for the next one in the chain.
+    pub manifest_sha256: String,
+}
+
+impl Repository {
+    /// Opens a root to read it. Each backup's own signature decides whether it is trusted.
+    pub async fn open(store: Arc<dyn Store>, trust: Trust) -> Result<Self> {
+        let repository = Self { store, trust };
+        if repository.marker().await?.is_none() && repository.points(None).await?.is_empty() {
+            return Err(Error::new(
+                Code::NotFound,
+                "There is no repository at this root: neither the file rookery.json nor any backup.",
+                "Check the path; it must be the root itself, the folder that holds one child folder per database.",
+            ));
+        }
+        Ok(repository)
+    }
+
+    /// Opens a root to write to it, and makes it a repository if it is empty.
+    ///
+    /// # Errors
+    /// `root-foreign` if it holds files of somebody else; `unknown-instance` if another instance began it.
+    pub async fn create(store: Arc<dyn Store>, instance: &Instance, trust: Trust) -> Result<Self> {
+        let repository = Self { store, trust };
+        repository.store.sweep().await?;
+        if repository.marker().await?.is_none() {
+            repository.refuse_foreign_files().await?;
+            let marker = Bytes::from(Marker::new(instance.public()).to_bytes()?);
+            match store::put(repository.store.as_ref(), &ObjectName::new(MARKER)?, marker).await {
+                // Another process began the repository at the same moment: what it wrote counts.
+                Err(error) if error.code() == Code::NameTaken => {}
+                other => other?,
+            }
+        }
+        let marker = repository.marker().await?.ok_or_else(|| Error::internal("The marker vanished."))?;
+        repository.trust.check(&marker.instance)?;
+        Ok(repository)
+    }
+
+    /// The store below.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// An error unless this backup may be used: its manifest holds and its signer is trusted.
+    pub fn usable<'a>(&self, point: &'a Point) -> Result<&'a Manifest> {
+        let manifest = point.manifest.as_ref().map_err(|error| Error::new(error.code(), error.to_string(), error.next_step()))?;
+        manifest.check_trust(&self.trust)?;
+        Ok(manifest)
+    }
+
+    /// Every backup, newest first; of one database, if it is named.
+    pub async fn points(&self, database: Option<&str>) -> Result<Vec<Point>> {
+        let folders = match database {
+            Some(database) => vec![layout::database_folder(database)?],
+            None => self.folders(None).await?,
+        };
+        let mut points = vec![];
+        for folder in folders {
+            for chain in self.folders(Some(&folder)).await? {
+                for entry in self.store.list(Some(&chain)).await? {
+                    if let (Some(place), Some(_)) = (Place::of_manifest(&entry.name), entry.size_bytes) {
+                        points.push(self.point(place).await?);
+                    }
+                }
+            }
+        }
+        // A cut folder name may hold several databases' backups.
+        points.retain(|point| database.is_none_or(|name| point.manifest.as_ref().map_or(true, |manifest| manifest.database == name)));
+        points.sort_by(|a, b| b.place.label().cmp(&a.place.label()));
+        Ok(points)
+    }
+
+    /// A label for a backup of `database` begun `now`, which no other backup of it has.
+    pub async fn free_label(&self, database: &str, wanted: Label) -> Result<Label> {
+        let mut label = wanted;
+        let taken = self.folders(Some(&layout::database_folder(database)?)).await?;
+        while taken.iter().any(|chain| chain.last().starts_with(&label.time())) {
+            label = Label::new(label.at() + SignedDuration::from_secs(1), label.kind(), label.backup_type());
+        }
+        Ok(label)
+    }
+
+    /// Begins the archive of a backup.
+    pub async fn begin(&self, place: &Place) -> Result<ArchiveWriter> {
+        Ok(ArchiveWriter::new(self.store.create(&place.archive()?).await?))
+    }
+
+    /// Writes the manifest: from here on the backup exists.
+    pub async fn commit(&self, place: &Place, manifest: &Manifest, instance: &Instance) -> Result<()> {
+        let name = place.manifest()?;
+        let bytes = Bytes::from(manifest.sign(instance)?);
+        match store::put(self.store.as_ref(), &name, bytes.clone()).await {
+            Ok(()) => Ok(()),
+            // An answer may have been lost on the way: what is there decides.
+            Err(error) => match store::read_small(self.store.as_ref(), &name, MAX_MANIFEST_BYTES).await {
+                Ok(there) if there == bytes => Ok(()),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Removes an archive that will get no manifest.
+    pub async fn discard(&self, place: &Place) -> Result<()> {
+        self.store.remove(&place.archive()?).await
+    }
+
+    /// The archive of a backup, to be read at random.
+    pub async fn archive(&self, place: &Place, manifest: &Manifest) -> Result<ArchiveReader> {
+        let body = StoredBody::new(Arc::clone(&self.store), place.archive()?, manifest.archive.size_bytes);
+        ArchiveReader::open(Arc::new(body), manifest.archive.plain_bytes).await
+    }
+
+    /// Removes archives of one database that a crash left without a manifest more than a day before `now`.
+    pub async fn sweep_orphans(&self, database: &str, now: Timestamp) -> Result<()> {
+        for chain in self.folders(Some(&layout::database_folder(database)?)).await? {
+            let entries = self.store.list(Some(&chain)).await?;
+            for orphan in orphans(&entries, now) {
+                tracing::warn!(archive = %orphan, "removing an archive that a crash left without a manifest");
+                self.store.remove(orphan).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn marker(&self) -> Result<Option<Marker>> {
+        match store::read_small(self.store.as_ref(), &ObjectName::new(MARKER)?, MAX_MANIFEST_BYTES).await {
+            Ok(bytes) => Marker::parse(&bytes).map(Some),
+            Err(error) if error.code() == Code::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn refuse_foreign_files(&self) -> Result<()> {
+        let entries = self.store.list(None).await?;
+        // A file system of its own brings this folder along, and some tools leave hidden files.
+        let foreign = entries.iter().find(|entry| entry.name.last() != "lost+found" && !entry.name.last().starts_with('.'));
+        let Some(foreign) = foreign else { return Ok(()) };
+        Err(Error::new(
+            Code::RootForeign,
+            format!("The root holds files that are not Rookery's, such as {:?}.", foreign.name.last()),
+            "Choose an empty folder, or a new one below it.",
+        ))
+    }
+
+    async fn point(&self, place: Place) -> Result<Point> {
+        let name = place.manifest()?;
+        match store::read_small(self.store.as_ref(), &name, MAX_MANIFEST_BYTES).await {
+            Ok(bytes) => Ok(Point { manifest: Manifest::open(&bytes, &place), manifest_sha256: sha256_hex(&bytes), place }),
+            // A manifest that cannot be read spoils its own backup, not the listing of the others.
+            Err(error) if matches!(error.code(), Code::Damaged | Code::TooLarge | Code::NotFound) => {
+                Ok(Point { place, manifest: Err(error.during(format_args!("The manifest {name}"))), manifest_sha256: String::new() })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn folders(&self, folder: Option<&ObjectName>) -> Result<Vec<ObjectName>> {
+        let entries = self.store.list(folder).await?;
+        Ok(entries.into_iter().filter(|entry| entry.size_bytes.is_none()).map(|entry| entry.name).collect())
+    }
+}
+
+fn sha256_hex(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    hex::encode(sha2::Sha256::digest(bytes))
+}
+
+fn orphans(entries: &[Entry], now: Timestamp) -> impl Iterator<Item = &ObjectName> {
+    entries.iter().filter_map(move |entry| {
+        let stem = entry.name.last().strip_suffix(".zip")?;
+        let has_manifest = entries.iter().any(|other| other.name.last().strip_suffix(".json") == Some(stem));
+        let old = now.duration_since(entry.modified) > ORPHAN_AGE;
+        (stem.parse::<Label>().is_ok() && !has_manifest && old).then_some(&entry.name)
+    })
+}
