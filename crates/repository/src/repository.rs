@@ -101,7 +101,7 @@ impl Repository {
         }
         // A cut folder name may hold several databases' backups.
         points.retain(|point| database.is_none_or(|name| point.manifest.as_ref().map_or(true, |manifest| manifest.database == name)));
-        points.sort_by(|a, b| b.place.label().cmp(&a.place.label()));
+        points.sort_by_key(|point| std::cmp::Reverse(point.place.label()));
         Ok(points)
     }
 
@@ -134,9 +134,12 @@ impl Repository {
         }
     }
 
-    /// Removes an archive that will get no manifest.
+    /// Removes an archive of ours that will get no manifest; nothing, unless it is certain that there is none.
     pub async fn discard(&self, place: &Place) -> Result<()> {
-        self.store.remove(&place.archive()?).await
+        match self.store.size(&place.manifest()?).await {
+            Err(error) if error.code() == Code::NotFound => self.store.remove(&place.archive()?).await,
+            _ => Ok(()),
+        }
     }
 
     /// The archive of a backup, to be read at random.

@@ -1,0 +1,64 @@
+//! Reads a backup back and proves it, as far as that is possible without a server.
+
+use crate::{blocking, check, guarded, unless_cancelled};
+use domain::{Code, Error, Phase, Result};
+use repository::{Manifest, Place, Point, Repository};
+use sha2::{Digest, Sha256};
+use source::Context;
+
+/// What a verification established.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verified {
+    /// Signature, stored bytes, every member and every table's rows and digest hold.
+    Checked,
+}
+
+/// Bytes that are read from a store at once.
+const PIECE_BYTES: u64 = 4 << 20;
+
+/// Verifies one backup: the manifest's signature and signer, the stored bytes, the content.
+///
+/// # Errors
+/// What does not hold, and why.
+pub async fn verify(repository: &Repository, point: &Point, workers: usize, context: &Context) -> Result<Verified> {
+    let (context, _guard) = guarded(context);
+    let manifest = repository.usable(point)?;
+    stored_bytes(repository, &point.place, manifest, &context).await?;
+    context.meter.enter(Phase::Verifying, manifest.archive.plain_bytes);
+    let archive = unless_cancelled(&context, repository.archive(&point.place, manifest)).await?;
+    blocking(move || check::content(&archive, workers, &context)).await?;
+    Ok(Verified::Checked)
+}
+
+/// Proves that the archive's stored bytes are those that were signed, before anything is made of them.
+pub async fn stored_bytes(repository: &Repository, place: &Place, manifest: &Manifest, context: &Context) -> Result<()> {
+    let size = manifest.archive.size_bytes;
+    context.meter.enter(Phase::Verifying, size);
+    let name = place.archive()?;
+    let store = repository.store();
+    let stored = match unless_cancelled(context, store.size(&name)).await {
+        Err(error) if error.code() == Code::NotFound => return Err(damaged(manifest, "is missing, though its manifest is there")),
+        other => other?,
+    };
+    if stored != size {
+        return Err(damaged(manifest, &format!("has {stored} bytes where {size} were signed: it was cut short or replaced")));
+    }
+    let mut hash = Sha256::new();
+    let mut done = 0;
+    while done < size {
+        let piece = unless_cancelled(context, store.read(&name, done..size.min(done + PIECE_BYTES))).await?;
+        hash.update(&piece);
+        done += piece.len() as u64;
+        context.meter.add(0, piece.len() as u64);
+    }
+    let sha256: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    if sha256 == manifest.archive.sha256 { Ok(()) } else { Err(damaged(manifest, "does not have the bytes that were signed")) }
+}
+
+fn damaged(manifest: &Manifest, what: &str) -> Error {
+    Error::new(
+        Code::Damaged,
+        format!("The archive of {} of database {:?} {what}.", manifest.label, manifest.database),
+        "Choose another restore point, and make a new full backup.",
+    )
+}

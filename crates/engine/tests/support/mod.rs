@@ -1,0 +1,269 @@
+//! A source that gives and takes what a script says, so that the engine can be tested without a server.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use domain::{Code, Dbms, Error, Meter, Result, Summary, TableSummary};
+use engine::{BackupRequest, RestoreRequest};
+use repository::{Instance, Repository, ServerRef, Trust};
+use source::{
+    Capabilities, Context, Database, Description, Identity, Members, Reading, Scope, Sink, Source, StageRequest, Staging,
+    members::from_io,
+    table::{self, Header, RowReader, Table},
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+use store::Store;
+
+/// Tables by name, each with its encoded rows.
+pub type Tables = BTreeMap<String, Vec<String>>;
+
+/// A server whose databases are in memory; staging databases are kept apart and must be gone in the end.
+#[derive(Clone, Default)]
+pub struct Scripted(Arc<Mutex<State>>);
+
+#[derive(Default)]
+pub struct State {
+    pub databases: BTreeMap<String, Tables>,
+    pub staging: BTreeMap<u64, Tables>,
+    next: u64,
+    /// Changes the rows of this table while it is loaded, as a defect would.
+    pub spoil: Option<String>,
+}
+
+impl Scripted {
+    pub fn with(name: &str, tables: Tables) -> Self {
+        let scripted = Self::default();
+        scripted.state().databases.insert(name.into(), tables);
+        scripted
+    }
+
+    pub fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+}
+
+/// A few tables, one of several parts.
+pub fn tables() -> Tables {
+    let rows = |count: u32, width: usize| (0..count).map(|i| format!("[{i},\"{}\"]", "x".repeat(width + i as usize % 7))).collect();
+    BTreeMap::from([
+        ("empty".into(), vec![]),
+        ("small".into(), rows(10, 3)),
+        ("public.\"we\"\"ird\"".into(), rows(3, 1)),
+        ("big".into(), rows(20_000, 900)),
+    ])
+}
+
+pub fn missing(name: &str) -> Error {
+    Error::new(Code::DatabaseGone, format!("Database {name:?} is gone."), "Check its name.")
+}
+
+impl Source for Scripted {
+    fn identify(&self, _: &Context) -> Result<Identity> {
+        Ok(Identity { dbms: Dbms::Sqlite, version: "1".into(), instance: "scripted".into(), has_globals: false })
+    }
+
+    fn databases(&self, _: &Context) -> Result<Vec<Database>> {
+        Ok(self.state().databases.keys().map(|name| Database { name: name.clone(), size_bytes: None }).collect())
+    }
+
+    fn capabilities(&self, _: &str, _: &Context) -> Result<Capabilities> {
+        Ok(Capabilities::default())
+    }
+
+    fn begin_full(&self, scope: &Scope, context: &Context) -> Result<Box<dyn Reading>> {
+        context.check()?;
+        let Scope::Database(name) = scope else { return Err(missing("_globals")) };
+        let tables = self.state().databases.get(name).cloned().ok_or_else(|| missing(name))?;
+        let description = Description {
+            format: Description::FORMAT,
+            dbms: Dbms::Sqlite,
+            version: "1".into(),
+            database: name.clone(),
+            properties: serde_json::Value::Null,
+            notes: vec![],
+            tools: vec![],
+            position: serde_json::Value::Null,
+        };
+        Ok(Box::new(Moment { tables, description }))
+    }
+
+    fn stage(&self, request: &StageRequest, context: &Context) -> Result<Box<dyn Staging>> {
+        context.check()?;
+        let mut state = self.state();
+        if state.databases.contains_key(&request.name) {
+            return Err(Error::new(Code::NameTaken, "A database of that name exists.", "Choose another."));
+        }
+        state.next += 1;
+        let id = state.next;
+        state.staging.insert(id, Tables::new());
+        Ok(Box::new(Stage { server: self.clone(), id, name: request.name.clone(), only: request.only_table.clone() }))
+    }
+
+    fn sweep(&self, _: &Context) -> Result<()> {
+        Ok(())
+    }
+}
+
+struct Moment {
+    tables: Tables,
+    description: Description,
+}
+
+impl Reading for Moment {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn expected_bytes(&self) -> u64 {
+        0
+    }
+
+    fn read(self: Box<Self>, sink: &dyn Sink, context: &Context) -> Result<Summary> {
+        Ok(Summary { tables: write(&self.tables, sink, context)?, extra: serde_json::Value::Null })
+    }
+}
+
+fn write(tables: &Tables, sink: &dyn Sink, context: &Context) -> Result<Vec<TableSummary>> {
+    tables
+        .iter()
+        .map(|(name, rows)| {
+            let header = Header { table: name.clone(), columns: vec!["a".into(), "b".into()], types: vec!["int".into(), "text".into()] };
+            let table = Table::new(sink, &header)?;
+            let mut writer = table.writer(context);
+            rows.iter().try_for_each(|row| writer.row(row.as_bytes()))?;
+            table.finish()?;
+            writer.finish()
+        })
+        .collect()
+}
+
+struct Stage {
+    server: Scripted,
+    id: u64,
+    name: String,
+    only: Option<String>,
+}
+
+impl Stage {
+    fn tables_now(&self) -> Tables {
+        self.server.state().staging.get(&self.id).cloned().unwrap_or_default()
+    }
+}
+
+impl Staging for Stage {
+    fn load(&mut self, archive: &dyn Members, context: &Context) -> Result<()> {
+        let mut tables = Tables::new();
+        for member in archive.names().iter().filter(|name| name.ends_with(".ndjson.zst")) {
+            let mut reader = RowReader::new(archive.open(member)?)?;
+            let name = reader.header().table.clone();
+            let wanted = self.only.as_ref().is_none_or(|only| *only == name);
+            let rows = tables.entry(name).or_insert_with(Vec::new);
+            while let Some(row) = reader.next_row()? {
+                context.check()?;
+                if wanted {
+                    rows.push(String::from_utf8(row.to_vec()).unwrap());
+                }
+            }
+        }
+        let mut state = self.server.state();
+        if let Some(rows) = state.spoil.clone().and_then(|name| tables.get_mut(&name)) {
+            rows[0] = "[0,\"spoiled\"]".into();
+        }
+        state.staging.insert(self.id, tables);
+        Ok(())
+    }
+
+    fn tables(&mut self, context: &Context) -> Result<Vec<TableSummary>> {
+        write(&self.tables_now(), &Nowhere, context)
+    }
+
+    fn publish(self: Box<Self>, _: &Context) -> Result<()> {
+        let tables = self.tables_now();
+        self.server.state().databases.insert(self.name.clone(), tables);
+        Ok(())
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.server.state().staging.remove(&self.id);
+    }
+}
+
+struct Nowhere;
+
+impl Sink for Nowhere {
+    fn member(&self, _: &str) -> Result<Box<dyn source::Member + '_>> {
+        Ok(Box::new(Self))
+    }
+}
+
+impl source::Member for Nowhere {
+    fn write(&mut self, _: &[u8]) -> Result<()> {
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Everything that a run needs, over any store.
+pub struct World {
+    pub server: Scripted,
+    pub instance: Arc<Instance>,
+    pub trust: Trust,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let instance = Arc::new(Instance::generate().unwrap());
+        let trust = Trust::new([instance.fingerprint()]);
+        Self { server: Scripted::with("shop", tables()), instance, trust }
+    }
+
+    pub async fn repository(&self, store: &Arc<dyn Store>) -> Result<Repository> {
+        Repository::create(Arc::clone(store), &self.instance, self.trust.clone()).await
+    }
+
+    pub fn backup(&self, repository: Repository) -> BackupRequest {
+        BackupRequest {
+            source: Arc::new(self.server.clone()),
+            server: ServerRef { name: "here".into(), dbms: Dbms::Sqlite, version: "1".into(), instance: "scripted".into() },
+            scope: Scope::Database("shop".into()),
+            repository,
+            instance: Arc::clone(&self.instance),
+            task: None,
+            reason: "A test asked for it.".into(),
+            workers: 2,
+        }
+    }
+
+    pub fn restore(&self, repository: Repository, name: &str) -> RestoreRequest {
+        RestoreRequest {
+            source: Arc::new(self.server.clone()),
+            repository,
+            name: name.into(),
+            no_owner: false,
+            create_roles: false,
+            only_table: None,
+            keep_different: false,
+        }
+    }
+}
+
+pub fn context() -> Context {
+    Context { cancel: tokio_util::sync::CancellationToken::new(), meter: Arc::new(Meter::default()) }
+}
+
+/// What an archive's reader says, for tests that look inside.
+pub fn rows(members: &dyn Members, name: &str) -> Vec<String> {
+    let mut out = vec![];
+    for part in table::parts(members, name) {
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut members.open(&part).unwrap(), &mut text).map_err(from_io).unwrap();
+        out.extend(text.lines().skip(1).map(String::from));
+    }
+    out
+}
