@@ -5,6 +5,12 @@
 
 mod account;
 mod postgres;
+mod process;
+mod sqlite;
+mod tmpfs;
 
 pub use account::Account;
 pub use postgres::{PostgresBuilder, PostgresServer, postgres_binaries, shared};
+pub use process::{Ended, Puppet, eventually};
+pub use sqlite::sqlite_dump;
+pub use tmpfs::Tmpfs;

@@ -3,19 +3,9 @@
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use testkit::{PostgresServer, shared};
-
-/// Waits for something that must happen; the limit only bounds a failing test.
-fn becomes(what: &str, mut holds: impl FnMut() -> bool) {
-    let limit = Instant::now() + Duration::from_secs(30);
-    while !holds() {
-        assert!(Instant::now() < limit, "{what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
+use testkit::{PostgresServer, eventually, shared};
 
 fn answers(port: u16) -> bool {
     TcpStream::connect(("127.0.0.1", port)).is_ok()
@@ -114,14 +104,14 @@ fn a_killed_test_leaves_no_server_and_no_folder() -> Result<()> {
         .env("TESTKIT_REPORT_TO", &report)
         .stdout(Stdio::null())
         .spawn()?;
-    becomes("the victim starts its server", || report.exists());
+    eventually("the victim starts its server", || report.exists())?;
     let said = std::fs::read_to_string(&report)?;
     let (port, server_folder) = said.split_once(' ').unwrap_or_default();
     let port = port.parse()?;
     assert!(answers(port));
     victim.kill()?;
     victim.wait()?;
-    becomes("the server of a killed test ends", || !answers(port));
-    becomes("its folder is removed", || !Path::new(server_folder).exists());
+    eventually("the server of a killed test ends", || !answers(port))?;
+    eventually("its folder is removed", || !Path::new(server_folder).exists())?;
     Ok(())
 }
