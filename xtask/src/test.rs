@@ -1,13 +1,12 @@
 //! The checks that every change passes.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
 use crate::packages;
-use crate::run::{cargo, repository, run, show};
+use crate::run::{cargo, release_binary, repository, run, show};
 
 /// Format, lints, the rules of the house: minutes less than [`everything`].
 ///
@@ -76,13 +75,12 @@ fn passed_in(line: &str) -> u64 {
 
 /// Runs each script of `end2end/cli` against the release binary, named to it by `ROOKERY`.
 fn black_box() -> Result<u64> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from);
     let mut scripts: Vec<_> =
         std::fs::read_dir(repository().join("end2end/cli")).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     scripts.sort();
     for script in &scripts {
         let mut command = Command::new("bash");
-        command.arg(script).env("ROOKERY", target.join("release/rookery")).stdin(Stdio::null());
+        command.arg(script).env("ROOKERY", release_binary()).stdin(Stdio::null());
         run(command)?;
     }
     Ok(scripts.len() as u64)
