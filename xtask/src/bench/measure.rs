@@ -91,11 +91,11 @@ mod tests {
     #[test]
     fn the_memory_of_a_grandchild_is_seen() {
         let mut command = testkit::Puppet::command("bash");
-        command.args(["-c", "bash -c 'x=$(head -c 33554432 /dev/zero | tr \"\\0\" x); echo ${#x}; read -r _ < <(sleep 60)'; true"]);
+        command.args(["-c", "bash -c 'x=$(head -c 33554432 /dev/zero | tr \"\\0\" x); echo ${#x}; while kill -0 $PPID 2>/dev/null; do sleep 0.05; done'; true"]);
         let mut holder = testkit::Puppet::start(command).expect("bash starts");
         holder.wait_for_line("33554432").expect("it holds the memory");
         let tree = tree(holder.pid());
-        assert!(tree.len() >= 3, "{tree:?}");
+        assert!(tree.len() >= 2, "{tree:?}");
         assert!(peak_bytes(holder.pid()).is_some_and(|peak| peak < 32 << 20));
         assert!(tree.into_iter().filter_map(peak_bytes).max().is_some_and(|peak| peak > 32 << 20));
     }
