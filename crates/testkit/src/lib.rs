@@ -1,1 +1,16 @@
-//! Real servers and hostile data for tests.
+//! Real servers and hostile surroundings for tests: a private PostgreSQL, a full disk, a process killed at a chosen moment.
+//!
+//! Knows nothing of the other crates, so that every one of them can use it. A part that is missing on the machine is an
+//! error that says what to install; a test is never skipped in silence.
+
+mod account;
+mod postgres;
+mod process;
+mod sqlite;
+mod tmpfs;
+
+pub use account::Account;
+pub use postgres::{PostgresBuilder, PostgresServer, postgres_binaries, shared};
+pub use process::{Ended, Puppet, eventually};
+pub use sqlite::sqlite_dump;
+pub use tmpfs::Tmpfs;
