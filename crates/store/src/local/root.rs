@@ -15,6 +15,10 @@ use std::{
 /// Folders are opened to be read and synced, and never through a link.
 pub(super) const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
+const READ_ONLY: &str = "its file system is mounted read-only";
+const MOUNT_IT: &str = "Mount it for writing, or choose another destination.";
+const MAKE_ROOM: &str = "Free some room there or choose another destination, then start again; nothing half-made was kept.";
+
 /// The root folder, held open: what is done below it stays below it, whatever its path comes to name.
 pub(super) struct Root {
     pub fd: OwnedFd,
@@ -44,7 +48,7 @@ impl Root {
         }
         let root = Self::open(path)?;
         fs::accessat(&root.fd, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)
-            .map_err(|errno| cannot_write(&root.path, errno))?;
+            .map_err(|errno| cannot_open(&root.path, errno))?;
         // If the folder above cannot be opened, this process cannot have made an entry in it that needs to be synced.
         if let Ok(parent) = fs::openat(&root.fd, "..", FOLDER, Mode::empty()) {
             super::beneath::sync_folder(&parent).map_err(|errno| root.error("written", "its entry in the folder above", errno))?;
@@ -59,53 +63,37 @@ impl Root {
 
     /// What `errno` means when `what` could not be `done` ("written", "read" …).
     pub fn error(&self, done: &str, what: impl Display, errno: Errno) -> Error {
-        let root = self.path.display();
-        let (code, sentence, next_step) = match errno {
-            Errno::NOSPC => (
-                Code::NoSpace,
-                format!("The destination {root} is full ({}): {what} could not be {done}.", self.room()),
-                "Free some room there or choose another destination, then start again; nothing half-made was kept.".into(),
-            ),
-            Errno::DQUOT => (
-                Code::NoSpace,
-                format!("The quota of user id {} on {root} is used up: {what} could not be {done}.", geteuid().as_raw()),
-                "Raise the quota or choose another destination, then start again; nothing half-made was kept.".into(),
-            ),
-            Errno::ROFS => return cannot_write(&self.path, errno).during(format_args!("{what} could not be {done}")),
+        let (root, user) = (self.shown(), geteuid().as_raw());
+        let (code, reason, next_step) = match errno {
+            Errno::NOSPC => (Code::NoSpace, format!("the destination is full ({})", self.room()), MAKE_ROOM),
+            Errno::DQUOT => (Code::NoSpace, format!("the quota of user id {user} is used up"), MAKE_ROOM),
+            Errno::ROFS => (Code::RootUnusable, READ_ONLY.into(), MOUNT_IT),
             Errno::ACCESS | Errno::PERM => (
                 Code::Privilege,
-                format!("{what} under {root} could not be {done}: user id {} has no right to.", geteuid().as_raw()),
-                format!("Give that user the right to read and write everything under {root}, then start again."),
+                format!("user id {user} has no right to"),
+                "Give that user the right to read and write everything there, then start again.",
             ),
             Errno::LOOP | Errno::NXIO => (
                 Code::RootForeign,
-                format!("{what} under {root} is, or lies behind, a link or a special file; Rookery does not follow those."),
-                format!("Find out who put it there, and keep {root} for Rookery alone."),
+                "a link or a special file lies there, and Rookery does not follow those".into(),
+                "Find out who put it there, and keep the root for Rookery alone.",
             ),
-            Errno::NOENT | Errno::NOTDIR => (
-                Code::NotFound,
-                format!("{what} does not exist under {root}."),
-                format!("Check what {root} holds, and whether its disk is mounted."),
-            ),
-            Errno::EXIST => (
-                Code::NameTaken,
-                format!("{what} under {root} could not be {done}: the name is in use."),
-                "Nothing was replaced; start again to get a new name.".into(),
-            ),
+            Errno::NOENT | Errno::NOTDIR => {
+                (Code::NotFound, "it does not exist".into(), "Check what the root holds, and whether its disk is mounted.")
+            }
+            Errno::EXIST => (Code::NameTaken, "the name is in use".into(), "Nothing was replaced; start again to get a new name."),
             Errno::NOLCK | Errno::NOSYS | Errno::OPNOTSUPP => (
                 Code::Unsupported,
-                format!(
-                    "The file system of {root} lacks locks, or a way to name a file without replacing another: {what} could not be {done}."
-                ),
-                "Choose a destination on another file system; a network share may allow it by other mount options.".into(),
+                "the file system lacks locks, or a way to name a file without replacing another".into(),
+                "Choose a destination on another file system; a network share may allow it by other mount options.",
             ),
             _ => (
                 Code::StoreFailed,
-                format!("{what} under {root} could not be {done}: {}.", std::io::Error::from(errno)),
-                format!("Look in the system's log for trouble with the disk of {root}, then start again."),
+                std::io::Error::from(errno).to_string(),
+                "Look in the system's log for trouble with the disk, then start again; nothing half-made was kept.",
             ),
         };
-        Error::new(code, sentence, next_step).because(errno)
+        Error::new(code, format!("{what} under {root} could not be {done}: {reason}."), next_step).because(errno)
     }
 
     /// What is left on a full file system: either no bytes, or no file entries.
@@ -128,40 +116,22 @@ fn missing_parent(path: &Path) -> Error {
 }
 
 fn cannot_open(path: &Path, errno: Errno) -> Error {
-    let root = path.display();
-    let error = match errno {
-        Errno::NOENT => {
-            Error::new(Code::NotFound, format!("The root {root} does not exist."), "Check the path and whether its disk is mounted.")
-        }
-        Errno::NOTDIR => Error::new(Code::RootUnusable, format!("The root {root} is not a folder."), "Give the path of a folder."),
-        Errno::ROFS | Errno::ACCESS | Errno::PERM => return cannot_write(path, errno),
-        Errno::NOSPC | Errno::DQUOT => Error::new(
-            Code::NoSpace,
-            format!("The root {root} cannot be made: its disk is full."),
-            "Free some room there or choose another destination.",
+    let (root, user) = (path.display(), geteuid().as_raw());
+    let (code, sentence, next_step) = match errno {
+        Errno::NOENT => (Code::NotFound, format!("The root {root} does not exist."), "Check the path and whether its disk is mounted."),
+        Errno::NOTDIR => (Code::RootUnusable, format!("The root {root} is not a folder."), "Give the path of a folder."),
+        Errno::NOSPC | Errno::DQUOT => (Code::NoSpace, format!("The root {root} cannot be made: its disk is full."), MAKE_ROOM),
+        Errno::ROFS => (Code::RootUnusable, format!("The root {root} cannot be used: {READ_ONLY}."), MOUNT_IT),
+        Errno::ACCESS | Errno::PERM => (
+            Code::RootUnusable,
+            format!("The root {root} cannot be used by user id {user}, as which Rookery runs."),
+            "Give that user the right to read, write and enter it, or run Rookery as another user.",
         ),
-        _ => Error::new(
+        _ => (
             Code::RootUnusable,
             format!("The root {root} cannot be opened: {}.", std::io::Error::from(errno)),
             "Check the path and the disk it lies on.",
         ),
     };
-    error.because(errno)
-}
-
-fn cannot_write(path: &Path, errno: Errno) -> Error {
-    let (root, user) = (path.display(), geteuid().as_raw());
-    let error = match errno {
-        Errno::ROFS => Error::new(
-            Code::RootUnusable,
-            format!("The root {root} is on a file system that is mounted read-only."),
-            "Mount it for writing, or choose another destination.",
-        ),
-        _ => Error::new(
-            Code::RootUnusable,
-            format!("The root {root} may not be used by user id {user}, as which Rookery runs."),
-            format!("Give that user the right to read, write and enter {root}, or run Rookery as another user."),
-        ),
-    };
-    error.because(errno)
+    Error::new(code, sentence, next_step).because(errno)
 }
