@@ -5,6 +5,7 @@
 
 pub mod encode;
 pub mod members;
+pub mod sqlite;
 pub mod table;
 pub mod value;
 

@@ -1,0 +1,77 @@
+//! An archive in memory, for tests of sources; below it what only one Dbms needs.
+#![allow(dead_code, clippy::unwrap_used, reason = "each test binary uses its own part; a test may panic")]
+
+pub mod sqlite;
+
+use domain::{Error, Result};
+use source::{Member, Members, Sink};
+use std::{
+    collections::BTreeMap,
+    io::{Cursor, Read},
+    sync::Mutex,
+};
+
+/// Members by name.
+#[derive(Default)]
+pub struct Archive(Mutex<BTreeMap<String, Vec<u8>>>);
+
+impl Archive {
+    /// The bytes of a member.
+    pub fn get(&self, name: &str) -> Option<Vec<u8>> {
+        self.0.lock().unwrap().get(name).cloned()
+    }
+
+    /// Puts a member, replacing one of that name.
+    pub fn put(&self, name: &str, bytes: impl Into<Vec<u8>>) {
+        self.0.lock().unwrap().insert(name.into(), bytes.into());
+    }
+
+    /// Takes a member out.
+    pub fn remove(&self, name: &str) {
+        self.0.lock().unwrap().remove(name);
+    }
+
+    /// All rows of a table, without the header lines.
+    pub fn rows(&self, table: &str) -> Vec<String> {
+        let parts = source::table::parts(self, table);
+        let lines = parts
+            .iter()
+            .flat_map(|part| String::from_utf8(self.get(part).unwrap()).unwrap().lines().skip(1).map(str::to_owned).collect::<Vec<_>>());
+        lines.collect()
+    }
+}
+
+impl Sink for Archive {
+    fn member(&self, name: &str) -> Result<Box<dyn Member + '_>> {
+        Ok(Box::new(Writing { archive: self, name: name.into(), bytes: vec![] }))
+    }
+}
+
+struct Writing<'a> {
+    archive: &'a Archive,
+    name: String,
+    bytes: Vec<u8>,
+}
+
+impl Member for Writing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        let before = self.archive.0.lock().unwrap().insert(self.name.clone(), self.bytes);
+        if before.is_some() { Err(Error::internal(format!("The member {} was written twice.", self.name))) } else { Ok(()) }
+    }
+}
+
+impl Members for Archive {
+    fn names(&self) -> Vec<String> {
+        self.0.lock().unwrap().keys().cloned().collect()
+    }
+
+    fn open(&self, name: &str) -> Result<Box<dyn Read + Send + '_>> {
+        let bytes = self.get(name).ok_or_else(|| source::value::damaged(format!("The member {name} is missing.")))?;
+        Ok(Box::new(Cursor::new(bytes)))
+    }
+}
