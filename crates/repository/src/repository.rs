@@ -170,6 +170,10 @@ impl Repository {
 
     async fn refuse_foreign_files(&self) -> Result<()> {
         let entries = self.store.list(None).await?;
+        if entries.iter().any(|entry| entry.name.last() == MARKER) {
+            // Another process began the repository just now.
+            return Ok(());
+        }
         // A file system of its own brings this folder along, and some tools leave hidden files.
         let foreign = entries.iter().find(|entry| entry.name.last() != "lost+found" && !entry.name.last().starts_with('.'));
         let Some(foreign) = foreign else { return Ok(()) };

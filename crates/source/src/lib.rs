@@ -5,6 +5,7 @@
 
 pub mod encode;
 pub mod members;
+pub mod open;
 pub mod sqlite;
 pub mod table;
 pub mod value;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 pub use members::{Member, Members, Sink};
+pub use open::open;
 
 /// What every piece of work is given: the wish to stop, and the counters to report to.
 #[derive(Clone, Default)]

@@ -1,0 +1,212 @@
+//! What the command line understands.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use domain::{Destination, Error, Label};
+use repository::Fingerprint;
+use std::{path::PathBuf, str::FromStr};
+
+const AFTER: &str = "\
+SERVER is one of
+  postgres://USER@HOST:PORT      password from PGPASSWORD, or a file named by PGPASSFILE (else ~/.pgpass);
+                                 ?sslmode=disable|prefer|require|verify-ca|verify-full&sslrootcert=FILE
+  sqlite:FOLDER                  every SQLite database below the folder
+ROOT is the path of a folder. Each database gets a child folder below it.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 some databases failed.";
+
+const EXAMPLES: &str = "\
+Examples:
+  rookery backup sqlite:/srv/apps --to /backups
+  rookery backup postgres://backup@db.example --to /backups --exclude 'tenant_*'
+  rookery list /backups
+  rookery restore /backups --database shop --into postgres://admin@db.example --as shop_monday";
+
+/// Reads a value, with the next step beside the sentence where it cannot be read.
+fn value<T: FromStr<Err = Error>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: Error| format!("{error}\n  → {}", error.next_step()))
+}
+
+/// Server-wide backups: every database into its own child folder, and each restore proven equal.
+#[derive(Parser)]
+#[command(name = "rookery", version, after_help = AFTER, after_long_help = format!("{AFTER}\n\n{EXAMPLES}"))]
+pub struct Arguments {
+    /// Where this installation keeps its key and what it trusts [default: the platform's data folder]
+    #[arg(long, env = "ROOKERY_DATA_DIR", value_name = "DIR", global = true)]
+    pub data_dir: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Back up every database of a server
+    Backup(Backup),
+    /// List databases and their restore points
+    List(List),
+    /// Restore one database under a new name, and prove it equal
+    Restore(Restore),
+    /// Read backups back and prove them
+    Verify(Verify),
+    /// Print rows of a backup, one JSON array a line
+    Cat(Cat),
+    /// Try a server or a root, and say what is possible there
+    Probe(Probe),
+}
+
+impl Command {
+    /// Whether one JSON document is wanted on standard output.
+    pub fn wants_json(&self) -> bool {
+        match self {
+            Self::Backup(Backup { json, .. }) | Self::List(List { json, .. }) | Self::Restore(Restore { json, .. }) => *json,
+            Self::Verify(Verify { json, .. }) | Self::Probe(Probe { json, .. }) => *json,
+            Self::Cat(_) => false,
+        }
+    }
+}
+
+/// Whose repositories are trusted besides our own.
+#[derive(Args)]
+pub struct Accept {
+    /// Trust the instance with this fingerprint from now on: another installation's, or this one's before its data directory was lost
+    #[arg(long, value_name = "FINGERPRINT", value_parser = value::<Fingerprint>)]
+    pub accept_instance: Option<Fingerprint>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Everything
+    Full,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Type {
+    /// Rows and definitions
+    Logical,
+}
+
+#[derive(Args)]
+pub struct Backup {
+    /// The server to back up
+    pub server: String,
+    /// The root to write to; made if it does not exist
+    #[arg(long, value_name = "ROOT", value_parser = value::<Destination>)]
+    pub to: Destination,
+    /// Only this database (may be given several times)
+    #[arg(long, value_name = "NAME")]
+    pub database: Vec<String>,
+    /// Leave databases out by name; * stands for any characters, ? for one (may be given several times)
+    #[arg(long, value_name = "PATTERN")]
+    pub exclude: Vec<String>,
+    /// What a backup holds
+    #[arg(long = "type", value_enum, default_value = "logical")]
+    pub backup_type: Type,
+    /// Whether it stands alone
+    #[arg(long, value_enum, default_value = "full")]
+    pub kind: Kind,
+    /// The name of the server in folder names [default: its host, or the folder's name]
+    #[arg(long, value_name = "NAME")]
+    pub server_name: Option<String>,
+    /// Databases at the same time [default: half of the processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: Option<u16>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub accept: Accept,
+}
+
+#[derive(Args)]
+pub struct List {
+    /// The root
+    #[arg(value_parser = value::<Destination>)]
+    pub root: Destination,
+    /// Only this database
+    #[arg(long, value_name = "NAME")]
+    pub database: Option<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// One backup of one database.
+#[derive(Args)]
+pub struct Chosen {
+    /// The root
+    #[arg(value_parser = value::<Destination>)]
+    pub root: Destination,
+    /// The database
+    #[arg(long, value_name = "NAME")]
+    pub database: String,
+    /// The server that it came from, where the root holds databases of this name from several
+    #[arg(long, value_name = "NAME")]
+    pub server: Option<String>,
+    /// The restore point, by its label [default: the newest]
+    #[arg(long, value_name = "LABEL", value_parser = value::<Label>)]
+    pub point: Option<Label>,
+}
+
+#[derive(Args)]
+pub struct Restore {
+    #[command(flatten)]
+    pub chosen: Chosen,
+    /// The server that gets the new database
+    #[arg(long, value_name = "SERVER")]
+    pub into: String,
+    /// The name of the new database, which must not exist
+    #[arg(long = "as", value_name = "NEW")]
+    pub name: String,
+    /// Load the rows of this table alone, with all definitions but foreign keys
+    #[arg(long, value_name = "TABLE")]
+    pub table: Option<String>,
+    /// Leave owners and privileges out
+    #[arg(long)]
+    pub no_owner: bool,
+    /// Create roles that are missing, without the right to log in
+    #[arg(long, conflicts_with = "no_owner")]
+    pub create_roles: bool,
+    /// Keep the new database even if the comparison finds a difference
+    #[arg(long)]
+    pub keep_different: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub accept: Accept,
+}
+
+#[derive(Args)]
+pub struct Verify {
+    /// The root
+    #[arg(value_parser = value::<Destination>)]
+    pub root: Destination,
+    /// Only this database
+    #[arg(long, value_name = "NAME")]
+    pub database: Option<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub accept: Accept,
+}
+
+#[derive(Args)]
+pub struct Cat {
+    #[command(flatten)]
+    pub chosen: Chosen,
+    /// The table; without it, the tables are listed
+    #[arg(long, value_name = "TABLE")]
+    pub table: Option<String>,
+    #[command(flatten)]
+    pub accept: Accept,
+}
+
+#[derive(Args)]
+pub struct Probe {
+    /// A SERVER or a ROOT
+    #[arg(value_name = "SERVER|ROOT")]
+    pub what: String,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,76 @@
+//! The commands: parse, one call on the engine, print.
+
+pub mod backup;
+pub mod cat;
+pub mod list;
+pub mod probe;
+pub mod restore;
+pub mod verify;
+
+use crate::{arguments::Chosen, data_dir::DataDir};
+use domain::{Code, Destination, Error, Result, name};
+use repository::{Fingerprint, Place, Point, Repository, layout};
+use std::path::PathBuf;
+
+/// Opens a root to read it.
+async fn open(root: &Destination, data_dir: Option<PathBuf>, accept: Option<Fingerprint>) -> Result<Repository> {
+    let data_dir = DataDir::open(data_dir)?;
+    let trust = data_dir.trust(&data_dir.instance()?, accept)?;
+    Repository::open(store::open(root, store::Mode::Read).await?, trust).await
+}
+
+/// The database that a backup's folder belongs to, whether or not its manifest can be read.
+fn database_of(point: &Point) -> String {
+    match &point.manifest {
+        Ok(manifest) => manifest.database.clone(),
+        Err(_) => folder_name(&point.place),
+    }
+}
+
+fn folder_name(place: &Place) -> String {
+    let segment = place.folder().segments().next().unwrap_or_default();
+    name::unescape(segment).unwrap_or_else(|| segment.into())
+}
+
+/// The backup that the arguments choose: by its label, else the newest that there is. A newest backup that is
+/// damaged is an error and not passed over in silence.
+async fn choose(chosen: &Chosen, repository: &Repository) -> Result<Point> {
+    let mut points = repository.points(Some(&chosen.database)).await?;
+    if points.is_empty() {
+        return Err(Error::new(
+            Code::NotFound,
+            format!("There is no backup of database {:?} under this root.", chosen.database),
+            "`rookery list` shows which databases there are.",
+        ));
+    }
+    let server = |point: &Point| point.manifest.as_ref().ok().map(|manifest| manifest.server.name.clone());
+    if let Some(wanted) = &chosen.server {
+        points.retain(|point| server(point).is_none_or(|name| name == *wanted));
+    } else if let Some(names) = several(points.iter().filter_map(server)) {
+        return Err(Error::new(
+            Code::Usage,
+            format!("The root holds backups of database {:?} from several servers: {names}.", chosen.database),
+            "Say which with --server.",
+        ));
+    }
+    let found = points.into_iter().find(|point| chosen.point.is_none_or(|label| point.place.label() == label));
+    found.ok_or_else(|| {
+        let wanted = chosen.point.map_or_else(|| "a backup from that server".into(), |label| format!("the restore point {label}"));
+        Error::new(Code::NotFound, format!("Database {:?} has no {wanted}.", chosen.database), "`rookery list` shows which there are.")
+    })
+}
+
+fn several(names: impl Iterator<Item = String>) -> Option<String> {
+    let names: std::collections::BTreeSet<String> = names.collect();
+    (names.len() > 1).then(|| names.into_iter().collect::<Vec<_>>().join(", "))
+}
+
+/// Whether a backup is of what belongs to a whole server.
+fn is_globals(database: &str) -> bool {
+    database == layout::GLOBALS
+}
+
+/// Runs blocking work off the runtime's own threads.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Error::internal("A worker thread ended.").because(error))?
+}

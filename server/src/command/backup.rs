@@ -1,0 +1,173 @@
+//! `rookery backup`
+
+use crate::{
+    Exit,
+    arguments::Backup,
+    credentials,
+    data_dir::DataDir,
+    output::{Output, harmless, sentence},
+    progress::{self, Progress},
+};
+use domain::{BackupKind, BackupType, Code, Error, Pattern, Result, display};
+use engine::{Round, RoundRequest, Run, round};
+use repository::{Repository, ServerRef};
+use serde::Serialize;
+use source::{Context, Database, Scope, Source};
+use std::{path::PathBuf, sync::Arc};
+
+const REASON: &str = "A full backup was asked for.";
+
+/// The JSON document.
+#[derive(Serialize)]
+struct Report<'a> {
+    result: &'static str,
+    runs: Vec<RunReport<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    globals: Option<RunReport<'a>>,
+}
+
+#[derive(Serialize)]
+struct RunReport<'a> {
+    database: &'a str,
+    result: &'static str,
+    kind: BackupKind,
+    #[serde(rename = "type")]
+    backup_type: BackupType,
+    label: Option<String>,
+    reason: &'static str,
+    size_bytes: Option<u64>,
+    rows: Option<u64>,
+    seconds: f64,
+    error: Option<&'a Error>,
+}
+
+/// Backs up every database of a server that was not left out.
+pub async fn run(arguments: Backup, data_dir: Option<PathBuf>, output: &Output, context: &Context) -> Result<Exit> {
+    let request = prepare(&arguments, data_dir, context).await?;
+    let progress = Progress::new(request.scopes.len());
+    let done = round(&request, &progress, context).await;
+    drop(progress);
+    report(&done, output)
+}
+
+async fn prepare(arguments: &Backup, data_dir: Option<PathBuf>, context: &Context) -> Result<RoundRequest> {
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let workers = cores.clamp(2, 4);
+    let server = credentials::server(&arguments.server)?;
+    let source: Arc<dyn Source> = source::open(&server, workers)?.into();
+    let asked = (Arc::clone(&source), context.clone());
+    let (identity, databases) = super::blocking(move || {
+        let (source, context) = asked;
+        source.sweep(&context)?;
+        Ok((source.identify(&context)?, source.databases(&context)?))
+    })
+    .await?;
+    let mut scopes = chosen(&databases, arguments)?;
+    if identity.has_globals && arguments.database.is_empty() {
+        scopes.push(Scope::Globals);
+    }
+
+    let data_dir = DataDir::open(data_dir)?;
+    let instance = Arc::new(data_dir.instance()?);
+    let trust = data_dir.trust(&instance, arguments.accept.accept_instance)?;
+    let store = store::open(&arguments.to, store::Mode::Write).await?;
+    let repository = Repository::create(store, &instance, trust).await?;
+    let name = arguments.server_name.clone().unwrap_or(server.name);
+    Ok(RoundRequest {
+        source,
+        server: ServerRef { name, dbms: identity.dbms, version: identity.version, instance: identity.instance },
+        scopes,
+        repository,
+        instance,
+        task: None,
+        reason: REASON.into(),
+        jobs: arguments.jobs.map_or((cores / 2).max(1), usize::from),
+        workers,
+    })
+}
+
+/// The databases to back up: those named, else all; less those left out.
+fn chosen(databases: &[Database], arguments: &Backup) -> Result<Vec<Scope>> {
+    let missing: Vec<_> = arguments.database.iter().filter(|name| !databases.iter().any(|database| database.name == **name)).collect();
+    if let Some(name) = missing.first() {
+        return Err(Error::new(
+            Code::NotFound,
+            format!("The server has no database {name:?}."),
+            "`rookery probe SERVER` lists its databases.",
+        ));
+    }
+    let excluded: Vec<_> = arguments.exclude.iter().map(|pattern| Pattern::new(pattern)).collect();
+    let wanted = |name: &str| {
+        (arguments.database.is_empty() || arguments.database.iter().any(|named| named == name))
+            && !excluded.iter().any(|pattern| pattern.matches(name))
+    };
+    let scopes: Vec<_> =
+        databases.iter().filter(|database| wanted(&database.name)).map(|database| Scope::Database(database.name.clone())).collect();
+    if scopes.is_empty() {
+        let sentence = if databases.is_empty() { "There is no database to back up." } else { "Every database is left out by --exclude." };
+        return Err(Error::new(
+            Code::NoDatabases,
+            sentence,
+            "Check the server's address and the patterns; `rookery probe SERVER` lists its databases.",
+        ));
+    }
+    Ok(scopes)
+}
+
+fn report(done: &Round, output: &Output) -> Result<Exit> {
+    let failed = done.runs.iter().filter(|run| run.result.is_err()).count();
+    let (result, exit) = match failed {
+        0 => ("succeeded", Exit::Done),
+        all if all == done.runs.len() => ("failed", Exit::Failed),
+        _ => ("partly", Exit::Partly),
+    };
+    let (globals, runs): (Vec<_>, Vec<_>) = done.runs.iter().partition(|run| run.scope == Scope::Globals);
+    let document = Report { result, runs: runs.into_iter().map(one).collect(), globals: globals.into_iter().next().map(one) };
+    output.result(&document, || text(done, failed))?;
+    Ok(exit)
+}
+
+fn one(run: &Run) -> RunReport<'_> {
+    let manifest = run.result.as_ref().ok();
+    RunReport {
+        database: match &run.scope {
+            Scope::Database(name) => name,
+            Scope::Globals => repository::layout::GLOBALS,
+        },
+        result: if manifest.is_some() { "succeeded" } else { "failed" },
+        kind: BackupKind::Full,
+        backup_type: BackupType::Logical,
+        label: manifest.map(|manifest| manifest.label.to_string()),
+        reason: REASON,
+        size_bytes: manifest.map(|manifest| manifest.archive.size_bytes),
+        rows: manifest.map(|manifest| manifest.archive.rows),
+        seconds: run.seconds,
+        error: run.result.as_ref().err(),
+    }
+}
+
+fn text(done: &Round, failed: usize) -> String {
+    let manifests = || done.runs.iter().filter_map(|run| run.result.as_ref().ok());
+    let size: u64 = manifests().map(|manifest| manifest.archive.size_bytes).sum();
+    let databases = manifests().filter(|manifest| !super::is_globals(&manifest.database)).count();
+    let mut out =
+        format!("{databases} {} backed up and verified, {} stored.\n", plural(databases, "database", "databases"), display::size(size));
+    if failed > 0 {
+        out.push_str(&format!("{failed} failed:\n"));
+    }
+    for run in &done.runs {
+        if let Err(error) = &run.result {
+            out.push_str(&format!("{}: {}\n", harmless(progress::name(&run.scope)), harmless_lines(&sentence(error))));
+        }
+    }
+    out
+}
+
+/// Keeps the line ends that are ours.
+fn harmless_lines(text: &str) -> String {
+    text.lines().map(harmless).collect::<Vec<_>>().join("\n")
+}
+
+fn plural<'a>(count: usize, one: &'a str, many: &'a str) -> &'a str {
+    if count == 1 { one } else { many }
+}

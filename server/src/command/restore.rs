@@ -1,0 +1,88 @@
+//! `rookery restore`
+
+use crate::{Exit, arguments::Restore, credentials, output::Output, output::harmless, progress::Progress};
+use domain::{Code, Error, Meter, Result, display};
+use engine::{RestoreRequest, Restored, TableOutcome, restore};
+use serde::Serialize;
+use source::Context;
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+/// The JSON document.
+#[derive(Serialize)]
+struct Report<'a> {
+    database: &'a str,
+    into: &'a str,
+    result: &'static str,
+    point: String,
+    proven: bool,
+    tables: &'a [TableOutcome],
+    load_seconds: f64,
+    compare_seconds: f64,
+    error: Option<Error>,
+}
+
+/// Restores one database under a new name.
+pub async fn run(arguments: Restore, data_dir: Option<PathBuf>, output: &Output, context: &Context) -> Result<Exit> {
+    let repository = super::open(&arguments.chosen.root, data_dir, arguments.accept.accept_instance).await?;
+    let point = super::choose(&arguments.chosen, &repository).await?;
+    let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4);
+    let server = credentials::server(&arguments.into)?;
+    let source: Arc<dyn source::Source> = source::open(&server, workers)?.into();
+    let (sweeping, swept) = (Arc::clone(&source), context.clone());
+    super::blocking(move || sweeping.sweep(&swept)).await?;
+
+    let meter: Arc<Meter> = Arc::default();
+    let watched = Context { cancel: context.cancel.clone(), meter: Arc::clone(&meter) };
+    let progress = Progress::new(1);
+    progress.watch(&arguments.name, &meter);
+    let request = RestoreRequest {
+        source,
+        repository,
+        name: arguments.name.clone(),
+        no_owner: arguments.no_owner,
+        create_roles: arguments.create_roles,
+        only_table: arguments.table,
+        keep_different: arguments.keep_different,
+    };
+    let restored = restore(&request, &point, &watched).await?;
+    progress.done(&arguments.name, &outcome(&restored));
+    drop(progress);
+    report(&arguments.chosen.database, &request, &restored, output)
+}
+
+fn report(database: &str, request: &RestoreRequest, restored: &Restored, output: &Output) -> Result<Exit> {
+    let error = (!restored.proven()).then(|| difference(request, restored));
+    let document = Report {
+        database,
+        into: &request.name,
+        result: if restored.proven() { "succeeded" } else { "failed" },
+        point: restored.point.to_string(),
+        proven: restored.proven(),
+        tables: &restored.tables,
+        load_seconds: restored.load_seconds,
+        compare_seconds: restored.compare_seconds,
+        error,
+    };
+    output.result(&document, || match &document.error {
+        None => format!("{} is restored as {} and proven: {}.\n", harmless(database), harmless(&request.name), outcome(restored)),
+        Some(error) => format!("{}\n", crate::output::sentence(error)),
+    })?;
+    Ok(if restored.proven() { Exit::Done } else { Exit::Failed })
+}
+
+fn outcome(restored: &Restored) -> String {
+    let rows: u64 = restored.tables.iter().map(|table| table.rows).sum();
+    let equal = restored.tables.iter().filter(|table| table.equal).count();
+    let seconds = Duration::from_secs_f64(restored.load_seconds + restored.compare_seconds);
+    format!("{equal} of {} tables equal, {} rows, {}", restored.tables.len(), display::count(rows), display::duration(seconds))
+}
+
+fn difference(request: &RestoreRequest, restored: &Restored) -> Error {
+    let names: Vec<_> = restored.different().map(|table| table.table.as_str()).collect();
+    let kept = if request.keep_different { "The new database was kept, as you asked" } else { "The new database was not kept" };
+    Error::new(
+        Code::Different,
+        format!("What was restored differs from the backup in {}. {kept}.", names.join(", ")),
+        "Restore into a server of the same version, or look at the tables with --keep-different.",
+    )
+}
