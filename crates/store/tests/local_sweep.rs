@@ -6,7 +6,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read},
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -37,6 +37,15 @@ async fn uploads_until_killed() -> Result<()> {
     Ok(())
 }
 
+/// A child that is killed when it is dropped.
+struct Writer(Child);
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.0.kill().and_then(|()| self.0.wait()).expect("killed");
+    }
+}
+
 #[tokio::test]
 async fn a_partial_goes_with_its_process_and_no_sooner() -> Result<()> {
     let folder = tempfile::tempdir().expect("a folder");
@@ -50,14 +59,15 @@ async fn a_partial_goes_with_its_process_and_no_sooner() -> Result<()> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
+        .map(Writer)
         .expect("a child");
-    let output = BufReader::new(child.stdout.take().expect("a pipe"));
+    let output = BufReader::new(child.0.stdout.take().expect("a pipe"));
     assert!(output.lines().any(|line| line.expect("text").contains(READY)), "the child ended early");
 
     let theirs = folder.path().join("dead/chain");
     store.sweep().await?;
     assert_eq!(partials(&theirs).len(), 1, "a partial of a living process was removed");
-    child.kill().and_then(|()| child.wait()).expect("killed");
+    drop(child);
     assert_eq!(partials(&theirs).len(), 1, "the kernel does not clean up for us");
     store.sweep().await?;
     assert!(!folder.path().join("dead").exists(), "a partial of a dead process, or its folder, stayed");

@@ -199,6 +199,11 @@ mod tests {
         let (sweeper, _) = partial.trail.open_file(&partial.name, OFlags::RDWR).unwrap();
         fs::flock(&sweeper, FlockOperation::NonBlockingLockExclusive).unwrap();
         assert_eq!(partial.locked().err(), Some(Errno::AGAIN));
+
+        let partial = Partial::create(&root, &object).unwrap();
+        let path = folder.path().join("folder").join(&partial.name);
+        std::fs::remove_file(&path).and_then(|()| std::fs::write(&path, "another file")).unwrap();
+        assert_eq!(partial.locked().err(), Some(Errno::AGAIN));
     }
 
     #[test]
