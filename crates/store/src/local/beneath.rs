@@ -82,7 +82,8 @@ impl Trail {
         }
     }
 
-    /// Everything in the folder whose name is UTF-8; what vanishes meanwhile is left out.
+    /// Everything in the folder whose name is UTF-8; what vanishes meanwhile is left out. `ENOENT` if it is the
+    /// folder that has vanished, which reading alone does not tell from an empty one.
     pub fn entries(&self) -> Result<Vec<(String, Stat)>> {
         let mut entries = Vec::new();
         for entry in Dir::read_from(self.folder())? {
@@ -95,7 +96,7 @@ impl Trail {
                 Err(errno) => return Err(errno),
             }
         }
-        Ok(entries)
+        if entries.is_empty() && fs::fstat(self.folder())?.st_nlink == 0 { Err(Errno::NOENT) } else { Ok(entries) }
     }
 
     /// Makes the entries of all these folders durable, the deepest first. All of them and not the new ones alone:

@@ -122,14 +122,15 @@ impl Drop for Partial {
 pub(super) fn sweep(root: &Arc<Root>) -> Result<()> {
     let mut folders = vec![None];
     while let Some(folder) = folders.pop() {
-        let mut trail = match Trail::open(root, folder.as_ref()) {
-            Ok(trail) => trail,
+        let opened = Trail::open(root, folder.as_ref()).and_then(|trail| Ok((trail.entries()?, trail)));
+        let (entries, mut trail) = match opened {
+            Ok(opened) => opened,
             // It vanished, was replaced, or is another user's: nothing of ours can be in it.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS) => continue,
             Err(errno) => return Err(errno),
         };
         let mut removed = false;
-        for (name, stat) in trail.entries()? {
+        for (name, stat) in entries {
             if is_regular(&stat) && is_partial(&name) {
                 removed |= remove_abandoned(&trail, &name)?;
             } else if file_type(&stat) == FileType::Directory {
@@ -169,5 +170,54 @@ fn remove_abandoned(trail: &Trail, name: &str) -> Result<bool> {
         }
         Err(Errno::NOENT) => Ok(false),
         Err(errno) => Err(errno),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begun(object: &ObjectName) -> (tempfile::TempDir, Arc<Root>, Partial) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Arc::new(Root::open(folder.path()).unwrap());
+        let partial = Partial::create(&root, object).unwrap();
+        (folder, root, partial)
+    }
+
+    /// The gap between creation and lock, held open.
+    #[test]
+    fn a_partial_that_was_swept_before_it_was_locked_is_not_used() {
+        let object = ObjectName::new("folder/object").unwrap();
+        let (folder, root, partial) = begun(&object);
+        fs::flock(partial.file(), FlockOperation::Unlock).unwrap();
+        sweep(&root).unwrap();
+        assert!(!folder.path().join("folder").exists());
+        assert_eq!(partial.locked().err(), Some(Errno::AGAIN));
+
+        let partial = Partial::create(&root, &object).unwrap();
+        fs::flock(partial.file(), FlockOperation::Unlock).unwrap();
+        let (sweeper, _) = partial.trail.open_file(&partial.name, OFlags::RDWR).unwrap();
+        fs::flock(&sweeper, FlockOperation::NonBlockingLockExclusive).unwrap();
+        assert_eq!(partial.locked().err(), Some(Errno::AGAIN));
+
+        let partial = Partial::create(&root, &object).unwrap();
+        let path = folder.path().join("folder").join(&partial.name);
+        std::fs::remove_file(&path).and_then(|()| std::fs::write(&path, "another file")).unwrap();
+        assert_eq!(partial.locked().err(), Some(Errno::AGAIN));
+    }
+
+    #[test]
+    fn where_renaming_would_replace_a_link_names_the_object_and_never_replaces_one() {
+        let object = ObjectName::new("folder/object").unwrap();
+        let (folder, root, mut partial) = begun(&object);
+        let mut late = Partial::create(&root, &object).unwrap();
+        std::fs::write(folder.path().join("folder").join(&partial.name), "first").unwrap();
+        partial.publish_by_link(&object).unwrap();
+        partial.sync_name(&object).unwrap();
+        drop(partial);
+        assert_eq!(late.publish_by_link(&object), Err(Errno::EXIST));
+        drop(late);
+        assert_eq!(std::fs::read(folder.path().join("folder/object")).unwrap(), b"first");
+        assert_eq!(std::fs::read_dir(folder.path().join("folder")).unwrap().count(), 1);
     }
 }

@@ -96,12 +96,14 @@ impl Root {
         Error::new(code, format!("{what} under {root} could not be {done}: {reason}."), next_step).because(errno)
     }
 
-    /// What is left on a full file system: either no bytes, or no file entries.
+    /// What is left on a file system that is full: the bytes or the file entries (inodes) may have run out.
     fn room(&self) -> String {
-        match fs::fstatvfs(&self.fd) {
-            Ok(room) if room.f_files > 0 && room.f_favail == 0 => "it has no room for another file entry".into(),
-            Ok(room) => format!("{} bytes free", room.f_bavail.saturating_mul(room.f_frsize)),
-            Err(_) => "free bytes unknown".into(),
+        let Ok(room) = fs::fstatvfs(&self.fd) else { return "how much is free is unknown".into() };
+        let bytes = room.f_bavail.saturating_mul(room.f_frsize);
+        match room.f_files {
+            // Some file systems do not count them.
+            0 => format!("{bytes} bytes are free"),
+            entries => format!("{bytes} bytes and {} of {entries} file entries are free", room.f_favail),
         }
     }
 }
