@@ -20,6 +20,9 @@ pub const STAGING_PREFIX: &str = ".rookery-staging-";
 /// What SQLite keeps beside a database.
 pub const COMPANIONS: [&str; 3] = ["-journal", "-wal", "-shm"];
 
+/// Longest path of a new database: SQLite takes 512 bytes, and needs some for names of its own.
+const MAX_PATH_BYTES: usize = 450;
+
 /// Something below the folder.
 pub enum Entry {
     /// A regular file.
@@ -162,6 +165,9 @@ pub fn locate_new(root: &Path, name: &str) -> Result<PathBuf> {
         return refuse(format!("{name:?} is a name that SQLite or Rookery uses for files beside a database."));
     }
     let path = root.join(relative);
+    if path.as_os_str().len() > MAX_PATH_BYTES {
+        return refuse(format!("The path {name:?} is longer than SQLite takes."));
+    }
     for part in path.ancestors().skip(1).take_while(|part| *part != root) {
         match part.symlink_metadata() {
             Ok(data) if !data.is_dir() => {
