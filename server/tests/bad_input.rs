@@ -1,5 +1,7 @@
 //! Bad input, each with a clear sentence, a next step and the right exit code, and nothing lost.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
+
 mod support;
 
 use bytes::Bytes;

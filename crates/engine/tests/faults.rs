@@ -1,6 +1,8 @@
 //! The n-th call to the store fails, for every n until none is left: whatever fails, nothing half-made is listed,
 //! every older restore point still restores, and the next run works.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
+
 mod support;
 
 use domain::Code;

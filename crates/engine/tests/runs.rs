@@ -1,5 +1,7 @@
 //! Backups, restores and verifications as they should go, and as they go when something is wrong.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
+
 mod support;
 
 use domain::{Code, Phase};

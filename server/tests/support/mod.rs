@@ -1,5 +1,5 @@
 //! The command line as a user meets it: the real binary, its exit code, what it prints.
-#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "helpers of tests, of which each test binary uses its part")]
 
 use serde_json::Value;
 use std::{

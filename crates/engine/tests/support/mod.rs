@@ -1,5 +1,5 @@
 //! A source that gives and takes what a script says, so that the engine can be tested without a server.
-#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "helpers of tests, of which each test binary uses its part")]
 
 use domain::{Code, Dbms, Error, Meter, Result, Summary, TableSummary};
 use engine::{BackupRequest, RestoreRequest};
@@ -158,7 +158,7 @@ impl Staging for Stage {
             let mut reader = RowReader::new(archive.open(member)?)?;
             let name = reader.header().table.clone();
             let wanted = self.only.as_ref().is_none_or(|only| *only == name);
-            let rows = tables.entry(name).or_insert_with(Vec::new);
+            let rows = tables.entry(name).or_default();
             while let Some(row) = reader.next_row()? {
                 context.check()?;
                 if wanted {
