@@ -89,8 +89,10 @@ impl Trail {
         for entry in Dir::read_from(self.folder())? {
             let entry = entry?;
             let Ok(name) = entry.file_name().to_str() else { continue };
+            if name == "." || name == ".." {
+                continue;
+            }
             match self.stat(name) {
-                Ok(_) if name == "." || name == ".." => {}
                 Ok(stat) => entries.push((name.into(), stat)),
                 Err(Errno::NOENT) => {}
                 Err(errno) => return Err(errno),

@@ -102,8 +102,8 @@ impl Root {
         let bytes = room.f_bavail.saturating_mul(room.f_frsize);
         match room.f_files {
             // Some file systems do not count them.
-            0 => format!("{bytes} bytes are free"),
-            entries => format!("{bytes} bytes and {} of {entries} file entries are free", room.f_favail),
+            0 => format!("{bytes} bytes are free by its own count"),
+            entries => format!("{bytes} bytes and {} of {entries} file entries are free by its own count", room.f_favail),
         }
     }
 }
