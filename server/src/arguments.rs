@@ -92,10 +92,10 @@ pub struct Backup {
     #[arg(long, value_name = "ROOT", value_parser = value::<Destination>)]
     pub to: Destination,
     /// Only this database (may be given several times)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub database: Vec<String>,
     /// Leave databases out by name; * stands for any characters, ? for one (may be given several times)
-    #[arg(long, value_name = "PATTERN")]
+    #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
     pub exclude: Vec<String>,
     /// What a backup holds
     #[arg(long = "type", value_enum, default_value = "logical")]
@@ -104,7 +104,7 @@ pub struct Backup {
     #[arg(long, value_enum, default_value = "full")]
     pub kind: Kind,
     /// The name of the server in folder names [default: its host, or the folder's name]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub server_name: Option<String>,
     /// Databases at the same time [default: half of the processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -122,7 +122,7 @@ pub struct List {
     #[arg(value_parser = value::<Destination>)]
     pub root: Destination,
     /// Only this database
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub database: Option<String>,
     /// Print one JSON document
     #[arg(long)]
@@ -136,10 +136,10 @@ pub struct Chosen {
     #[arg(value_parser = value::<Destination>)]
     pub root: Destination,
     /// The database
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub database: String,
     /// The server that it came from, where the root holds databases of this name from several
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub server: Option<String>,
     /// The restore point, by its label [default: the newest]
     #[arg(long, value_name = "LABEL", value_parser = value::<Label>)]
@@ -154,10 +154,10 @@ pub struct Restore {
     #[arg(long, value_name = "SERVER")]
     pub into: String,
     /// The name of the new database, which must not exist
-    #[arg(long = "as", value_name = "NEW")]
+    #[arg(long = "as", value_name = "NEW", allow_hyphen_values = true)]
     pub name: String,
     /// Load the rows of this table alone, with all definitions but foreign keys
-    #[arg(long, value_name = "TABLE")]
+    #[arg(long, value_name = "TABLE", allow_hyphen_values = true)]
     pub table: Option<String>,
     /// Leave owners and privileges out
     #[arg(long)]
@@ -181,7 +181,7 @@ pub struct Verify {
     #[arg(value_parser = value::<Destination>)]
     pub root: Destination,
     /// Only this database
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub database: Option<String>,
     /// Print one JSON document
     #[arg(long)]
@@ -195,7 +195,7 @@ pub struct Cat {
     #[command(flatten)]
     pub chosen: Chosen,
     /// The table; without it, the tables are listed
-    #[arg(long, value_name = "TABLE")]
+    #[arg(long, value_name = "TABLE", allow_hyphen_values = true)]
     pub table: Option<String>,
     #[command(flatten)]
     pub accept: Accept,

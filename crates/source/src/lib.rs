@@ -6,6 +6,7 @@
 pub mod encode;
 pub mod members;
 pub mod open;
+pub mod postgres;
 pub mod sqlite;
 pub mod table;
 pub mod value;
@@ -177,6 +178,11 @@ pub trait Staging: Send {
 
     /// Reads the new database back with the encoder of a backup, ordered by name.
     fn tables(&mut self, context: &Context) -> Result<Vec<TableSummary>>;
+
+    /// What the new database lacks or has otherwise than the origin, one sentence each. Complete after [`Staging::load`].
+    fn notes(&self) -> Vec<String> {
+        vec![]
+    }
 
     /// Gives the database its name. Fails, and leaves nothing, if the name was taken meanwhile.
     fn publish(self: Box<Self>, context: &Context) -> Result<()>;

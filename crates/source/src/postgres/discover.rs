@@ -1,0 +1,161 @@
+//! Who the server is, what databases it has, and what can be done with them.
+
+use super::{
+    blobs, catalog, tools,
+    wire::{Row, Session, Target, sqlstate},
+};
+use crate::{Capabilities, Context, Database, Identity, IncrementalMethod};
+use domain::{Code, Dbms, Error, Result};
+
+/// The oldest server that is read.
+const OLDEST: u32 = 120_000;
+
+/// Decoding of changes on a standby came with this version.
+const STANDBY_DECODING: u32 = 160_000;
+
+/// Databases of our own that are being loaded.
+const STAGING: &str = "^rookery_staging_[0-9a-f]{16}$";
+
+/// An error for a server that is too old.
+pub(super) fn supported(session: &Session) -> Result<()> {
+    if session.server_version() >= OLDEST {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::Unsupported,
+        format!("PostgreSQL at {} is version {}; Rookery reads 12 and newer.", session.target(), session.server_version_text()),
+        "Upgrade the server; versions before 12 get no corrections any more.",
+    ))
+}
+
+/// Who the server is: its system identifier, which survives restarts, renaming and moving.
+pub(super) fn identify(target: &Target, context: &Context) -> Result<Identity> {
+    let mut session = Session::connect(target, &target.maintenance_database, context)?;
+    supported(&session)?;
+    let instance = match session.query("SELECT system_identifier FROM pg_control_system()") {
+        Ok(rows) => rows.first().map(|row| row.text(0).map(str::to_owned)).transpose()?,
+        Err(error) if sqlstate(&error) == Some("42501") => None,
+        Err(error) => return Err(error),
+    };
+    Ok(Identity {
+        dbms: Dbms::Postgresql,
+        version: session.server_version_text().into(),
+        instance: instance.unwrap_or_else(|| target.to_string()),
+        has_globals: true,
+    })
+}
+
+/// Every database that accepts connections, ordered by name.
+pub(super) fn databases(target: &Target, context: &Context) -> Result<Vec<Database>> {
+    let mut session = Session::connect(target, &target.maintenance_database, context)?;
+    supported(&session)?;
+    // A connection limit of -2 marks a database whose DROP was interrupted: nobody can connect to it any more.
+    let rows = session.query(&format!(
+        "SELECT datname, CASE WHEN has_database_privilege(oid, 'CONNECT') THEN pg_database_size(oid) END FROM pg_database
+         WHERE datallowconn AND datconnlimit <> -2 AND datname <> 'template0' AND datname !~ '{STAGING}'
+         ORDER BY datname COLLATE \"C\""
+    ))?;
+    let database = |row: &Row| -> Result<Database> {
+        Ok(Database { name: row.text(0)?.into(), size_bytes: row.get(1).map(|_| row.parse(1)).transpose()? })
+    };
+    rows.iter().map(database).collect()
+}
+
+/// What can be done with a database.
+pub(super) fn capabilities(target: &Target, database: &str, context: &Context) -> Result<Capabilities> {
+    let mut session = Session::connect(target, database, context)?;
+    supported(&session)?;
+    let mut found = Capabilities { incremental: Some(IncrementalMethod::RowComparison), ..Capabilities::default() };
+    obstacles(&mut session, &mut found)?;
+    let missing = stream_needs(&mut session)?;
+    if missing.is_empty() {
+        found.incremental = Some(IncrementalMethod::ChangeStream);
+        let keyless = keyless(&mut session)?;
+        if !keyless.is_empty() {
+            found.notes.push(format!(
+                "Tables without a primary key or replica identity are read whole after they were updated; a primary key would spare that: {}.",
+                catalog::list(&keyless)
+            ));
+        }
+    }
+    found.notes.extend(missing);
+    let foreign = catalog::labels(&mut session, 'f')?;
+    if !foreign.is_empty() {
+        found.notes.push(format!("Of foreign tables only the definition is backed up: {}.", catalog::list(&foreign)));
+    }
+    Ok(found)
+}
+
+fn obstacles(session: &mut Session, found: &mut Capabilities) -> Result<()> {
+    let user = session.target().user.clone();
+    for (what, relations) in [("table", catalog::candidates(session)?), ("sequence", catalog::sequences(session)?)] {
+        let unreadable = relations.into_iter().filter(|relation| !relation.readable);
+        found.obstacles.extend(unreadable.map(|relation| format!("The role {user:?} may not read the {what} {}.", relation.label)));
+    }
+    let objects = blobs::unreadable(session)?;
+    if !objects.is_empty() {
+        found.obstacles.push(format!("The role {user:?} may not read large objects: {}.", catalog::list(&objects)));
+    }
+    if let Err(error) = tools::find(session.server_version()) {
+        found.obstacles.push(format!("{error} {}", error.next_step()));
+    }
+    Ok(())
+}
+
+/// What is missing for the change stream, a sentence each, with what to do.
+fn stream_needs(session: &mut Session) -> Result<Vec<String>> {
+    let rows = session.query(
+        "SELECT current_setting('wal_level'), r.rolreplication OR r.rolsuper, r.rolsuper, pg_is_in_recovery(),
+                current_setting('max_replication_slots')::int - (SELECT count(*) FROM pg_replication_slots)
+         FROM pg_roles r WHERE r.rolname = current_user",
+    )?;
+    let row = rows.first().ok_or_else(|| Error::internal("The server does not know the role that is connected."))?;
+    let mut missing = Vec::new();
+    if row.get(0) != Some("logical") {
+        missing.push("For incremental backups to any second set wal_level = logical on the server and restart it.".into());
+    }
+    if !row.is_true(1) {
+        missing.push(format!(
+            "For incremental backups to any second give the role REPLICATION: ALTER ROLE {} REPLICATION.",
+            session.target().user
+        ));
+    }
+    if row.parse::<i64>(4)? < 1 {
+        missing.push("For incremental backups to any second raise max_replication_slots on the server: all are in use.".into());
+    }
+    if row.is_true(3) && session.server_version() < STANDBY_DECODING {
+        missing.push(
+            "A standby gives a stream of changes from PostgreSQL 16 on only: use the primary for incremental backups to any second.".into(),
+        );
+    }
+    if row.is_true(2) && !has_plugin(session)? {
+        missing.push(
+            "For incremental backups to any second install the server's contrib modules (postgresql-contrib): test_decoding is missing."
+                .into(),
+        );
+    }
+    Ok(missing)
+}
+
+/// Whether the plugin is there, by loading it into this session alone. Only a superuser may try.
+fn has_plugin(session: &mut Session) -> Result<bool> {
+    match session.execute("LOAD 'test_decoding'") {
+        Ok(()) => Ok(true),
+        Err(error) if sqlstate(&error) == Some("58P01") => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Tables whose updates and deletes do not say which row they mean.
+fn keyless(session: &mut Session) -> Result<Vec<String>> {
+    let rows = session.query(
+        "SELECT c.oid FROM pg_class c
+         WHERE c.relkind = 'r' AND c.relreplident <> 'f' AND NOT EXISTS (
+             SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid
+               AND CASE c.relreplident WHEN 'i' THEN i.indisreplident WHEN 'd' THEN i.indisprimary ELSE false END)",
+    )?;
+    let keyless: Vec<u32> = rows.iter().map(|row| row.parse(0)).collect::<Result<_>>()?;
+    let mut tables = catalog::candidates(session)?;
+    tables.retain(|table| keyless.contains(&table.oid));
+    Ok(tables.into_iter().map(|table| table.label).collect())
+}

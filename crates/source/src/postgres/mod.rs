@@ -1,0 +1,69 @@
+//! PostgreSQL 12 and newer.
+
+pub mod archive;
+mod blobs;
+mod catalog;
+pub mod copy;
+pub mod decode;
+mod discover;
+mod full;
+mod globals;
+pub mod names;
+mod pieces;
+mod properties;
+mod reader;
+mod restore;
+mod snapshot;
+pub mod sql;
+pub mod tools;
+mod wide;
+pub mod wire;
+
+pub use full::digest_tables;
+
+use crate::{Capabilities, Context, Database, Identity, Reading, Scope, Source, StageRequest, Staging};
+use domain::{Connection, Result};
+use wire::Target;
+
+/// A PostgreSQL server, opened.
+#[derive(Clone, Debug)]
+pub struct Postgres {
+    target: Target,
+    workers: usize,
+}
+
+impl Postgres {
+    /// A server of which a database is read (and loaded) by up to `workers` sessions at a time.
+    pub fn new(connection: &Connection, workers: usize) -> Result<Self> {
+        Ok(Self { target: Target::new(connection)?, workers: workers.max(1) })
+    }
+}
+
+impl Source for Postgres {
+    fn identify(&self, context: &Context) -> Result<Identity> {
+        discover::identify(&self.target, context)
+    }
+
+    fn databases(&self, context: &Context) -> Result<Vec<Database>> {
+        discover::databases(&self.target, context)
+    }
+
+    fn capabilities(&self, database: &str, context: &Context) -> Result<Capabilities> {
+        discover::capabilities(&self.target, database, context)
+    }
+
+    fn begin_full(&self, scope: &Scope, context: &Context) -> Result<Box<dyn Reading>> {
+        Ok(match scope {
+            Scope::Database(name) => Box::new(full::Full::begin(&self.target, name, self.workers, context)?),
+            Scope::Globals => Box::new(globals::Globals::begin(&self.target, context)?),
+        })
+    }
+
+    fn stage(&self, request: &StageRequest, context: &Context) -> Result<Box<dyn Staging>> {
+        restore::stage(&self.target, self.workers, request, context)
+    }
+
+    fn sweep(&self, context: &Context) -> Result<()> {
+        restore::sweep(&self.target, context)
+    }
+}

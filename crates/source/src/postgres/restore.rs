@@ -1,0 +1,119 @@
+//! A new database from an archive: under a staging name until it is whole.
+//!
+//! Only SQL over the protocol: no psql, and no tool is ever given anything from an archive.
+
+mod crew;
+mod database;
+mod definitions;
+mod ending;
+mod large_objects;
+mod needs;
+mod notes;
+mod plan;
+mod properties;
+mod rows;
+
+use super::{
+    archive::{DatabaseProperties, Extra, POST_DATA, PRE_DATA, from_json},
+    digest_tables,
+    wire::Target,
+};
+use crate::{Context, Members, StageRequest, Staging, value::damaged};
+use crew::Crew;
+use database::StagingDatabase;
+use domain::{Phase, Result, Summary, TableSummary};
+use notes::Notes;
+use plan::Choice;
+use rows::small_member;
+
+/// Member that the engine writes last, with rows and bytes of every table.
+const SUMMARY: &str = "summary.json";
+
+/// Begins a database: checks all that can be known, and makes it under its staging name.
+pub fn stage(target: &Target, workers: usize, request: &StageRequest, context: &Context) -> Result<Box<dyn Staging>> {
+    let properties: DatabaseProperties = from_json(&request.description.properties)?;
+    let mut session = crew::open(target, &target.maintenance_database, context)?;
+    let roles = needs::check(&mut session, request, &properties)?;
+    let notes = Notes::default();
+    let mut database = StagingDatabase::create(target, &properties, &roles, &notes, context)?;
+    // Tried now, so that what the server refuses is known before the rows are loaded and not after.
+    properties::rehearse(&mut database, &properties, request.no_owner)?;
+    Ok(Box::new(Restore { target: target.clone(), workers, request: request.clone(), properties, database, notes }))
+}
+
+/// Removes the staging databases of restores that were killed.
+pub fn sweep(target: &Target, context: &Context) -> Result<()> {
+    database::sweep(target, context)
+}
+
+/// A restore between its beginning and its end.
+struct Restore {
+    target: Target,
+    workers: usize,
+    request: StageRequest,
+    properties: DatabaseProperties,
+    database: StagingDatabase,
+    notes: Notes,
+}
+
+impl Staging for Restore {
+    fn load(&mut self, archive: &dyn Members, context: &Context) -> Result<()> {
+        let summary: Summary = serde_json::from_slice(&small_member(archive, SUMMARY)?)
+            .map_err(|error| damaged("The summary in the archive cannot be read.").because(error))?;
+        let extra: Extra = from_json(&summary.extra)?;
+        let (before, after) = (small_member(archive, PRE_DATA)?, small_member(archive, POST_DATA)?);
+        let (before, after) = (plan::before_rows(&before, self.choice())?, plan::after_rows(&after, self.choice())?);
+        let crew = Crew { target: &self.target, database: self.database.name(), workers: self.workers, context };
+        let only_table = self.request.only_table.as_deref();
+
+        definitions::run(&before, crew, &self.notes)?;
+        context.meter.enter(Phase::Loading, expected_bytes(&summary, only_table));
+        rows::load(archive, only_table, crew)?;
+        if only_table.is_none() {
+            large_objects::load(archive, self.request.no_owner, crew)?;
+        }
+        context.meter.enter(Phase::Indexing, 0);
+        definitions::run(&after, crew, &self.notes)?;
+        ending::set_sequences(&extra.sequences, crew)?;
+        match only_table {
+            None => ending::refresh(&extra, crew, &self.notes)?,
+            Some(table) => self.note_what_one_table_lacks(table, &after),
+        }
+        ending::analyze(crew)?;
+        definitions::last(&before, crew, &self.notes)?;
+        definitions::last(&after, crew, &self.notes)
+    }
+
+    fn tables(&mut self, context: &Context) -> Result<Vec<TableSummary>> {
+        digest_tables(&self.target, self.database.name(), self.workers, context)
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.notes.all()
+    }
+
+    fn publish(mut self: Box<Self>, context: &Context) -> Result<()> {
+        let name = self.request.name.clone();
+        let finishing = properties::statements(self.database.keeper(), &name, &self.properties, self.request.no_owner)?;
+        self.database.publish(&name, &finishing, context)
+    }
+}
+
+impl Restore {
+    fn choice(&self) -> Choice {
+        Choice { no_owner: self.request.no_owner, no_foreign_keys: self.request.only_table.is_some() }
+    }
+
+    fn note_what_one_table_lacks(&self, table: &str, after: &plan::Plan<'_>) {
+        self.notes.add(format!("Only the rows of {table} were restored: all other tables and materialized views are empty."));
+        if after.foreign_keys_left_out > 0 {
+            self.notes
+                .add(format!("{} foreign keys were left out, because rows that they point to are not there.", after.foreign_keys_left_out));
+        }
+    }
+}
+
+fn expected_bytes(summary: &Summary, only_table: Option<&str>) -> u64 {
+    let wanted = |table: &&TableSummary| only_table.is_none_or(|only| only == table.table);
+    summary.tables.iter().filter(wanted).map(|table| table.bytes).sum()
+}

@@ -1,0 +1,116 @@
+//! Recorded statements, run.
+
+use super::{
+    crew::Crew,
+    notes::Notes,
+    plan::{Item, Plan, Step},
+};
+use crate::postgres::{
+    sql::{Class, Statement, setting},
+    wire::{Session, sqlstate},
+};
+use domain::{Code, Error, Result};
+
+/// How often a statement that met another one is begun again.
+const TRIES: u32 = 20;
+
+/// Runs the steps of a plan; its last statements are left to [`last`].
+pub(super) fn run(plan: &Plan<'_>, crew: Crew<'_>, notes: &Notes) -> Result<()> {
+    let ready = |session| Hand::ready(session, &plan.header, notes);
+    let mut main = ready(crew.session()?)?;
+    for step in &plan.steps {
+        match step {
+            Step::Ordered(items) => items.iter().try_for_each(|item| main.run(item))?,
+            Step::Parallel(items) => crew.each(items, ready, |hand, item| hand.run(item))?,
+        }
+    }
+    Ok(())
+}
+
+/// Runs the statements that come after everything else.
+pub(super) fn last(plan: &Plan<'_>, crew: Crew<'_>, notes: &Notes) -> Result<()> {
+    if plan.last.is_empty() {
+        return Ok(());
+    }
+    let mut hand = Hand::ready(crew.session()?, &plan.header, notes)?;
+    plan.last.iter().try_for_each(|item| hand.run(item))
+}
+
+/// A session and the settings it is under.
+struct Hand<'a> {
+    session: Session,
+    settings: [Option<Statement<'a>>; 2],
+    notes: &'a Notes,
+}
+
+impl<'a> Hand<'a> {
+    fn ready(session: Session, header: &[Statement<'a>], notes: &'a Notes) -> Result<Self> {
+        let mut hand = Self { session, settings: [None; 2], notes };
+        header.iter().try_for_each(|statement| hand.set(*statement))?;
+        Ok(hand)
+    }
+
+    fn run(&mut self, item: &Item<'a>) -> Result<()> {
+        for (at, wanted) in item.settings.iter().enumerate() {
+            if let (Some(statement), true) = (wanted, *wanted != self.settings[at]) {
+                self.set(*statement)?;
+                self.settings[at] = *wanted;
+            }
+        }
+        if item.class == Class::Setting { self.set(item.statement) } else { execute(&mut self.session, item.statement) }
+    }
+
+    /// Runs a setting. One that the server does not know comes from newer tools and changes nothing that is
+    /// restored; a tablespace that is not there is replaced by the database's own.
+    fn set(&mut self, statement: Statement<'_>) -> Result<()> {
+        let Err(error) = execute(&mut self.session, statement) else { return Ok(()) };
+        let name = setting(statement.text).unwrap_or_default();
+        match (name.as_str(), sqlstate(&error)) {
+            ("DEFAULT_TABLE_ACCESS_METHOD", _) => Err(error),
+            ("DEFAULT_TABLESPACE", Some("42704" | "22023")) => {
+                self.notes
+                    .add(format!("A tablespace is missing on the server; the database's own took its place ({}).", statement.title()));
+                self.session.execute("SET default_tablespace = ''")
+            }
+            (_, Some("42704")) if !name.is_empty() => {
+                tracing::debug!(statement = statement.title(), "the server does not know a setting of the recorded definitions");
+                Ok(())
+            }
+            _ => Err(error),
+        }
+    }
+}
+
+/// Runs one statement; again, if it was in the way of another one.
+fn execute(session: &mut Session, statement: Statement<'_>) -> Result<()> {
+    let mut tries = 1;
+    loop {
+        match session.execute_bytes(statement.text) {
+            Err(error) if tries < TRIES && is_collision(&error) => tries += 1,
+            result => return result.map_err(|error| failed(statement, error)),
+        }
+    }
+}
+
+/// A deadlock, or two statements that changed the same row of a system catalog.
+fn is_collision(error: &Error) -> bool {
+    match sqlstate(error) {
+        Some("40P01" | "40001") => true,
+        Some("XX000") => error.to_string().contains("concurrently updated"),
+        _ => false,
+    }
+}
+
+/// The error that names the object. What the server has not (an object, a library, a feature) has a code of its own.
+fn failed(statement: Statement<'_>, error: Error) -> Error {
+    let doing = format!("While running {:?}", statement.title());
+    match sqlstate(&error) {
+        Some("42704" | "58P01" | "0A000" | "3F000" | "42883") => Error::new(
+            Code::RestoreNeeds,
+            format!("{doing}: {error}"),
+            "Make what is named available on the server (a role, an extension, a library), then restore again.",
+        )
+        .because(error),
+        _ => error.during(doing),
+    }
+}

@@ -1,0 +1,172 @@
+//! Rows on their way into the staging database.
+
+use super::crew::Crew;
+use crate::{
+    Members,
+    encode::{WideForm, wide_member},
+    members::from_io,
+    postgres::{
+        archive::LARGE_OBJECTS,
+        decode::{self, Field},
+        sql::is_table_name,
+        wire::{Parameter, Session, quote_ident},
+    },
+    table::{self, Header, RowReader},
+    value::damaged,
+};
+use domain::{Code, Error, Result};
+use std::{collections::BTreeMap, io::Read};
+
+/// Bytes of COPY text that are collected before they are handed on.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// Loads the rows of all tables, or of one, part by part over several sessions.
+pub(super) fn load(archive: &dyn Members, only_table: Option<&str>, crew: Crew<'_>) -> Result<()> {
+    let parts = match only_table {
+        Some(table) => table::parts(archive, table),
+        None => interleaved(archive),
+    };
+    if let (Some(table), true) = (only_table, parts.is_empty()) {
+        let sentence = format!("The backup holds no table named {table}.");
+        return Err(Error::new(Code::NotFound, sentence, "Give it as schema.table, as `rookery cat` lists it."));
+    }
+    crew.each(&parts, Ok, |session: &mut Session, part| Part { archive, crew, name: part }.load(session))
+}
+
+/// The parts of all tables, one of each table in turn: tables get in their own way least where many are written at once.
+/// Those with most parts come first, so that no big one is left at the end.
+fn interleaved(archive: &dyn Members) -> Vec<String> {
+    let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for name in archive.names() {
+        if let Some((folder, _)) = name.strip_prefix("data/").and_then(|rest| rest.split_once('/')) {
+            tables.entry(folder.to_owned()).or_default().push(name);
+        }
+    }
+    let large_objects = table::folder(LARGE_OBJECTS);
+    let mut turns: Vec<_> = tables.into_values().filter(|parts| !parts[0].starts_with(&large_objects)).collect();
+    turns.sort_by_key(|parts| std::cmp::Reverse(parts.len()));
+    let longest = turns.first().map_or(0, Vec::len);
+    (0..longest).flat_map(|turn| turns.iter().filter_map(move |parts| parts.get(turn).cloned())).collect()
+}
+
+/// One part of a table.
+struct Part<'a> {
+    archive: &'a dyn Members,
+    crew: Crew<'a>,
+    name: &'a str,
+}
+
+impl Part<'_> {
+    fn load(&self, session: &mut Session) -> Result<()> {
+        let mut rows = RowReader::new(self.archive.open(self.name)?)?;
+        let table = rows.header().table.clone();
+        self.copy(session, &mut rows).map_err(|error| match error.code() {
+            Code::Cancelled | Code::Damaged | Code::ConnectionLost => error,
+            _ => error.during(format!("Loading the table {table}")),
+        })
+    }
+
+    fn copy<R: Read>(&self, session: &mut Session, rows: &mut RowReader<R>) -> Result<()> {
+        let header = rows.header().clone();
+        let target = Target::new(&header)?;
+        let mut copy = session.copy_in(&format!("COPY {}{} FROM STDIN", target.table, target.columns))?;
+        let (mut text, mut wide, mut sent) = (Vec::with_capacity(2 * PIECE_BYTES), vec![], 0_u64);
+        let mut unreported = (0, 0);
+        while let Some(row) = rows.next_row()? {
+            unreported = (unreported.0 + 1, unreported.1 + row.len() as u64);
+            if decode::copy_line(row, header.columns.len(), &mut text)? {
+                sent += 1;
+            } else {
+                wide.push(row.to_vec());
+            }
+            if text.len() >= PIECE_BYTES {
+                copy.write(&text)?;
+                text.clear();
+                self.report(&mut unreported)?;
+            }
+        }
+        copy.write(&text)?;
+        let taken = copy.finish()?;
+        if taken != sent {
+            return Err(Error::internal(format!("The server took {taken} of {sent} rows of {}.", target.table)));
+        }
+        self.report(&mut unreported)?;
+        wide.iter().try_for_each(|row| self.insert(session, &header, &target, row))
+    }
+
+    fn report(&self, unreported: &mut (u64, u64)) -> Result<()> {
+        let (rows, bytes) = std::mem::take(unreported);
+        self.crew.context.meter.add(rows, bytes);
+        self.crew.context.check()
+    }
+
+    /// Inserts a row with values that lie in members of their own; they are streamed from there.
+    fn insert(&self, session: &mut Session, header: &Header, target: &Target, row: &[u8]) -> Result<()> {
+        self.crew.context.check()?;
+        let fields = decode::fields(row, header.columns.len())?;
+        let mut readers = self.readers(&fields)?;
+        let mut streams = readers.iter_mut();
+        let parameters: Option<Vec<_>> = fields
+            .iter()
+            .map(|field| match field {
+                Field::Null => Some(Parameter::Null),
+                Field::Text(text) => Some(Parameter::Text(text)),
+                Field::Wide { size_bytes, .. } => {
+                    streams.next().map(|reader| Parameter::Binary { size_bytes: *size_bytes, reader: reader.as_mut() })
+                }
+            })
+            .collect();
+        let mut parameters = parameters.ok_or_else(|| Error::internal("A wide value has no reader."))?;
+        let values: Vec<_> =
+            fields.iter().zip(&header.types).enumerate().map(|(at, (field, kind))| placeholder(at + 1, field, kind)).collect();
+        let sql = format!("INSERT INTO {}{} OVERRIDING SYSTEM VALUE VALUES ({})", target.table, target.columns, values.join(", "));
+        session.execute_with(&sql, &mut parameters)
+    }
+
+    fn readers(&self, fields: &[Field<'_>]) -> Result<Vec<Box<dyn Read + Send + '_>>> {
+        let hashes = fields.iter().filter_map(|field| match field {
+            Field::Wide { hash, .. } => Some(*hash),
+            Field::Null | Field::Text(_) => None,
+        });
+        hashes.map(|hash| self.archive.open(&wide_member(hash))).collect()
+    }
+}
+
+/// The expression for a value: what is streamed as text is cast to the column's type by the server.
+fn placeholder(number: usize, field: &Field<'_>, column_type: &str) -> String {
+    match field {
+        Field::Wide { form: WideForm::Text, .. } => format!("CAST(${number}::pg_catalog.text AS {column_type})"),
+        Field::Wide { form: WideForm::Binary, .. } => format!("${number}::pg_catalog.bytea"),
+        Field::Null | Field::Text(_) => format!("${number}"),
+    }
+}
+
+/// A table as statements name it.
+struct Target {
+    table: String,
+    /// ` ("a", "b")`, or nothing where there are no columns: SQL has no empty list.
+    columns: String,
+}
+
+impl Target {
+    /// Names come from the archive and go into statements: what is not a name is refused.
+    fn new(header: &Header) -> Result<Self> {
+        if !is_table_name(&header.table) || header.types.len() != header.columns.len() {
+            return Err(damaged("A part of a table in the archive has a header line that contradicts itself."));
+        }
+        let names: Vec<_> = header.columns.iter().map(|name| quote_ident(name)).collect();
+        let columns = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
+        Ok(Self { table: header.table.clone(), columns })
+    }
+}
+
+/// Reads the bytes of a member that must be small.
+pub(super) fn small_member(archive: &dyn Members, name: &str) -> Result<Vec<u8>> {
+    const MAX_BYTES: u64 = 1 << 30;
+    let mut bytes = vec![];
+    archive.open(name)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(from_io)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(Error::new(Code::TooLarge, format!("The member {name} of the archive is too large."), "Choose another restore point."));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,155 @@
+//! One consistent moment: a transaction that holds locks on all tables and a snapshot that other sessions share.
+
+use super::{
+    catalog::{self, Candidate, Table, all_readable},
+    wire::{Session, Target, sqlstate},
+};
+use crate::Context;
+use domain::{Code, Error, Result};
+use std::collections::HashSet;
+
+/// How long to wait for the lock on a table, in milliseconds.
+const LOCK_TIMEOUT_MS: u32 = 10_000;
+
+/// Tables in one LOCK statement.
+const LOCK_BATCH: usize = 100;
+
+/// How often to begin again when tables change between listing and locking.
+const ATTEMPTS: u32 = 10;
+
+/// Settings on which the text of a value depends, or the peace of a long transaction. For reading and for loading.
+const SETTINGS: &str = "
+    SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET timezone = 'UTC'; SET extra_float_digits = 1;
+    SET bytea_output = 'hex'; SET lc_monetary = 'C'; SET xmlbinary = 'base64'; SET xmloption = 'content';
+    SET standard_conforming_strings = on; SET search_path = ''; SET row_security = off; SET synchronize_seqscans = off;
+    SET jit = off; SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;
+    SET client_min_messages = 'warning'; SET default_transaction_isolation = 'read committed'";
+
+/// A session with everything set that the text of values depends on.
+pub(crate) fn pinned(target: &Target, database: &str, context: &Context) -> Result<Session> {
+    let mut session = Session::connect(target, database, context)?;
+    let mut settings = SETTINGS.to_owned();
+    if session.server_version() >= 140_000 {
+        settings.push_str("; SET idle_session_timeout = 0");
+    }
+    if session.server_version() >= 170_000 {
+        settings.push_str("; SET transaction_timeout = 0");
+    }
+    session.execute(&settings)?;
+    Ok(session)
+}
+
+/// The moment, held open by `leader`.
+pub(super) struct Snapshot {
+    /// The session whose transaction holds the locks and exported the snapshot.
+    pub leader: Session,
+    /// The snapshot's identifier.
+    pub id: String,
+    /// Every table that holds rows, ordered by name.
+    pub tables: Vec<Table>,
+}
+
+impl Snapshot {
+    /// Locks every table against changes of its definition, then takes the snapshot.
+    ///
+    /// Locks come first, because a table that is truncated or rewritten after the snapshot and before the lock
+    /// would be read as empty: such changes do not heed snapshots.
+    ///
+    /// # Errors
+    /// `privilege` (all tables named at once), `busy` with the blocker named, and what [`Session::connect`] gives.
+    pub fn take(target: &Target, database: &str, context: &Context) -> Result<Self> {
+        let mut leader = pinned(target, database, context)?;
+        for _ in 0..ATTEMPTS {
+            context.check()?;
+            if let Some((id, tables)) = attempt(&mut leader, database, context)? {
+                return Ok(Self { leader, id, tables });
+            }
+            leader.execute("ROLLBACK")?;
+        }
+        Err(Error::new(
+            Code::Busy,
+            format!("Tables of the database {database:?} are dropped, truncated or rewritten faster than they can be locked."),
+            "Start again when whatever changes its definitions has ended.",
+        ))
+    }
+}
+
+/// A session of another thread, in the same moment.
+pub(super) fn join(target: &Target, database: &str, id: &str, context: &Context) -> Result<Session> {
+    let mut session = pinned(target, database, context)?;
+    session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")?;
+    session.execute(&format!("SET TRANSACTION SNAPSHOT {}", super::wire::quote_literal(id)))?;
+    Ok(session)
+}
+
+/// `None` if what is there changed meanwhile.
+fn attempt(leader: &mut Session, database: &str, context: &Context) -> Result<Option<(String, Vec<Table>)>> {
+    let candidates = catalog::candidates(leader)?;
+    let missing: Vec<_> = candidates.iter().filter(|table| !table.readable).map(|table| table.label.clone()).collect();
+    all_readable(&leader.target().user, &format!("all rows of tables in {database:?}"), &missing)?;
+    // LOCK takes no snapshot: the first statement after it does.
+    leader.execute(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))?;
+    if !lock(leader, database, &candidates, context)? {
+        return Ok(None);
+    }
+    let id = leader.query("SELECT pg_export_snapshot()")?.first().map(|row| row.text(0).map(str::to_owned));
+    let id = id.ok_or_else(|| Error::internal("The server exported no snapshot."))??;
+    // Tables that were made between the list and the snapshot.
+    let locked: HashSet<_> = candidates.iter().map(|table| table.oid).collect();
+    let mut late = catalog::candidates(leader)?;
+    late.retain(|table| !locked.contains(&table.oid));
+    if late.iter().any(|table| !table.readable) || !lock(leader, database, &late, context)? {
+        return Ok(None);
+    }
+    leader.execute("SET LOCAL lock_timeout = 0")?;
+    Ok(catalog::tables(leader)?.map(|tables| (id, tables)))
+}
+
+/// Takes the locks; `false` if a table is not there any more.
+fn lock(leader: &mut Session, database: &str, tables: &[Candidate], context: &Context) -> Result<bool> {
+    for batch in tables.chunks(LOCK_BATCH) {
+        let names: Vec<_> = batch.iter().map(|table| format!("ONLY {}", table.quoted)).collect();
+        match leader.execute(&format!("LOCK TABLE {} IN ACCESS SHARE MODE", names.join(", "))) {
+            Ok(()) => {}
+            // Undefined table, undefined schema.
+            Err(error) if matches!(sqlstate(&error), Some("42P01" | "3F000")) => return Ok(false),
+            Err(error) if sqlstate(&error) == Some("55P03") => {
+                let blocker = blocker(leader.target(), database, batch, context);
+                return Err(blocker.unwrap_or(None).map_or(error, |blocker| busy(&blocker)));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}
+
+/// Who keeps the tables of a batch locked, in words. A session that waits in the queue for its exclusive lock
+/// blocks those behind it as well.
+fn blocker(target: &Target, database: &str, batch: &[Candidate], context: &Context) -> Result<Option<String>> {
+    let oids: Vec<_> = batch.iter().map(|table| table.oid.to_string()).collect();
+    let rows = Session::connect(target, database, context)?.query(&format!(
+        "SELECT l.relation, a.pid, a.usename, coalesce(nullif(a.application_name, ''), a.backend_type), a.state, a.xact_start
+         FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+         WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.relation IN ({})
+           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+         ORDER BY l.granted DESC, a.xact_start LIMIT 1",
+        oids.join(", ")
+    ))?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let table =
+        batch.iter().find(|table| Some(table.oid.to_string().as_str()) == row.get(0)).map_or("a table", |table| table.label.as_str());
+    let get = |column| row.get(column).unwrap_or("unknown");
+    Ok(Some(format!(
+        "Process {} of role {} ({}, {}, in a transaction since {}) keeps {table} of {database:?} locked",
+        get(1),
+        get(2),
+        get(3),
+        get(4),
+        get(5)
+    )))
+}
+
+fn busy(blocker: &str) -> Error {
+    let sentence = format!("{blocker}: it could not be locked for reading within {} seconds.", LOCK_TIMEOUT_MS / 1000);
+    Error::new(Code::Busy, sentence, "Wait for that transaction, or end it with pg_terminate_backend, then start again.")
+}

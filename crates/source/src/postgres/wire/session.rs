@@ -1,0 +1,314 @@
+//! A session: statements in, rows and COPY data out.
+
+use super::{
+    CopyIn, Row, Target,
+    auth::{Greeting, log_in, parameter},
+    buffer::{Channel, Message},
+    error::ServerError,
+    socket::{Socket, Wait},
+};
+use crate::Context;
+use domain::{Error, Result};
+use std::{io::Write, time::Duration};
+
+/// How long a server may send nothing in the middle of a COPY. There is no reason for silence then but
+/// skipping rows that nobody may see any more.
+const COPY_SILENCE: Option<Duration> = Some(Duration::from_secs(600));
+
+/// Encodings of a database whose texts all have a place in Unicode and come back as the same bytes.
+/// The others (EUC, MULE, and SQL_ASCII, which is no encoding at all) are read as they are.
+const LOSSLESS: [&str; 5] = ["UTF8", "LATIN", "WIN", "KOI8", "ISO_8859_"];
+
+/// One connection to one database.
+///
+/// After an error that leaves the protocol in the middle of something, every further call fails as a lost connection.
+/// Dropping the session ends it in order.
+pub struct Session {
+    pub(super) channel: Channel,
+    greeting: Greeting,
+}
+
+impl Session {
+    /// Connects and logs in. Sets nothing but `application_name` and `client_encoding`: UTF-8 where the database's
+    /// encoding converts without loss, else the database's own.
+    ///
+    /// # Errors
+    /// `unreachable`, `tls`, `auth-failed`, `database-gone`, `busy` (too many connections), `connection-lost`.
+    pub fn connect(target: &Target, database: &str, context: &Context) -> Result<Self> {
+        if database.contains('\0') || target.user.contains('\0') {
+            return Err(Error::new(
+                domain::Code::NotFound,
+                "No database or role of PostgreSQL has a zero byte in its name.",
+                "Check the names.",
+            ));
+        }
+        let (channel, greeting) = log_in(target, database, context)?;
+        let mut session = Self { channel, greeting };
+        let own = session.greeting.server_encoding.clone();
+        let wanted = if LOSSLESS.iter().any(|known| own.starts_with(known)) { "UTF8" } else { own.as_str() };
+        if session.greeting.client_encoding != wanted {
+            session.execute(&format!("SET client_encoding = {}", super::quote_literal(wanted)))?;
+        }
+        Ok(session)
+    }
+
+    /// The server's version as a number, such as 150018 for 15.18; 0 if it does not tell one.
+    #[must_use]
+    pub fn server_version(&self) -> u32 {
+        version_number(&self.greeting.server_version)
+    }
+
+    /// The server's version as it names itself, without what a distributor added.
+    #[must_use]
+    pub fn server_version_text(&self) -> &str {
+        self.greeting.server_version.split_whitespace().next().unwrap_or_default()
+    }
+
+    /// The encoding of the texts that this session gives and takes.
+    #[must_use]
+    pub fn client_encoding(&self) -> &str {
+        &self.greeting.client_encoding
+    }
+
+    /// The encoding of the database.
+    #[must_use]
+    pub fn server_encoding(&self) -> &str {
+        &self.greeting.server_encoding
+    }
+
+    /// Where the session is connected to.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.channel.target
+    }
+
+    /// Looks at the wish to stop of this work from now on.
+    pub fn obey(&mut self, context: &Context) {
+        self.channel.cancel = context.cancel.clone();
+    }
+
+    /// Runs one or more statements (simple query protocol) and drops their results.
+    pub fn execute(&mut self, sql: &str) -> Result<()> {
+        self.execute_bytes(sql.as_bytes())
+    }
+
+    /// Runs recorded statements, which are bytes: in a database without an encoding names need not be UTF-8.
+    pub fn execute_bytes(&mut self, sql: &[u8]) -> Result<()> {
+        self.begin(sql)?;
+        self.finish(None, drop)
+    }
+
+    /// Runs a statement and returns its rows, as text.
+    pub fn query(&mut self, sql: &str) -> Result<Vec<Row>> {
+        let mut rows = Vec::new();
+        self.begin(sql.as_bytes())?;
+        self.finish(None, |row| rows.push(row))?;
+        Ok(rows)
+    }
+
+    /// Runs `COPY … TO STDOUT` and hands on every CopyData payload as it lies in the read buffer: in the text format
+    /// that is one row with its line end.
+    ///
+    /// An error of `each` ends the COPY at the server too and leaves the session unusable.
+    pub fn copy_out(&mut self, sql: &str, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        self.begin(sql.as_bytes())?;
+        let mut silence = None;
+        loop {
+            let message = self.next(silence)?;
+            match message.tag {
+                b'd' => {
+                    if let Err(error) = each(message.body) {
+                        self.abandon();
+                        return Err(error);
+                    }
+                }
+                b'H' => silence = COPY_SILENCE,
+                b'c' => return self.finish(None, drop),
+                b'E' => {
+                    let error = ServerError::decode(message.body);
+                    return Err(self.failed(error));
+                }
+                // The statement was no COPY: its end is the end.
+                b'Z' => return Err(self.channel.protocol("a COPY gave no data")),
+                _ => {}
+            }
+        }
+    }
+
+    /// Begins `COPY … FROM STDIN`.
+    pub fn copy_in(&mut self, sql: &str) -> Result<CopyIn<'_>> {
+        self.begin(sql.as_bytes())?;
+        loop {
+            let message = self.next(None)?;
+            match message.tag {
+                b'G' => return Ok(CopyIn::new(self)),
+                b'E' => {
+                    let error = ServerError::decode(message.body);
+                    return Err(self.failed(error));
+                }
+                b'Z' => return Err(self.channel.protocol("a COPY asked for no data")),
+                _ => {}
+            }
+        }
+    }
+
+    /// Sends a simple query.
+    fn begin(&mut self, sql: &[u8]) -> Result<()> {
+        if sql.contains(&0) {
+            return Err(Error::internal("A statement for PostgreSQL holds a zero byte."));
+        }
+        self.usable()?;
+        self.channel.put(b'Q', |out| {
+            out.extend_from_slice(sql);
+            out.push(0);
+        });
+        self.send()
+    }
+
+    /// Sends what was collected. A server that ended the session said why before it closed: that is the better error.
+    pub(super) fn send(&mut self) -> Result<()> {
+        let sent = self.channel.send();
+        let Err(error) = self.cancelled_or(sent) else { return Ok(()) };
+        if error.code() != domain::Code::ConnectionLost {
+            return Err(error);
+        }
+        match self.channel.next(Some(Duration::ZERO)) {
+            Ok(message) if message.tag == b'E' => {
+                let error = ServerError::decode(message.body);
+                Err(self.told(error))
+            }
+            _ => Err(error),
+        }
+    }
+
+    /// Reads to the end of the statement; `tag` is given the tag of its last command, such as `COPY 5`.
+    pub(super) fn finish(&mut self, tag: Option<&mut String>, mut each: impl FnMut(Row)) -> Result<()> {
+        let (mut outcome, mut last) = (Ok(()), String::new());
+        loop {
+            let message = match self.next(None) {
+                Ok(message) => message,
+                // A session that is ended by the server is told why before it is closed.
+                Err(lost) => return Err(outcome.err().map_or(lost, |error| self.told(error))),
+            };
+            match message.tag {
+                b'D' => match Row::decode(message.body) {
+                    Some(row) => each(row),
+                    None => return Err(self.channel.protocol("a row of an answer contradicts itself or is not UTF-8")),
+                },
+                b'C' => last = parameter(message.body).0,
+                b'E' => outcome = Err(ServerError::decode(message.body)),
+                b'Z' => break,
+                b'G' => self.refuse_copy()?,
+                b'W' => return Err(self.channel.protocol("it began to stream where nothing asked for it")),
+                _ => {}
+            }
+        }
+        if let Some(tag) = tag {
+            *tag = last;
+        }
+        outcome.map_err(|error| self.told(error))
+    }
+
+    /// A statement that wants data where nobody has any.
+    fn refuse_copy(&mut self) -> Result<()> {
+        self.channel.put(b'f', |out| out.extend_from_slice(b"no data here\0"));
+        self.send()
+    }
+
+    /// The next message that is not a mere notice.
+    pub(super) fn next(&mut self, silence: Option<Duration>) -> Result<Message<'_>> {
+        loop {
+            // The borrow checker cannot see that a message returned from a loop ends the loop: look first, take then.
+            let peeked = self.channel.peek(silence);
+            let tag = self.cancelled_or(peeked)?;
+            match tag {
+                b'N' | b'A' => {
+                    self.channel.next(silence)?;
+                }
+                b'S' => {
+                    let (key, value) = parameter(self.channel.next(silence)?.body);
+                    if key == "client_encoding" {
+                        self.greeting.client_encoding = value;
+                    }
+                }
+                _ => return self.channel.next(silence),
+            }
+        }
+    }
+
+    /// An error of the statement: reads on to where the server is ready again.
+    pub(super) fn failed(&mut self, error: ServerError) -> Error {
+        // After a FATAL error the server closes instead of becoming ready; the first error says why.
+        let _ = self.finish(None, drop);
+        self.told(error)
+    }
+
+    /// What the server told, as an error; its answer to our own CancelRequest is a cancelled run.
+    fn told(&self, error: ServerError) -> Error {
+        if error.sqlstate == "57014" && self.channel.cancel.is_cancelled() {
+            return Error::cancelled().because(error);
+        }
+        error.into_error(&self.channel.target, &self.channel.database)
+    }
+
+    pub(super) fn usable(&self) -> Result<()> {
+        if self.channel.broken {
+            return Err(super::error::lost(&self.channel.target, &self.channel.database, "the session had failed before"));
+        }
+        Ok(())
+    }
+
+    /// Where a wait was given up because we should stop, the server is told to stop too.
+    pub(super) fn cancelled_or<T>(&mut self, result: Result<T>) -> Result<T> {
+        if result.as_ref().is_err_and(|error| matches!(error.code(), domain::Code::Cancelled | domain::Code::Silent)) {
+            self.abandon();
+        }
+        result
+    }
+
+    /// Stops what runs at the server, by a CancelRequest on a connection of its own, and gives the session up.
+    pub(super) fn abandon(&mut self) {
+        self.channel.broken = true;
+        // A token of its own: the wish to stop must not stop the request to stop. The server answers nothing.
+        let token = tokio_util::sync::CancellationToken::new();
+        let encrypted = matches!(self.channel.socket, Socket::Tls(_));
+        if let Ok(Some(mut socket)) = Socket::open(&self.channel.target, encrypted, &token) {
+            let words = [16, 80_877_102, self.greeting.process_id, self.greeting.secret_key];
+            let request: Vec<u8> = words.into_iter().flat_map(u32::to_be_bytes).collect();
+            let wait = Wait::new(&token, Some(Duration::from_secs(5)));
+            let _ = wait.retry(|| socket.write_all(&request)).and_then(|()| wait.retry(|| socket.flush()));
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if !self.channel.broken {
+            self.channel.put(b'X', |_| {});
+            // The server notices a closed socket as well; this only spares its log a line.
+            let _ = self.channel.send();
+        }
+    }
+}
+
+/// `15.18 (Debian …)` → 150018, `9.6.24` → 90624, `18beta1` → 180000.
+fn version_number(text: &str) -> u32 {
+    let numbers: String = text.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+    let mut parts = numbers.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let mut next = || parts.next().unwrap_or(0).min(9999);
+    let (major, minor, patch) = (next(), next(), next());
+    if major >= 10 { major * 10_000 + minor } else { major * 10_000 + minor * 100 + patch }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::version_number;
+
+    #[test]
+    fn versions_are_numbers() {
+        assert_eq!(version_number("15.18 (Debian 15.18-0+deb12u1)"), 150_018);
+        assert_eq!(version_number("9.6.24"), 90_624);
+        assert_eq!(version_number("18beta1"), 180_000);
+        assert_eq!(version_number("99999999999999"), 0);
+    }
+}

@@ -1,0 +1,267 @@
+//! What happens to a reading when something goes wrong at a chosen moment, and databases that are not like others.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails is to say where")]
+
+#[path = "postgres_read/memory.rs"]
+mod memory;
+
+use domain::{Code, Connection, Error, Result, Summary, TlsMode};
+use memory::Memory;
+use source::{
+    Context, Description, Member, Scope, Sink, Source,
+    postgres::{
+        Postgres,
+        archive::{DatabaseProperties, from_json},
+        digest_tables,
+        wire::{Session, Target},
+    },
+};
+use std::sync::Mutex;
+use testkit::PostgresServer;
+
+/// Far more than the buffers between the server and us can hold.
+const BIG: &str = "create table big(t text); insert into big select repeat(md5(i::text), 30) from generate_series(1, 60000) i;";
+
+fn connection(server: &PostgresServer) -> Connection {
+    Connection::Postgresql {
+        host: "127.0.0.1".into(),
+        port: server.port(),
+        user: "postgres".into(),
+        password: None,
+        maintenance_database: "postgres".into(),
+        tls: TlsMode::Disable,
+        root_certificate: None,
+    }
+}
+
+fn filled(server: &PostgresServer, sql: &str) -> String {
+    let name = server.fresh_database().unwrap();
+    server.psql(&name, sql).unwrap();
+    name
+}
+
+fn session(server: &PostgresServer, database: &str) -> Session {
+    Session::connect(&Target::new(&connection(server)).unwrap(), database, &Context::default()).unwrap()
+}
+
+/// Does something once, when the first part of a table has been begun; then takes bytes and drops them.
+struct Trap<F>(Mutex<Option<F>>);
+
+struct Dropped;
+
+impl<F: FnOnce() -> Result<()> + Send> Sink for Trap<F> {
+    fn member(&self, name: &str) -> Result<Box<dyn Member + '_>> {
+        let act = if name.starts_with("data/") { self.0.lock().unwrap().take() } else { None };
+        act.map_or(Ok(()), |act| act())?;
+        Ok(Box::new(Dropped))
+    }
+}
+
+impl Member for Dropped {
+    fn write(&mut self, _: &[u8]) -> Result<()> {
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads the database and does something in the middle of it.
+fn read_and(server: &PostgresServer, database: &str, context: &Context, act: impl FnOnce() -> Result<()> + Send) -> Error {
+    let source = Postgres::new(&connection(server), 2).unwrap();
+    let reading = source.begin_full(&Scope::Database(database.into()), context).unwrap();
+    reading.read(&Trap(Mutex::new(Some(act))), context).unwrap_err()
+}
+
+fn read(server: &PostgresServer, database: &str) -> (Description, Summary, Memory) {
+    let source = Postgres::new(&connection(server), 2).unwrap();
+    let reading = source.begin_full(&Scope::Database(database.into()), &Context::default()).unwrap();
+    let (description, sink) = (reading.description().clone(), Memory::default());
+    let summary = reading.read(&sink, &Context::default()).unwrap();
+    (description, summary, sink)
+}
+
+/// Waits until no session of ours is in the database any more.
+fn until_nobody_reads(server: &PostgresServer, database: &str) {
+    let mut other = session(server, "postgres");
+    let sql = format!("select 1 from pg_stat_activity where datname = '{database}' and application_name in ('rookery', 'pg_dump')");
+    while !other.query(&sql).unwrap().is_empty() {}
+}
+
+/// Waits until a reading waits for a lock in the database.
+fn until_somebody_waits(server: &PostgresServer, database: &str) {
+    let mut other = session(server, "postgres");
+    let sql = format!(
+        "select 1 from pg_locks l join pg_database d on d.oid = l.database where d.datname = '{database}' and l.mode = 'AccessShareLock' and not l.granted"
+    );
+    while other.query(&sql).unwrap().is_empty() {}
+}
+
+#[test]
+fn a_database_dropped_in_the_middle_is_gone() {
+    let server = testkit::shared().unwrap();
+    let database = filled(server, BIG);
+    let error = read_and(server, &database, &Context::default(), || {
+        server.psql("postgres", &format!("drop database {database} with (force)")).unwrap();
+        Ok(())
+    });
+    assert_eq!(error.code(), Code::DatabaseGone, "{error:?}");
+    assert!(error.to_string().contains(&database));
+}
+
+#[test]
+fn a_session_ended_in_the_middle_is_a_lost_connection() {
+    let server = testkit::shared().unwrap();
+    let database = filled(server, BIG);
+    let error = read_and(server, &database, &Context::default(), || {
+        let end =
+            format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{database}' and application_name = 'rookery'");
+        server.psql("postgres", &end).unwrap();
+        Ok(())
+    });
+    assert_eq!(error.code(), Code::ConnectionLost, "{error:?}");
+    until_nobody_reads(server, &database);
+}
+
+#[test]
+fn a_server_stopped_in_the_middle_is_a_lost_connection() {
+    let server = Mutex::new(PostgresServer::start().unwrap());
+    let database = filled(&server.lock().unwrap(), BIG);
+    let source = Postgres::new(&connection(&server.lock().unwrap()), 2).unwrap();
+    let reading = source.begin_full(&Scope::Database(database), &Context::default()).unwrap();
+    let stop = || {
+        server.lock().unwrap().stop().unwrap();
+        Ok(())
+    };
+    let error = reading.read(&Trap(Mutex::new(Some(stop))), &Context::default()).unwrap_err();
+    assert_eq!(error.code(), Code::ConnectionLost, "{error:?}");
+    assert!(error.to_string().contains("127.0.0.1:"), "{error:?}");
+    let error = source.databases(&Context::default()).unwrap_err();
+    assert_eq!(error.code(), Code::Unreachable);
+}
+
+#[test]
+fn the_wish_to_stop_ends_every_session() {
+    let server = testkit::shared().unwrap();
+    let (database, context) = (filled(server, BIG), Context::default());
+    let error = read_and(server, &database, &context, || {
+        context.cancel.cancel();
+        Ok(())
+    });
+    assert_eq!(error.code(), Code::Cancelled);
+    until_nobody_reads(server, &database);
+}
+
+#[test]
+fn an_error_of_the_sink_ends_every_session_and_stays_what_it_is() {
+    let server = testkit::shared().unwrap();
+    let database = filled(server, BIG);
+    let full = || Err(Error::new(Code::NoSpace, "No room.", "Make some."));
+    assert_eq!(read_and(server, &database, &Context::default(), full).code(), Code::NoSpace);
+    until_nobody_reads(server, &database);
+}
+
+/// A TRUNCATE does not heed snapshots: a table emptied between snapshot and lock would be read as empty, while
+/// what the same transaction wrote elsewhere is not seen.
+#[test]
+fn locks_come_before_the_snapshot() {
+    let server = testkit::shared().unwrap();
+    let database = filled(server, "create table emptied(x int); insert into emptied values (1), (2); create table moved(x int);");
+    let mut writer = session(server, &database);
+    writer.execute("begin; truncate emptied; insert into moved values (1), (2)").unwrap();
+    let (_, summary, _) = std::thread::scope(|scope| {
+        let reading = scope.spawn(|| read(server, &database));
+        until_somebody_waits(server, &database);
+        writer.execute("commit").unwrap();
+        reading.join().unwrap()
+    });
+    let counts: Vec<_> = summary.tables.iter().map(|table| (table.table.as_str(), table.rows)).collect();
+    assert_eq!(counts, [("public.emptied", 0), ("public.moved", 2)]);
+}
+
+#[test]
+fn a_table_that_waits_to_be_dropped_is_left_out_once_it_is() {
+    let server = testkit::shared().unwrap();
+    let database = filled(server, "create table doomed(x int); create table kept(x int);");
+    let mut writer = session(server, &database);
+    writer.execute("begin; drop table doomed; create table born(x int); insert into born values (1)").unwrap();
+    let (_, summary, _) = std::thread::scope(|scope| {
+        let reading = scope.spawn(|| read(server, &database));
+        until_somebody_waits(server, &database);
+        writer.execute("commit").unwrap();
+        reading.join().unwrap()
+    });
+    let counts: Vec<_> = summary.tables.iter().map(|table| (table.table.as_str(), table.rows)).collect();
+    assert_eq!(counts, [("public.born", 1), ("public.kept", 0)]);
+}
+
+#[test]
+fn databases_in_other_encodings_keep_every_byte() {
+    let server = PostgresServer::builder().locale("C").start().unwrap();
+    let make = |name: &str, encoding: &str, sql: &str| {
+        server.psql("postgres", &format!("create database {name} template template0 encoding '{encoding}' locale 'C'")).unwrap();
+        server.psql(name, sql).unwrap();
+        let (description, summary, sink) = read(&server, name);
+        let target = Target::new(&connection(&server)).unwrap();
+        assert_eq!(digest_tables(&target, name, 1, &Context::default()).unwrap(), summary.tables);
+        (from_json::<DatabaseProperties>(&description.properties).unwrap(), sink)
+    };
+    let table =
+        |sink: &Memory, name: &str| -> String { sink.texts(&source::table::folder(name)).next().unwrap().lines().skip(1).collect() };
+
+    let (properties, sink) =
+        make("latin", "LATIN1", "create table t(a text, \"é\" jsonb); insert into t values ('naïve', '{\"é\": \"ü\"}')");
+    assert_eq!((properties.encoding.as_str(), properties.client_encoding.as_str()), ("LATIN1", "UTF8"));
+    assert_eq!(table(&sink, "public.t"), r#"["naïve",{"é": "ü"}]"#);
+
+    let sql = "set client_encoding = 'SQL_ASCII'; create table t(a text, b jsonb, c text); insert into t values (E'a\\377\\\\', E'\"\\377\"', 'é')";
+    let (properties, sink) = make("bytes", "SQL_ASCII", sql);
+    assert_eq!(properties.client_encoding, "SQL_ASCII");
+    assert_eq!(table(&sink, "public.t"), r#"[{"text":"Yf9c"},{"text":"Iv8i"},"é"]"#);
+
+    let wide = "create table w(a text); insert into w select repeat('é', 17000000);";
+    let (_, sink) = make("latinwide", "LATIN1", wide);
+    let member = sink.names().into_iter().find(|name| name.starts_with("wide/")).unwrap();
+    assert_eq!(String::from_utf8(sink.bytes(&member)).unwrap(), "é".repeat(17_000_000));
+
+    let (properties, sink) =
+        make("japanese", "EUC_JP", "set client_encoding = 'UTF8'; create table t(a text); insert into t values ('日本')");
+    assert_eq!(properties.client_encoding, "EUC_JP");
+    assert_eq!(table(&sink, "public.t"), r#"[{"text":"xvzL3A=="}]"#);
+}
+
+#[test]
+fn of_an_extensions_tables_only_what_it_wants_dumped_is_read() {
+    let server = testkit::shared().unwrap();
+    let database = filled(
+        server,
+        "set allow_system_table_mods = on; create table config(a int); create table internal(a int); create sequence seq_config; create sequence seq_internal;
+         insert into config values (1), (5), (6); insert into internal values (1);
+         alter extension plpgsql add table config; alter extension plpgsql add table internal;
+         alter extension plpgsql add sequence seq_config; alter extension plpgsql add sequence seq_internal;
+         update pg_extension set extconfig = array['config'::regclass::oid, 'seq_config'::regclass::oid], extcondition = array['WHERE a > 4', '']
+         where extname = 'plpgsql';",
+    );
+    let (_, summary, _) = read(server, &database);
+    let counts: Vec<_> = summary.tables.iter().map(|table| (table.table.as_str(), table.rows)).collect();
+    assert_eq!(counts, [("public.config", 2)]);
+    assert!(summary.extra.to_string().contains("seq_config") && !summary.extra.to_string().contains("seq_internal"));
+}
+
+#[test]
+fn what_can_be_done_is_told() {
+    let server = PostgresServer::builder().conf("wal_level = replica").start().unwrap();
+    let database = filled(&server, "create table nokey(a int); create table keyed(a int primary key);");
+    let source = Postgres::new(&connection(&server), 1).unwrap();
+    let found = source.capabilities(&database, &Context::default()).unwrap();
+    assert_eq!(found.incremental, Some(source::IncrementalMethod::RowComparison));
+    assert!(found.notes.len() == 1 && found.notes[0].contains("wal_level = logical") && found.obstacles.is_empty(), "{found:?}");
+
+    let server = PostgresServer::builder().conf("wal_level = logical").start().unwrap();
+    let database = filled(&server, "create table nokey(a int); create table keyed(a int primary key);");
+    let source = Postgres::new(&connection(&server), 1).unwrap();
+    let found = source.capabilities(&database, &Context::default()).unwrap();
+    assert_eq!(found.incremental, Some(source::IncrementalMethod::ChangeStream));
+    assert!(found.notes.len() == 1 && found.notes[0].contains("public.nokey") && !found.notes[0].contains("public.keyed"), "{found:?}");
+}
