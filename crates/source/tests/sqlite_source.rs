@@ -529,6 +529,8 @@ fn an_archive_that_lies_is_refused_and_leaves_nothing() {
         ("schema/objects.ndjson", Some(objects(&table.replace("CREATE TABLE t(x, y)", "CREATE TEMP TABLE t(x, y)")))),
         ("schema/objects.ndjson", Some(objects(&table.replace("CREATE TABLE t(x, y)", "PRAGMA journal_mode=WAL")))),
         ("schema/objects.ndjson", Some(objects(&table.replace("CREATE TABLE t(x, y)", "CREATE VIRTUAL TABLE t USING fts5(x)")))),
+        // A limit of the whole process, which must not be reachable.
+        ("schema/objects.ndjson", Some(objects(&table.replace("CREATE TABLE t(x, y)", "PRAGMA hard_heap_limit=4000000000")))),
         ("schema/objects.ndjson", Some(format!("{table}\n[2,\"view\",\"v\",\"v\",false,\"nonsense\"]\n"))),
         ("schema/objects.ndjson", Some(format!("{table}\n{table}\n"))),
     ];
@@ -543,6 +545,8 @@ fn an_archive_that_lies_is_refused_and_leaves_nothing() {
         assert_eq!(folder.all_files(), ["a.db"], "{content:?}");
     }
     assert!(!std::path::Path::new("/tmp/rookery-evil").exists());
+    let limit = folder.connect("a.db").query_row("PRAGMA hard_heap_limit", [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(limit, 0);
     let mut foreign = folder.backup("a.db").unwrap();
     foreign.description.dbms = domain::Dbms::Postgresql;
     assert_eq!(code(folder.source().stage(&folder.request(&foreign, "b.db"), &context).map(|_| ())), Code::Usage);

@@ -200,10 +200,9 @@ impl Staging for Stage {
     fn tables(&mut self, context: &Context) -> Result<Vec<TableSummary>> {
         let fault = |error| self.subject.fault("Reading the new database", error);
         let size_bytes = self.lease.file().metadata().map_or(0, |data| data.len());
-        let mut readers = vec![];
-        for _ in 0..if size_bytes < SHARED_FROM_BYTES { 1 } else { self.workers } {
-            readers.push(connect::read_only(&self.file.0, context).map_err(fault)?);
-        }
+        let count = if size_bytes < SHARED_FROM_BYTES { 1 } else { self.workers };
+        let open = |_| connect::read_only(&self.file.0, context);
+        let mut readers = (0..count).map(open).collect::<rusqlite::Result<Vec<_>>>().map_err(fault)?;
         let reader = Reader { subject: &self.subject, encoding: self.properties.encoding, objects: &self.objects };
         reader.read(&mut readers, &Nowhere, context)
     }
