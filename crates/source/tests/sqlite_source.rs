@@ -1,4 +1,5 @@
 //! How users' files are treated, and what happens when something is wrong with them.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 
@@ -8,7 +9,10 @@ use source::{Context, Member, Scope, Sink, Source, sqlite::Sqlite};
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
-    os::unix::{ffi::OsStrExt, fs::symlink},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{PermissionsExt, symlink},
+    },
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -437,6 +441,67 @@ fn what_a_killed_process_left_is_swept_at_once() {
     assert_eq!(folder.all_files(), ["a.db"]);
 }
 
+/// Runs this test binary's `test` again as nobody, with `path` in `variable`, and returns what it printed.
+fn as_nobody(test: &str, variable: &str, path: &std::path::Path) -> String {
+    let place = tempfile::tempdir().unwrap();
+    let open = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(place.path(), open.clone()).unwrap();
+    let program = place.path().join("test");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    fs::set_permissions(&program, open).unwrap();
+    let output = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(program)
+        .args(["--exact", test, "--nocapture"])
+        .env(variable, path)
+        .current_dir("/")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn an_account_that_may_only_read() {
+    const VARIABLE: &str = "BACK_UP_AS_NOBODY_IN";
+    if let Some(path) = std::env::var_os(VARIABLE) {
+        let context = Context::default();
+        let source = Sqlite::new(path.as_ref(), 1).unwrap();
+        for database in source.databases(&context).unwrap() {
+            let reading = source.begin_full(&Scope::Database(database.name.clone()), &context);
+            let result = reading.and_then(|reading| reading.read(&Archive::default(), &context));
+            println!("{}: {:?}", database.name, result.map(|summary| summary.rows()).map_err(|error| error.code()));
+        }
+        return;
+    }
+    let folder = Folder::new();
+    for mode in ["wal", "delete"] {
+        folder.make(mode, &format!("PRAGMA journal_mode={mode}; CREATE TABLE t(x); INSERT INTO t VALUES (1)"));
+    }
+    for name in ["killed", "killed-without-shm"] {
+        let mut program = Program::new(&folder, name);
+        for sql in ["PRAGMA journal_mode=WAL", "CREATE TABLE t(x)", "INSERT INTO t VALUES (1),(2)"] {
+            program.run(sql);
+        }
+        program.kill();
+    }
+    fs::remove_file(folder.path("killed-without-shm-shm")).unwrap();
+    folder.make("secret", "CREATE TABLE t(x)");
+    folder.make("private/x", "CREATE TABLE t(x)");
+    let mode = |name: &str, mode| fs::set_permissions(folder.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    for (name, bits) in [("", 0o755), ("secret", 0o600), ("private", 0o700)] {
+        mode(name, bits);
+    }
+    let files = folder.all_files();
+    let output = as_nobody("an_account_that_may_only_read", VARIABLE, folder.temp.path());
+    let lines: Vec<_> = output.lines().filter(|line| line.contains("Ok(") || line.contains("Err(")).collect();
+    assert_eq!(
+        lines,
+        ["delete: Ok(1)", "killed: Ok(2)", "killed-without-shm: Ok(2)", "private/: Err(Privilege)", "secret: Err(Privilege)", "wal: Ok(1)"]
+    );
+    assert_eq!(folder.all_files(), files);
+}
+
 #[test]
 fn an_archive_that_lies_is_refused_and_leaves_nothing() {
     let folder = Folder::new();
@@ -464,6 +529,8 @@ fn an_archive_that_lies_is_refused_and_leaves_nothing() {
         ("schema/objects.ndjson", Some(objects(&table.replace("CREATE TABLE t(x, y)", "CREATE TEMP TABLE t(x, y)")))),
         ("schema/objects.ndjson", Some(objects(&table.replace("CREATE TABLE t(x, y)", "PRAGMA journal_mode=WAL")))),
         ("schema/objects.ndjson", Some(objects(&table.replace("CREATE TABLE t(x, y)", "CREATE VIRTUAL TABLE t USING fts5(x)")))),
+        // A limit of the whole process, which must not be reachable.
+        ("schema/objects.ndjson", Some(objects(&table.replace("CREATE TABLE t(x, y)", "PRAGMA hard_heap_limit=4000000000")))),
         ("schema/objects.ndjson", Some(format!("{table}\n[2,\"view\",\"v\",\"v\",false,\"nonsense\"]\n"))),
         ("schema/objects.ndjson", Some(format!("{table}\n{table}\n"))),
     ];
@@ -478,6 +545,8 @@ fn an_archive_that_lies_is_refused_and_leaves_nothing() {
         assert_eq!(folder.all_files(), ["a.db"], "{content:?}");
     }
     assert!(!std::path::Path::new("/tmp/rookery-evil").exists());
+    let limit = folder.connect("a.db").query_row("PRAGMA hard_heap_limit", [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(limit, 0);
     let mut foreign = folder.backup("a.db").unwrap();
     foreign.description.dbms = domain::Dbms::Postgresql;
     assert_eq!(code(folder.source().stage(&folder.request(&foreign, "b.db"), &context).map(|_| ())), Code::Usage);

@@ -3,7 +3,7 @@
 //! Files of users are opened read-only and never changed: no checkpoint, no recovery, no journal. A database in
 //! WAL mode is read in one read transaction, which disturbs nobody. One with a rollback journal would make its
 //! writers wait for as long as it is read, so its pages are copied first and read from the copy.
-//! What each part of that takes is told in [`moment`] and [`image`].
+//! What that takes is told in the modules `moment` and `image`.
 
 mod cell;
 mod connect;

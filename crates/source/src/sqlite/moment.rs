@@ -72,7 +72,7 @@ impl Opening<'_> {
             // The original is let go of here, so its writers wait for the copy alone.
             return Ok(Moment { readers, journal_mode, _tidy: None });
         }
-        let readers = if readers == 1 { vec![first] } else { same_state(self.path, first, readers, context).map_err(fault)? };
+        let readers = if readers == 1 { vec![first] } else { same_state(self.path, first, readers, context, begin).map_err(fault)? };
         Ok(Moment { readers, journal_mode, _tidy: Some(tidy) })
     }
 
@@ -111,7 +111,13 @@ pub fn size_bytes(connection: &Connection) -> rusqlite::Result<u64> {
 /// A connection of its own watches: `PRAGMA data_version` changes with every commit of anybody else, so an equal
 /// number before and after means that all transactions begun in between see the same commits
 /// (<https://www.sqlite.org/pragma.html#pragma_data_version>). Where writers leave no such gap, one reader stays.
-fn same_state(path: &Path, first: Connection, readers: usize, context: &Context) -> rusqlite::Result<Vec<Connection>> {
+fn same_state(
+    path: &Path,
+    first: Connection,
+    readers: usize,
+    context: &Context,
+    begin: impl Fn(&Connection) -> rusqlite::Result<()>,
+) -> rusqlite::Result<Vec<Connection>> {
     let watcher = connect::read_only(path, context)?;
     let version = || watcher.query_row("PRAGMA data_version", [], |row| row.get::<_, i64>(0));
     let mut all = vec![first];
@@ -120,7 +126,7 @@ fn same_state(path: &Path, first: Connection, readers: usize, context: &Context)
     }
     for _ in 0..ATTEMPTS {
         let before = version()?;
-        all.iter().try_for_each(begin)?;
+        all.iter().try_for_each(&begin)?;
         if version()? == before {
             return Ok(all);
         }
@@ -169,5 +175,39 @@ impl Drop for Tidy {
         if let Some(Err(error)) = self.held.alone(|| self.remove_new()) {
             tracing::debug!(path = %self.path.display(), %error, "files beside a database were left");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    /// Readers begun while a writer commits after each of the first `commits` of them, and what each then counts.
+    fn counts(commits: u32) -> Vec<i64> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.db");
+        let writer = Connection::open(&path).unwrap();
+        writer.execute_batch("PRAGMA journal_mode=WAL; CREATE TABLE t(x)").unwrap();
+        let left = Cell::new(commits);
+        let begin_and_write = |connection: &Connection| {
+            begin(connection)?;
+            if left.get() > 0 {
+                left.set(left.get() - 1);
+                writer.execute_batch("INSERT INTO t VALUES (1)")?;
+            }
+            Ok(())
+        };
+        let first = Connection::open(&path).unwrap();
+        let readers = same_state(&path, first, 3, &Context::default(), begin_and_write).unwrap();
+        readers.iter().map(|reader| reader.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap()).collect()
+    }
+
+    #[test]
+    fn readers_see_the_same_commits_or_there_is_one() {
+        assert_eq!(counts(0), [0, 0, 0]);
+        assert_eq!(counts(1), [1, 1, 1]);
+        assert_eq!(counts(7), [7, 7, 7]);
+        assert_eq!(counts(u32::MAX).len(), 1);
     }
 }

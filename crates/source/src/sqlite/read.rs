@@ -6,7 +6,7 @@ use super::{
     fault::Subject,
     job::Job,
     moment::{SHARED_FROM_BYTES, size_bytes},
-    schema::{Object, Table},
+    schema::{Layout, Object},
 };
 use crate::{Context, Sink, table::RowWriter};
 use domain::{Error, Result, TableSummary};
@@ -70,13 +70,9 @@ impl Reader<'_> {
         let file_bytes = size_bytes(first).map_err(|error| self.subject.fault("Reading", error))?;
         let split = connections.len() > 1 && file_bytes >= SHARED_FROM_BYTES;
         let pieces = if split { file_bytes / RANGE_BYTES } else { 1 };
+        let layout = Layout::new(first, self.subject)?;
         let stored = self.objects.iter().filter(|object| object.is_stored_table());
-        stored
-            .map(|object| {
-                let table = Table::of(first, &object.name, self.subject)?;
-                Job::new(first, table, self.encoding, pieces, sink, self.subject)
-            })
-            .collect()
+        stored.map(|object| Job::new(first, layout.table(&object.name)?, self.encoding, pieces, sink, self.subject)).collect()
     }
 
     fn work(&self, connection: &Connection, shared: &Shared<'_>) {

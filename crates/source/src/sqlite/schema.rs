@@ -9,7 +9,7 @@ use super::{connect::quoted, fault::Subject};
 use crate::{Members, Sink, encode, members, value, value::Value};
 use domain::{Code, Error, Result};
 use rusqlite::{Connection, types::ValueRef};
-use std::io::Write as _;
+use std::{collections::HashSet, io::Write as _};
 
 const OBJECTS: &str = "schema/objects.ndjson";
 const PRE_DATA: &str = "schema/pre-data.sql";
@@ -113,22 +113,47 @@ pub struct Table {
     pub rowid_apart: bool,
 }
 
-impl Table {
-    /// Looks up how `name` is stored.
-    pub fn of(connection: &Connection, name: &str, subject: &Subject) -> Result<Self> {
-        let fault = |error| subject.fault(format_args!("Reading the definition of the table {name:?}"), error);
-        let (columns, keys) = columns(connection, name, subject)?;
+/// How the tables of a database are stored.
+pub struct Layout<'a> {
+    connection: &'a Connection,
+    subject: &'a Subject,
+    without_rowid: HashSet<String>,
+}
+
+impl<'a> Layout<'a> {
+    /// Looks up what is asked for all tables at once.
+    pub fn new(connection: &'a Connection, subject: &'a Subject) -> Result<Self> {
+        let without_rowid = || -> rusqlite::Result<HashSet<String>> {
+            let mut statement = connection.prepare("PRAGMA main.table_list")?;
+            let mut rows = statement.query([])?;
+            let mut found = HashSet::new();
+            while let Some(row) = rows.next()? {
+                if row.get(4)? {
+                    found.insert(row.get(1)?);
+                }
+            }
+            Ok(found)
+        };
+        let without_rowid = without_rowid().map_err(|error| subject.fault("Reading the definitions", error))?;
+        Ok(Self { connection, subject, without_rowid })
+    }
+
+    /// How the table `name` is stored.
+    pub fn table(&self, name: &str) -> Result<Table> {
+        let (columns, keys) = columns(self.connection, name, self.subject)?;
         let shadowed = |candidate: &&str| columns.iter().chain(&keys.generated).any(|column| column.name.eq_ignore_ascii_case(candidate));
-        let without_rowid = without_rowid(connection, name).map_err(fault)?;
-        let alias = keys.single.filter(|_| !without_rowid && !keys.has_index);
-        let own = || ["rowid", "_rowid_", "oid"].into_iter().find(|name| !shadowed(name)).filter(|_| !without_rowid);
+        let has_rowid = !self.without_rowid.contains(name);
+        let alias = keys.single.filter(|_| has_rowid && !keys.has_index);
+        let own = || ["rowid", "_rowid_", "oid"].into_iter().find(|name| !shadowed(name)).filter(|_| has_rowid);
         let (rowid, rowid_at, rowid_apart) = match alias {
             Some(at) => (Some(quoted(&columns[at].name)), Some(at), false),
             None => (own().map(str::to_owned), own().map(|_| 0), own().is_some()),
         };
-        Ok(Self { name: name.to_owned(), columns, rowid, rowid_at, rowid_apart })
+        Ok(Table { name: name.to_owned(), columns, rowid, rowid_at, rowid_apart })
     }
+}
 
+impl Table {
     /// SQL names of all values of a row, in order.
     pub fn values(&self) -> Vec<String> {
         let apart = self.rowid.clone().filter(|_| self.rowid_apart);
@@ -175,12 +200,6 @@ fn columns(connection: &Connection, table: &str, subject: &Subject) -> Result<(V
     let origins: Vec<String> = statement.query_map([], |row| row.get(3)).and_then(Iterator::collect).map_err(fault)?;
     let has_index = origins.iter().any(|origin| origin == "pk");
     Ok((columns, Keys { single: (key.len() == 1).then(|| key[0]), has_index, generated }))
-}
-
-fn without_rowid(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
-    let mut statement = connection.prepare(&format!("PRAGMA main.table_list({})", quoted(table)))?;
-    let found: Vec<bool> = statement.query_map([], |row| row.get(4))?.collect::<rusqlite::Result<_>>()?;
-    Ok(found.contains(&true))
 }
 
 /// Writes the definitions: readable, and exact.

@@ -8,8 +8,9 @@ use super::{
     full::Properties,
     lease::Lease,
     load::Loader,
+    moment::SHARED_FROM_BYTES,
     read::Reader,
-    schema::{self, Object, Table},
+    schema::{self, Layout, Object},
 };
 use crate::{Context, Members, Sink, StageRequest, Staging, table};
 use domain::{Code, Error, Phase, Result, TableSummary};
@@ -93,8 +94,9 @@ impl Stage {
                 parts.entry(format!("{folder}/")).or_default().push(member);
             }
         }
+        let layout = Layout::new(connection, &self.subject)?;
         for object in self.wanted()? {
-            let table = Table::of(connection, &object.name, &self.subject)?;
+            let table = layout.table(&object.name)?;
             if object.is_internal() {
                 // `sqlite_sequence` has filled itself while the other tables were loaded.
                 let sql = format!("DELETE FROM main.{}", connect::quoted(&object.name));
@@ -197,10 +199,10 @@ impl Staging for Stage {
 
     fn tables(&mut self, context: &Context) -> Result<Vec<TableSummary>> {
         let fault = |error| self.subject.fault("Reading the new database", error);
-        let mut readers = vec![];
-        for _ in 0..self.workers {
-            readers.push(connect::read_only(&self.file.0, context).map_err(fault)?);
-        }
+        let size_bytes = self.lease.file().metadata().map_or(0, |data| data.len());
+        let count = if size_bytes < SHARED_FROM_BYTES { 1 } else { self.workers };
+        let open = |_| connect::read_only(&self.file.0, context);
+        let mut readers = (0..count).map(open).collect::<rusqlite::Result<Vec<_>>>().map_err(fault)?;
         let reader = Reader { subject: &self.subject, encoding: self.properties.encoding, objects: &self.objects };
         reader.read(&mut readers, &Nowhere, context)
     }
