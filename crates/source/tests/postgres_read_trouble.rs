@@ -232,6 +232,41 @@ fn databases_in_other_encodings_keep_every_byte() {
 }
 
 #[test]
+fn a_catalog_that_is_not_text_says_so() {
+    let server = PostgresServer::builder().locale("C").encoding("SQL_ASCII").start().unwrap();
+    let database = server.fresh_database().unwrap();
+    // psql is told by the tests that what it is given is UTF-8; the bytes have to come from the server itself.
+    let sql =
+        format!("do $$ begin execute 'comment on database {database} is ' || quote_literal(convert_from('\\xff', 'SQL_ASCII')); end $$");
+    server.psql(&database, &sql).unwrap();
+    let source = Postgres::new(&connection(&server), 1).unwrap();
+    let error = source.begin_full(&Scope::Database(database), &Context::default()).map(drop).unwrap_err();
+    assert_eq!(error.code(), Code::Unsupported, "{error:?}");
+}
+
+/// Whoever may create a type may create its cast to text, which runs with the rights of whoever uses it.
+#[test]
+fn no_code_of_users_runs() {
+    let server = testkit::shared().unwrap();
+    let database = filled(
+        server,
+        "create table proof(x int); create type pair as (a int, b text);
+         create function betray(pair) returns text language plpgsql as $$ begin raise exception 'betrayed'; end $$;
+         create cast (pair as text) with function betray(pair) as assignment;
+         create function public.pg_get_userbyid(oid) returns name language plpgsql as $$ begin raise exception 'betrayed'; end $$;
+         create function public.octet_length(pair) returns int language plpgsql as $$ begin raise exception 'betrayed'; end $$;
+         create table t(p pair, d text); insert into t values ((1, repeat('x', 30000000)), repeat('y', 9));
+         insert into t select row(1, 'q')::pair, string_agg(md5(i::text), '') from generate_series(1, 10000) i;",
+    );
+    let (_, summary, sink) = read(server, &database);
+    assert_eq!(summary.tables[1].rows, 2);
+    let member = sink.names().into_iter().find(|name| name.starts_with("wide/")).unwrap();
+    assert_eq!(sink.bytes(&member).len(), 30_000_004);
+    let source = Postgres::new(&connection(server), 1).unwrap();
+    assert!(source.capabilities(&database, &Context::default()).unwrap().obstacles.is_empty());
+}
+
+#[test]
 fn of_an_extensions_tables_only_what_it_wants_dumped_is_read() {
     let server = testkit::shared().unwrap();
     let database = filled(

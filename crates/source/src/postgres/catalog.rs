@@ -73,7 +73,8 @@ pub(super) enum Bulk {
     Binary,
     /// Text: likewise.
     Text,
-    /// Any other type of varying length: its text has to be made to know its size.
+    /// Any other type of varying length: its text has to be made to know its size. (`char(n)` too: its cast to text
+    /// would lose the blanks at its end.)
     Rendered,
 }
 
@@ -81,7 +82,7 @@ impl Bulk {
     fn of(type_oid: u32, is_varying: bool) -> Self {
         match type_oid {
             17 => Self::Binary,
-            25 | 1042 | 1043 => Self::Text,
+            25 | 1043 => Self::Text,
             _ if is_varying && type_oid != 1700 => Self::Rendered,
             _ => Self::Small,
         }

@@ -108,9 +108,14 @@ fn value<'a>(kind: Kind, rest: &'a [u8], valid: bool, out: &mut Vec<u8>) -> Resu
     if kind == Kind::Text && valid {
         return string(rest, out);
     }
+    if kind == Kind::Number
+        && let Some(length) = number_bytes(rest)
+    {
+        out.extend_from_slice(&rest[..length]);
+        return Ok(rest.get(length + 1..));
+    }
     let field = field(rest);
     match kind {
-        Kind::Number if is_number(field) => out.extend_from_slice(field),
         Kind::Bool if field == b"t" => out.extend_from_slice(b"true"),
         Kind::Bool if field == b"f" => out.extend_from_slice(b"false"),
         Kind::Jsonb if document(field, out) => {}
@@ -120,39 +125,42 @@ fn value<'a>(kind: Kind, rest: &'a [u8], valid: bool, out: &mut Vec<u8>) -> Resu
     Ok(after(rest, field))
 }
 
-/// Whether the text is a JSON number: PostgreSQL writes finite ones exactly so.
-fn is_number(text: &[u8]) -> bool {
-    let digits = text.strip_prefix(b"-").unwrap_or(text);
-    digits.first().is_some_and(u8::is_ascii_digit)
-        && digits.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'))
+/// Length of the field at the start of `rest`, if it is a JSON number: PostgreSQL writes finite ones exactly so.
+fn number_bytes(rest: &[u8]) -> Option<usize> {
+    let digits = rest.strip_prefix(b"-").unwrap_or(rest);
+    if !digits.first()?.is_ascii_digit() {
+        return None;
+    }
+    let is_part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
+    let length = rest.iter().position(|byte| !is_part(byte)).unwrap_or(rest.len());
+    matches!(rest.get(length), None | Some(b'\t')).then_some(length)
 }
 
-/// Appends the field as a JSON string and returns what follows its tab. COPY's escapes are JSON's, but for `\v`.
+/// Appends the field as a JSON string and returns what follows its tab. COPY's escapes are JSON's, but for `\v`: they
+/// are copied with the text around them.
 fn string<'a>(mut rest: &'a [u8], out: &mut Vec<u8>) -> Result<Option<&'a [u8]>> {
     out.push(b'"');
+    let mut at = 0;
     loop {
-        let clean = clean_bytes(rest);
-        let (text, tail) = rest.split_at(clean);
-        out.extend_from_slice(text);
-        match tail {
+        at += clean_bytes(&rest[at..]);
+        let escaped = match rest[at..] {
             [] | [b'\t', ..] => {
+                out.extend_from_slice(&rest[..at]);
                 out.push(b'"');
-                return Ok(tail.get(1..));
+                return Ok(rest.get(at + 1..));
             }
-            [b'\\', letter @ (b'\\' | b'n' | b't' | b'r' | b'b' | b'f'), tail @ ..] => {
-                out.extend_from_slice(&[b'\\', *letter]);
-                rest = tail;
+            [b'\\', b'\\' | b'n' | b't' | b'r' | b'b' | b'f', ..] => {
+                at += 2;
+                continue;
             }
-            [b'\\', b'v', tail @ ..] => {
-                encode::escape(out, 0x0b);
-                rest = tail;
-            }
+            [b'\\', b'v', ..] => (0x0b, 2),
             [b'\\', ..] => return Err(broken()),
-            [byte, tail @ ..] => {
-                encode::escape(out, *byte);
-                rest = tail;
-            }
-        }
+            [byte, ..] => (byte, 1),
+        };
+        out.extend_from_slice(&rest[..at]);
+        encode::escape(out, escaped.0);
+        rest = &rest[at + escaped.1..];
+        at = 0;
     }
 }
 

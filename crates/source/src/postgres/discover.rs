@@ -1,7 +1,9 @@
 //! Who the server is, what databases it has, and what can be done with them.
 
 use super::{
-    blobs, catalog, tools,
+    blobs, catalog,
+    snapshot::pinned,
+    tools,
     wire::{Row, Session, Target, sqlstate},
 };
 use crate::{Capabilities, Context, Database, Identity, IncrementalMethod};
@@ -30,7 +32,7 @@ pub(super) fn supported(session: &Session) -> Result<()> {
 
 /// Who the server is: its system identifier, which survives restarts, renaming and moving.
 pub(super) fn identify(target: &Target, context: &Context) -> Result<Identity> {
-    let mut session = Session::connect(target, &target.maintenance_database, context)?;
+    let mut session = pinned(target, &target.maintenance_database, context)?;
     supported(&session)?;
     let instance = match session.query("SELECT system_identifier FROM pg_control_system()") {
         Ok(rows) => rows.first().map(|row| row.text(0).map(str::to_owned)).transpose()?,
@@ -47,7 +49,7 @@ pub(super) fn identify(target: &Target, context: &Context) -> Result<Identity> {
 
 /// Every database that accepts connections, ordered by name.
 pub(super) fn databases(target: &Target, context: &Context) -> Result<Vec<Database>> {
-    let mut session = Session::connect(target, &target.maintenance_database, context)?;
+    let mut session = pinned(target, &target.maintenance_database, context)?;
     supported(&session)?;
     // A connection limit of -2 marks a database whose DROP was interrupted: nobody can connect to it any more.
     let rows = session.query(&format!(
@@ -63,7 +65,7 @@ pub(super) fn databases(target: &Target, context: &Context) -> Result<Vec<Databa
 
 /// What can be done with a database.
 pub(super) fn capabilities(target: &Target, database: &str, context: &Context) -> Result<Capabilities> {
-    let mut session = Session::connect(target, database, context)?;
+    let mut session = pinned(target, database, context)?;
     supported(&session)?;
     let mut found = Capabilities { incremental: Some(IncrementalMethod::RowComparison), ..Capabilities::default() };
     obstacles(&mut session, &mut found)?;

@@ -8,6 +8,7 @@ pub mod decode;
 mod discover;
 mod full;
 mod globals;
+mod moment;
 pub mod names;
 mod pieces;
 mod properties;
@@ -19,7 +20,7 @@ pub mod tools;
 mod wide;
 pub mod wire;
 
-pub use full::digest_tables;
+pub use moment::digest_tables;
 
 use crate::{Capabilities, Context, Database, Identity, Reading, Scope, Source, StageRequest, Staging};
 use domain::{Connection, Result};

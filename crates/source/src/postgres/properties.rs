@@ -3,7 +3,7 @@
 use super::{
     archive::{DatabaseProperties, Extension, Extra, RoleSettings, Sequence},
     catalog::{self, all_readable},
-    wire::{Row, Session, quote_literal},
+    wire::{Row, Session, quote_literal, sqlstate},
 };
 use domain::{Code, Error, Result};
 
@@ -128,7 +128,15 @@ pub(super) fn extra(session: &mut Session, database: &str) -> Result<Extra> {
             format!("SELECT {}, last_value, is_called FROM {}", quote_literal(&sequence.label), sequence.quoted)
         };
         let sql: Vec<_> = batch.iter().map(one).collect();
-        for row in session.query(&sql.join(" UNION ALL "))? {
+        // Sequences cannot be locked without the right to change them.
+        let dropped = |error: Error| match sqlstate(&error) {
+            Some("42P01" | "3F000") => {
+                Error::new(Code::Busy, format!("A sequence of {database:?} was dropped while it was being read."), "Start again.")
+                    .because(error)
+            }
+            _ => error,
+        };
+        for row in session.query(&sql.join(" UNION ALL ")).map_err(dropped)? {
             sequences.push(Sequence { name: row.text(0)?.into(), last_value: row.parse(1)?, is_called: row.is_true(2) });
         }
     }

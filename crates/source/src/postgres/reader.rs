@@ -5,9 +5,10 @@ use super::{
     blobs,
     catalog::{Bulk, Table},
     copy::{Encoder, Kind},
+    moment::Snapshotted,
     pieces::{Piece, Queue},
     snapshot, wide,
-    wire::{Session, Target, quote_ident},
+    wire::{Session, quote_ident},
 };
 use crate::{
     Context, Sink,
@@ -24,7 +25,7 @@ pub(super) struct Reader<'a> {
     pub sink: &'a dyn Sink,
     pub context: &'a Context,
     /// Whether the bytes of large values are wanted, or only their hashes.
-    pub keeps_values: bool,
+    keeps_values: bool,
     tables: Vec<Open<'a>>,
     objects: Option<(table::Table<'a>, Mutex<TableSummary>)>,
     queue: Queue,
@@ -41,7 +42,14 @@ struct Open<'a> {
 
 impl<'a> Reader<'a> {
     /// A reading of `tables` and, if there are any, of large objects.
-    pub fn new(tables: &'a [Table], objects: bool, queue: Queue, sink: &'a dyn Sink, context: &'a Context) -> Result<Self> {
+    pub fn new(
+        tables: &'a [Table],
+        objects: bool,
+        queue: Queue,
+        sink: &'a dyn Sink,
+        keeps_values: bool,
+        context: &'a Context,
+    ) -> Result<Self> {
         let open = |known: &'a Table| -> Result<Open<'a>> {
             Ok(Open {
                 known,
@@ -59,7 +67,7 @@ impl<'a> Reader<'a> {
         Ok(Self {
             sink,
             context,
-            keeps_values: true,
+            keeps_values,
             tables: tables.iter().map(open).collect::<Result<_>>()?,
             objects: objects.then(blobs).transpose()?,
             queue,
@@ -74,11 +82,11 @@ impl<'a> Reader<'a> {
 
     /// One more session reads pieces until none is left. A server that has no room for one more is no error: the
     /// others read on.
-    pub fn help(&self, target: &Target, database: &str, snapshot: &str) -> Result<()> {
+    pub fn help(&self, moment: &Snapshotted<'_>) -> Result<()> {
         if self.left() == 0 {
             return Ok(());
         }
-        match snapshot::join(target, database, snapshot, self.context) {
+        match snapshot::join(moment) {
             Ok(mut session) => self.work(&mut session),
             Err(error) if error.code() == Code::Busy => {
                 tracing::info!(%error, "one session fewer reads");

@@ -63,9 +63,10 @@ impl Staging for Restore {
         let extra: Extra = from_json(&summary.extra)?;
         let (before, after) = (small_member(archive, PRE_DATA)?, small_member(archive, POST_DATA)?);
         let (before, after) = (plan::before_rows(&before, self.choice())?, plan::after_rows(&after, self.choice())?);
-        let crew = Crew { target: &self.target, database: self.database.name(), workers: self.workers, context };
         let only_table = self.request.only_table.as_deref();
 
+        needs::check_named_roles(self.database.keeper(), [&before, &after])?;
+        let crew = Crew { target: &self.target, database: self.database.name(), workers: self.workers, context };
         definitions::run(&before, crew, &self.notes)?;
         context.meter.enter(Phase::Loading, expected_bytes(&summary, only_table));
         rows::load(archive, only_table, crew)?;

@@ -2,7 +2,8 @@
 
 use super::{
     catalog::{self, Candidate, Table, all_readable},
-    wire::{Session, Target, sqlstate},
+    moment::Snapshotted,
+    wire::{Session, Target, quote_literal, sqlstate},
 };
 use crate::Context;
 use domain::{Code, Error, Result};
@@ -25,7 +26,8 @@ const SETTINGS: &str = "
     SET jit = off; SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;
     SET client_min_messages = 'warning'; SET default_transaction_isolation = 'read committed'";
 
-/// A session with everything set that the text of values depends on.
+/// A session with everything set that the text of values depends on. With its empty search path nothing that users
+/// made can be meant by a name in our statements.
 pub(crate) fn pinned(target: &Target, database: &str, context: &Context) -> Result<Session> {
     let mut session = Session::connect(target, database, context)?;
     let mut settings = SETTINGS.to_owned();
@@ -38,6 +40,11 @@ pub(crate) fn pinned(target: &Target, database: &str, context: &Context) -> Resu
     session.execute(&settings)?;
     Ok(session)
 }
+
+/// Makes the server refuse to read views, so that nobody can slip one, and with it functions of theirs, in the place of a
+/// table by renaming its schema. Servers that got no security updates since August 2024 do not know the setting.
+const TABLES_ONLY: &str =
+    "SELECT set_config(name, 'view, foreign-table', false) FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind'";
 
 /// The moment, held open by `leader`.
 pub(super) struct Snapshot {
@@ -59,6 +66,7 @@ impl Snapshot {
     /// `privilege` (all tables named at once), `busy` with the blocker named, and what [`Session::connect`] gives.
     pub fn take(target: &Target, database: &str, context: &Context) -> Result<Self> {
         let mut leader = pinned(target, database, context)?;
+        leader.execute(TABLES_ONLY)?;
         for _ in 0..ATTEMPTS {
             context.check()?;
             if let Some((id, tables)) = attempt(&mut leader, database, context)? {
@@ -75,10 +83,11 @@ impl Snapshot {
 }
 
 /// A session of another thread, in the same moment.
-pub(super) fn join(target: &Target, database: &str, id: &str, context: &Context) -> Result<Session> {
-    let mut session = pinned(target, database, context)?;
+pub(super) fn join(moment: &Snapshotted<'_>) -> Result<Session> {
+    let mut session = pinned(moment.target, moment.database, moment.context)?;
+    session.execute(TABLES_ONLY)?;
     session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")?;
-    session.execute(&format!("SET TRANSACTION SNAPSHOT {}", super::wire::quote_literal(id)))?;
+    session.execute(&format!("SET TRANSACTION SNAPSHOT {}", quote_literal(moment.id)))?;
     Ok(session)
 }
 
@@ -127,7 +136,7 @@ fn lock(leader: &mut Session, database: &str, tables: &[Candidate], context: &Co
 /// blocks those behind it as well.
 fn blocker(target: &Target, database: &str, batch: &[Candidate], context: &Context) -> Result<Option<String>> {
     let oids: Vec<_> = batch.iter().map(|table| table.oid.to_string()).collect();
-    let rows = Session::connect(target, database, context)?.query(&format!(
+    let rows = pinned(target, database, context)?.query(&format!(
         "SELECT l.relation, a.pid, a.usename, coalesce(nullif(a.application_name, ''), a.backend_type), a.state, a.xact_start
          FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
          WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.relation IN ({})

@@ -10,7 +10,7 @@ use crate::value::damaged;
 use domain::Result;
 use lexer::{Kind, Lexer};
 
-pub use class::{Class, added_constraint, classify, commented_constraint, is_table_name, setting};
+pub use class::{Class, added_constraint, classify, commented_constraint, is_table_name, named_roles, setting};
 
 /// One statement, without its semicolon and without the comments around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -48,11 +48,18 @@ pub(super) fn condition(table: &Table) -> Option<String> {
             Bulk::Small => None,
             Bulk::Binary | Bulk::Text => Some(format!("coalesce(octet_length({name}), 0)::bigint")),
             Bulk::Rendered => Some(format!(
-                "CASE WHEN pg_column_size({name}) > {STORED_BYTES} THEN greatest(octet_length({name}::pg_catalog.text) - {RENDERED_BYTES}, 0) ELSE 0 END::bigint"
+                "CASE WHEN pg_column_size({name}) > {STORED_BYTES} THEN greatest(octet_length({}) - {RENDERED_BYTES}, 0) ELSE 0 END::bigint",
+                rendered(&name)
             )),
         }
     });
     Some(format!("{} > {WIDE_BYTES}", sizes.collect::<Vec<_>>().join(" + ")))
+}
+
+/// The text of a value by its type's output function, as COPY writes it. A cast would call a function that whoever
+/// owns the type may have written, with the rights of the backup's role.
+fn rendered(name: &str) -> String {
+    format!("format('%s', {name})")
 }
 
 /// Where the rows are that are too large, among those that pass the filters.
@@ -101,7 +108,7 @@ fn large_columns(session: &mut Session, table: &Table, from: &str) -> Result<Vec
         match column.bulk {
             Bulk::Small => "0".into(),
             Bulk::Binary | Bulk::Text => format!("octet_length({name})"),
-            Bulk::Rendered => format!("octet_length({name}::pg_catalog.text)"),
+            Bulk::Rendered => format!("octet_length({})", rendered(&name)),
         }
     };
     let sizes: Vec<_> = table.columns.iter().map(size).collect();
@@ -140,10 +147,11 @@ fn value(reader: &Reader<'_>, session: &mut Session, column: &Column, from: &str
 /// server unpacks the value once and cuts it in its own memory.
 fn statement(session: &Session, column: &Column, from: &str) -> String {
     let name = quote_ident(&column.name);
-    let bytes = if column.bulk == Bulk::Binary {
-        format!("substring({name}::pg_catalog.bytea FROM 1)")
-    } else {
-        format!("convert_to({name}::pg_catalog.text, {})", quote_literal(session.client_encoding()))
+    let encoding = quote_literal(session.client_encoding());
+    let bytes = match column.bulk {
+        Bulk::Binary => format!("substring({name}::pg_catalog.bytea FROM 1)"),
+        Bulk::Text => format!("convert_to({name}::pg_catalog.text, {encoding})"),
+        Bulk::Rendered | Bulk::Small => format!("convert_to({}, {encoding})", rendered(&name)),
     };
     format!(
         "COPY (SELECT substring(s.v FROM g.i FOR {PIECE_BYTES}) FROM (SELECT {bytes} AS v {from} OFFSET 0) s

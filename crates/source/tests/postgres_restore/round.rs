@@ -16,6 +16,19 @@ use testkit::PostgresServer;
 #[derive(Default)]
 pub struct Memory(Mutex<BTreeMap<String, Arc<[u8]>>>);
 
+impl Memory {
+    /// The bytes of a member.
+    pub fn bytes(&self, name: &str) -> Vec<u8> {
+        self.0.lock().unwrap()[name].to_vec()
+    }
+
+    /// Puts other bytes in the place of a member.
+    pub fn replace(&self, name: &str, bytes: &[u8]) {
+        let before = self.0.lock().unwrap().insert(name.into(), bytes.into());
+        assert!(before.is_some(), "there is no member {name}");
+    }
+}
+
 impl Sink for Memory {
     fn member(&self, name: &str) -> Result<Box<dyn Member + '_>> {
         Ok(Box::new(Open { memory: self, name: name.into(), bytes: vec![] }))
@@ -59,9 +72,14 @@ pub struct Archive {
 
 /// The server as `user` opens it.
 pub fn source(server: &PostgresServer, user: &str) -> Postgres {
+    source_at(server.port(), user)
+}
+
+/// The server on this port as `user` opens it.
+pub fn source_at(port: u16, user: &str) -> Postgres {
     let connection = Connection::Postgresql {
         host: "127.0.0.1".into(),
-        port: server.port(),
+        port,
         user: user.into(),
         password: None,
         maintenance_database: "postgres".into(),
@@ -73,8 +91,13 @@ pub fn source(server: &PostgresServer, user: &str) -> Postgres {
 
 /// Reads a database as the engine does.
 pub fn back_up(server: &PostgresServer, database: &str) -> Archive {
+    back_up_by(&source(server, "postgres"), database)
+}
+
+/// Reads a database of an opened server.
+pub fn back_up_by(source: &Postgres, database: &str) -> Archive {
     let (members, context) = (Memory::default(), Context::default());
-    let reading = source(server, "postgres").begin_full(&Scope::Database(database.into()), &context).unwrap();
+    let reading = source.begin_full(&Scope::Database(database.into()), &context).unwrap();
     let description = reading.description().clone();
     let summary = reading.read(&members, &context).unwrap();
     Sink::member(&members, "summary.json")

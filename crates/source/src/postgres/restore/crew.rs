@@ -59,6 +59,9 @@ impl Crew<'_> {
         prepare: impl Fn(Session) -> Result<S> + Sync,
         work: impl Fn(&mut S, &T) -> Result<()> + Sync,
     ) -> Result<()> {
+        if items.is_empty() {
+            return Ok(());
+        }
         let stop = Context { cancel: self.context.cancel.child_token(), meter: self.context.meter.clone() };
         let next = AtomicUsize::new(0);
         let begun = AtomicUsize::new(0);
@@ -79,7 +82,7 @@ impl Crew<'_> {
                     }
                 })
             };
-            let threads: Vec<_> = (0..self.workers.clamp(1, items.len().max(1))).map(|_| scope.spawn(toil)).collect();
+            let threads: Vec<_> = (0..self.workers.clamp(1, items.len())).map(|_| scope.spawn(toil)).collect();
             let lost = || Err(Error::internal("A thread of the restore ended without an answer."));
             threads.into_iter().filter_map(|thread| thread.join().unwrap_or_else(|_| lost()).err()).collect::<Vec<_>>()
         });

@@ -1,10 +1,14 @@
 //! What a restore needs on the server, looked at before anything is made.
 
-use super::database::{exists, taken};
+use super::{
+    database::{exists, taken},
+    plan::Plan,
+};
 use crate::{
     StageRequest,
     postgres::{
         archive::DatabaseProperties,
+        sql::named_roles,
         wire::{Session, quote_literal},
     },
 };
@@ -12,6 +16,8 @@ use domain::{Code, Dbms, Error, Result};
 
 /// Longest name of a database, in bytes.
 const MAX_NAME_BYTES: usize = 63;
+
+const ROLES: &str = "SELECT rolname FROM pg_catalog.pg_roles";
 
 /// Checks a request against the server and returns the roles that are to be made.
 ///
@@ -25,7 +31,7 @@ pub(super) fn check(session: &mut Session, request: &StageRequest, properties: &
     }
     check_version(session, request, properties)?;
     check_privilege(session)?;
-    let missing = missing_roles(session, properties, request.no_owner)?;
+    let missing = if request.no_owner && !request.create_roles { vec![] } else { missing_roles(session, properties)? };
     // The server keeps names that begin so for itself.
     let (reserved, free): (Vec<_>, Vec<_>) = missing.into_iter().partition(|role| role.starts_with("pg_"));
     let (made, lacking) = if request.create_roles { (free, reserved) } else { (vec![], [free, reserved].concat()) };
@@ -70,16 +76,22 @@ fn check_privilege(session: &mut Session) -> Result<()> {
     }
 }
 
-fn missing_roles(session: &mut Session, properties: &DatabaseProperties, no_owner: bool) -> Result<Vec<String>> {
-    if no_owner {
-        return Ok(vec![]);
-    }
+/// Checks the roles that definitions need even without ownership: those of policies and user mappings.
+pub(super) fn check_named_roles(session: &mut Session, plans: [&Plan<'_>; 2]) -> Result<()> {
+    let mut wanted: Vec<_> = plans.iter().flat_map(|plan| plan.items()).flat_map(|item| named_roles(item.statement.text)).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let missing = not_among(session, wanted, ROLES)?;
+    if missing.is_empty() { Ok(()) } else { Err(needs(&missing, &[])) }
+}
+
+fn missing_roles(session: &mut Session, properties: &DatabaseProperties) -> Result<Vec<String>> {
     let settings = properties.role_settings.iter().map(|role| &role.role);
     let mut wanted: Vec<_> =
         properties.roles.iter().chain([&properties.owner]).chain(settings).filter(|role| !role.is_empty()).cloned().collect();
     wanted.sort_unstable();
     wanted.dedup();
-    not_among(session, wanted, "SELECT rolname FROM pg_catalog.pg_roles")
+    not_among(session, wanted, ROLES)
 }
 
 fn missing_extensions(session: &mut Session, properties: &DatabaseProperties) -> Result<Vec<String>> {
@@ -104,7 +116,7 @@ fn needs(roles: &[String], extensions: &[String]) -> Error {
     let missing: Vec<_> = [named("role", roles), named("extension", extensions)].into_iter().flatten().collect();
     let mut steps = vec![];
     if !roles.is_empty() {
-        steps.push("let the restore create missing roles or leave ownership out");
+        steps.push("make the roles, or let the restore make them (or leave ownership out, where policies do not need them)");
     }
     if !extensions.is_empty() {
         steps.push("install the packages of the extensions on the server");
@@ -122,7 +134,7 @@ mod tests {
     fn all_that_is_missing_is_named_at_once() {
         let error = needs(&["bob".into(), "o\"x".into()], &["postgis".into()]);
         assert_eq!(error.to_string(), "The server lacks the roles \"bob\", \"o\\\"x\" and the extension \"postgis\".");
-        assert!(error.next_step().starts_with("Let the restore create"));
+        assert!(error.next_step().starts_with("Make the roles"));
         assert!(needs(&[], &["postgis".into()]).next_step().starts_with("Install"));
     }
 

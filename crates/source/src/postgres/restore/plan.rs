@@ -42,6 +42,16 @@ pub(super) struct Plan<'a> {
     pub foreign_keys_left_out: usize,
 }
 
+impl<'a> Plan<'a> {
+    /// Every statement but the settings.
+    pub fn items(&self) -> impl Iterator<Item = &Item<'a>> {
+        let steps = self.steps.iter().flat_map(|step| match step {
+            Step::Ordered(items) | Step::Parallel(items) => items,
+        });
+        steps.chain(&self.last)
+    }
+}
+
 /// What to leave out.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Choice {

@@ -150,6 +150,32 @@ pub fn commented_constraint(statement: &[u8]) -> Option<(String, String)> {
     words.take("ON").then(|| (words.name(), name))
 }
 
+/// Roles that the statement is about to speak of without being about ownership or privileges: those of a policy and of
+/// a user mapping. `PUBLIC` and the like are no names.
+#[must_use]
+pub fn named_roles(statement: &[u8]) -> Vec<String> {
+    let mut words = Words::new(statement);
+    let mut roles = vec![];
+    if words.take("CREATE") && words.take("POLICY") {
+        words.name();
+        words.after("ON").name();
+        for clause in ["AS", "FOR"] {
+            if words.take(clause) {
+                words.next_word();
+            }
+        }
+        while words.take(if roles.is_empty() { "TO" } else { "," }) {
+            roles.push(words.name());
+        }
+    } else if words.take("USER") && words.take("MAPPING") && words.take("FOR") {
+        roles.push(words.name());
+    }
+    roles
+        .retain(|role| !matches!(role.to_ascii_uppercase().as_str(), "PUBLIC" | "CURRENT_USER" | "CURRENT_ROLE" | "SESSION_USER" | "USER"));
+    let unquoted = |role: String| role.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).map(|name| name.replace("\"\"", "\""));
+    roles.into_iter().map(|role| unquoted(role.clone()).unwrap_or(role)).collect()
+}
+
 /// Whether the text is the name of a table and nothing else: `schema.table`, quoted where needed.
 #[must_use]
 pub fn is_table_name(text: &str) -> bool {
@@ -277,6 +303,22 @@ mod tests {
         assert_eq!(added, commented);
         assert_eq!(commented_constraint(b"COMMENT ON TABLE x IS 'y'"), None);
         assert_eq!(added_constraint(b"ALTER TABLE x ADD y int"), None);
+    }
+
+    #[test]
+    fn roles_of_policies_and_mappings_are_found() {
+        for (sql, roles) in [
+            (
+                "CREATE POLICY \"p TO x\" ON a.\"TO\" AS RESTRICTIVE FOR UPDATE TO bob, \"o \"\"x\" USING (a) WITH CHECK (b)",
+                vec!["bob", "o \"x"],
+            ),
+            ("CREATE POLICY p ON t FOR SELECT TO PUBLIC USING (true)", vec![]),
+            ("CREATE POLICY p ON t USING ((SELECT 1 AS to))", vec![]),
+            ("CREATE USER MAPPING FOR bob SERVER s OPTIONS (user 'x')", vec!["bob"]),
+            ("CREATE TABLE t (a int)", vec![]),
+        ] {
+            assert_eq!(named_roles(sql.as_bytes()), roles, "{sql}");
+        }
     }
 
     #[test]

@@ -87,7 +87,10 @@ fn start_up(channel: &mut Channel) -> Result<Greeting> {
                     _ => {}
                 }
             }
-            b'Z' => return Ok(greeting),
+            b'Z' => {
+                channel.trust();
+                return Ok(greeting);
+            }
             b'N' | b'v' => {}
             b'E' => {
                 let error = ServerError::decode(message.body);
@@ -101,25 +104,16 @@ fn start_up(channel: &mut Channel) -> Result<Greeting> {
 /// Answers what the server asks for until it is content.
 fn authenticate(channel: &mut Channel) -> Result<()> {
     let mut exchange: Option<ScramSha256> = None;
+    // A server that asked for more than our word has to prove that it knows the password before it is believed.
     let mut proven = true;
     loop {
-        let message = channel.next(LOGIN_SILENCE)?;
-        let (tag, body) = (message.tag, message.body.to_vec());
-        match tag {
-            b'E' => return Err(refused(channel, ServerError::decode(&body))),
-            b'N' | b'v' => continue,
-            b'R' => {}
-            _ => return Err(channel.protocol("the login was answered by something else than a question")),
-        }
-        let (kind, data) = body.split_at_checked(4).unwrap_or_default();
+        let question = question(channel)?;
+        let (kind, data) = question.split_at_checked(4).unwrap_or_default();
         match (number(kind), &mut exchange) {
-            // A server that knows our password has to prove it before it is believed.
             (0, _) if proven => return Ok(()),
+            (3, _) if !channel.socket.is_private() => return Err(clear_text(&channel.target)),
             (3, _) => {
                 let password = password(&channel.target)?;
-                if !channel.socket.is_private() {
-                    return Err(clear_text(&channel.target));
-                }
                 answer(channel, &[password.expose().as_bytes(), b"\0"].concat())?;
             }
             (5, _) => {
@@ -129,20 +123,34 @@ fn authenticate(channel: &mut Channel) -> Result<()> {
                 answer(channel, &[hash.as_bytes(), b"\0"].concat())?;
             }
             (10, none @ None) => {
-                let started = begin_scram(channel, data)?;
+                *none = Some(begin_scram(channel, data)?);
                 proven = false;
-                *none = Some(started);
             }
             (11, Some(scram)) => {
                 scram.update(data).map_err(|error| bad_proof(&channel.target, error))?;
-                let response = scram.message().to_vec();
-                answer(channel, &response)?;
+                answer(channel, scram.message())?;
             }
             (12, Some(scram)) => {
                 scram.finish(data).map_err(|error| bad_proof(&channel.target, error))?;
                 proven = true;
             }
             _ => return Err(unsupported(&channel.target)),
+        }
+    }
+}
+
+/// The body of the next message that asks for something: a kind and its data.
+fn question(channel: &mut Channel) -> Result<Vec<u8>> {
+    loop {
+        let message = channel.next(LOGIN_SILENCE)?;
+        match message.tag {
+            b'R' => return Ok(message.body.to_vec()),
+            b'N' | b'v' => {}
+            b'E' => {
+                let error = ServerError::decode(message.body);
+                return Err(refused(channel, error));
+            }
+            _ => return Err(channel.protocol("the login was answered by something else than a question")),
         }
     }
 }

@@ -44,3 +44,21 @@ fn element(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let length = digits.iter().try_fold(0_usize, |sum, &digit| sum.checked_mul(256)?.checked_add(usize::from(digit)))?;
     rest.split_at_checked(length)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519};
+
+    #[test]
+    fn the_hash_is_that_of_the_signature() {
+        for (algorithm, bytes) in [(&PKCS_ECDSA_P256_SHA256, Some(32)), (&PKCS_ECDSA_P384_SHA384, Some(48)), (&PKCS_ED25519, None)] {
+            let key = KeyPair::generate_for(algorithm).unwrap();
+            let certificate = CertificateParams::new(vec!["x".into()]).unwrap().self_signed(&key).unwrap();
+            assert_eq!(end_point(certificate.der()).map(|hash| hash.len()), bytes);
+            for cut in 0..certificate.der().len() {
+                assert_eq!(end_point(&certificate.der()[..cut]), None, "a certificate that is cut off");
+            }
+        }
+    }
+}

@@ -21,6 +21,9 @@ const KEPT_BYTES: usize = 32 << 20;
 /// The longest message that is believed: servers bound a message to 1 GiB.
 const MAX_MESSAGE_BYTES: usize = (1 << 30) + (64 << 20);
 
+/// The same before the login, when anybody may be at the other end.
+const MAX_STRANGER_BYTES: usize = 64 << 10;
+
 /// Bytes that are collected before they are sent.
 const SEND_BYTES: usize = 128 << 10;
 
@@ -39,6 +42,7 @@ pub(super) struct Channel {
     pub cancel: CancellationToken,
     pub socket: Socket,
     pub broken: bool,
+    max_message_bytes: usize,
     input: Vec<u8>,
     start: usize,
     end: usize,
@@ -53,6 +57,7 @@ impl Channel {
             cancel: cancel.clone(),
             socket,
             broken: false,
+            max_message_bytes: MAX_STRANGER_BYTES,
             input: vec![0; BUFFER_BYTES],
             start: 0,
             end: 0,
@@ -60,12 +65,17 @@ impl Channel {
         }
     }
 
+    /// The login is done: messages may be large from now on.
+    pub fn trust(&mut self) {
+        self.max_message_bytes = MAX_MESSAGE_BYTES;
+    }
+
     /// The next message. `silence` is how long the server may send nothing; `None` is without an end.
     pub fn next(&mut self, silence: Option<Duration>) -> Result<Message<'_>> {
         self.need(5, silence)?;
         let length: [u8; 4] = [1, 2, 3, 4].map(|at| self.input[self.start + at]);
         let length = u32::from_be_bytes(length) as usize;
-        if !(4..=MAX_MESSAGE_BYTES).contains(&length) {
+        if !(4..=self.max_message_bytes).contains(&length) {
             return Err(self.protocol("a message has an impossible length"));
         }
         self.need(length + 1, silence)?;

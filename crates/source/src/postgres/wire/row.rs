@@ -1,15 +1,15 @@
 //! Rows of a query's result, as text.
 
 use domain::{Error, Result};
-use std::str::FromStr;
+use std::{str::FromStr, string::FromUtf8Error};
 
 /// One row of a result; every column in its text form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row(Vec<Option<String>>);
 
 impl Row {
-    /// Takes a DataRow message apart; `None` if it contradicts itself or is not UTF-8.
-    pub(super) fn decode(body: &[u8]) -> Option<Self> {
+    /// Takes a DataRow message apart; `None` if it contradicts itself, an error inside if it is not UTF-8.
+    pub(super) fn decode(body: &[u8]) -> Option<Result<Self, FromUtf8Error>> {
         let (count, mut rest) = body.split_first_chunk::<2>()?;
         let mut values = Vec::new();
         for _ in 0..u16::from_be_bytes(*count) {
@@ -20,11 +20,14 @@ impl Row {
                 rest = tail;
             } else {
                 let (value, tail) = tail.split_at_checked(usize::try_from(length).ok()?)?;
-                values.push(Some(String::from_utf8(value.to_vec()).ok()?));
+                match String::from_utf8(value.to_vec()) {
+                    Ok(text) => values.push(Some(text)),
+                    Err(error) => return Some(Err(error)),
+                }
                 rest = tail;
             }
         }
-        rest.is_empty().then_some(Self(values))
+        rest.is_empty().then_some(Ok(Self(values)))
     }
 
     /// The text of a column; `None` if it is NULL or there is no such column.

@@ -183,7 +183,7 @@ impl Session {
 
     /// Reads to the end of the statement; `tag` is given the tag of its last command, such as `COPY 5`.
     pub(super) fn finish(&mut self, tag: Option<&mut String>, mut each: impl FnMut(Row)) -> Result<()> {
-        let (mut outcome, mut last) = (Ok(()), String::new());
+        let (mut outcome, mut last, mut unreadable) = (Ok(()), String::new(), None);
         loop {
             let message = match self.next(None) {
                 Ok(message) => message,
@@ -192,8 +192,9 @@ impl Session {
             };
             match message.tag {
                 b'D' => match Row::decode(message.body) {
-                    Some(row) => each(row),
-                    None => return Err(self.channel.protocol("a row of an answer contradicts itself or is not UTF-8")),
+                    Some(Ok(row)) => each(row),
+                    Some(Err(error)) => unreadable = Some(error),
+                    None => return Err(self.channel.protocol("a row of an answer contradicts itself")),
                 },
                 b'C' => last = parameter(message.body).0,
                 b'E' => outcome = Err(ServerError::decode(message.body)),
@@ -206,7 +207,10 @@ impl Session {
         if let Some(tag) = tag {
             *tag = last;
         }
-        outcome.map_err(|error| self.told(error))
+        match unreadable {
+            Some(error) => Err(not_utf8(&self.channel.database).because(error)),
+            None => outcome.map_err(|error| self.told(error)),
+        }
     }
 
     /// A statement that wants data where nobody has any.
@@ -289,6 +293,15 @@ impl Drop for Session {
             let _ = self.channel.send();
         }
     }
+}
+
+/// Databases without an encoding can hold names and comments of any bytes.
+fn not_utf8(database: &str) -> Error {
+    Error::new(
+        domain::Code::Unsupported,
+        format!("The catalog of the database {database:?} holds a name, setting or comment that is not UTF-8."),
+        "Rename it, or change the comment, to UTF-8 (the rows themselves may hold any bytes).",
+    )
 }
 
 /// `15.18 (Debian …)` → 150018, `9.6.24` → 90624, `18beta1` → 180000.

@@ -1,7 +1,5 @@
 //! The definitions of a big database, read by the tools and run statement by statement, are the same again.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails is to say where")]
-
 use source::{
     Context,
     postgres::{
@@ -13,7 +11,7 @@ use source::{
 use std::collections::HashSet;
 use testkit::PostgresServer;
 
-const ZOO: &str = include_str!("postgres_restore/zoo.sql");
+const ZOO: &str = include_str!("zoo.sql");
 
 fn target(server: &PostgresServer) -> Target {
     Target {

@@ -1,0 +1,157 @@
+//! The rows of one database at one moment, read by several sessions.
+
+use super::{
+    archive::LargeObject,
+    blobs, discover,
+    pieces::Queue,
+    reader::Reader,
+    snapshot::{Snapshot, pinned},
+    wire::{self, Target, quote_literal},
+};
+use crate::{Context, Member, Sink};
+use domain::{Code, Error, Result, TableSummary};
+use std::{
+    sync::{Mutex, PoisonError},
+    thread,
+};
+
+/// A database below this size is read by one session: more would cost more than they bring.
+const ALONE_BYTES: u64 = 8 << 20;
+
+/// A snapshot with everything known that holds rows.
+pub(super) struct Moment {
+    pub target: Target,
+    pub database: String,
+    pub snapshot: Snapshot,
+    pub objects: Vec<LargeObject>,
+    workers: usize,
+    block_bytes: u64,
+}
+
+impl Moment {
+    /// Takes the snapshot. What may not be read is an error now.
+    pub fn take(target: &Target, database: &str, workers: usize, context: &Context) -> Result<Self> {
+        let taken = Snapshot::take(target, database, context).and_then(|mut snapshot| {
+            discover::supported(&snapshot.leader)?;
+            let objects = blobs::list(&mut snapshot.leader, database)?;
+            let block_bytes = snapshot.leader.query("SHOW block_size")?.first().map_or(Ok(8192), |row| row.parse(0))?;
+            Ok(Self { target: target.clone(), database: database.into(), snapshot, objects, workers: workers.max(1), block_bytes })
+        });
+        taken.map_err(|error| gone(error, target, database, context))
+    }
+
+    /// Bytes as the server stores them: what comes out is about as much.
+    pub fn stored_bytes(&self) -> u64 {
+        self.snapshot.tables.iter().map(|table| table.total_bytes).sum()
+    }
+
+    /// Reads all rows, and does something else `beside` it; the first error ends both. With `keeps_values` the bytes of
+    /// large values are read as well as their hashes.
+    pub fn read(
+        mut self,
+        sink: &dyn Sink,
+        keeps_values: bool,
+        context: &Context,
+        beside: impl FnOnce(&Snapshotted<'_>) -> Result<()> + Send,
+    ) -> Result<Vec<TableSummary>> {
+        let read = self.read_on(sink, keeps_values, context, beside);
+        read.map_err(|error| gone(error, &self.target, &self.database, context))
+    }
+
+    fn read_on(
+        &mut self,
+        sink: &dyn Sink,
+        keeps_values: bool,
+        context: &Context,
+        beside: impl FnOnce(&Snapshotted<'_>) -> Result<()> + Send,
+    ) -> Result<Vec<TableSummary>> {
+        // A wish to stop of our own: the first error ends the other sessions and the tools as well.
+        let context = &Context { cancel: context.cancel.child_token(), meter: context.meter.clone() };
+        let sessions = if self.stored_bytes() < ALONE_BYTES && self.objects.is_empty() { 1 } else { self.workers };
+        let oids: Vec<_> = self.objects.iter().map(|object| object.oid).collect();
+        let Snapshot { leader, id, tables } = &mut self.snapshot;
+        let version = leader.server_version();
+        let queue = Queue::new(tables, &oids, version, self.block_bytes);
+        let reader = Reader::new(tables, !oids.is_empty(), queue, sink, keeps_values, context)?;
+        leader.obey(context);
+        let snapshotted = Snapshotted { target: &self.target, database: &self.database, id, version, context };
+        let first = Mutex::new(None);
+        let guard = |result: Result<()>| {
+            if let Err(error) = result {
+                first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                context.cancel.cancel();
+            }
+        };
+        thread::scope(|scope| {
+            scope.spawn(|| guard(beside(&snapshotted)));
+            for _ in 1..sessions.min(reader.left()) {
+                scope.spawn(|| guard(reader.help(&snapshotted)));
+            }
+            guard(reader.work(leader));
+        });
+        if let Some(error) = first.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            // The server was there a moment ago: one that cannot be reached any more, by whichever session or tool, was lost.
+            let lost = matches!(error.code(), Code::Unreachable | Code::ConnectionLost);
+            return Err(if lost { wire::lost(&self.target, &self.database, error) } else { error });
+        }
+        leader.execute("COMMIT")?;
+        reader.finish()
+    }
+}
+
+/// What another session or a tool needs to see the same moment.
+pub(super) struct Snapshotted<'a> {
+    pub target: &'a Target,
+    pub database: &'a str,
+    /// Identifier of the snapshot.
+    pub id: &'a str,
+    /// The server's version as a number.
+    pub version: u32,
+    /// Cancelled by the first error, too.
+    pub context: &'a Context,
+}
+
+/// A connection that broke because its database was dropped says only that it was ended: ask the server.
+fn gone(error: Error, target: &Target, database: &str, context: &Context) -> Error {
+    if error.code() != Code::ConnectionLost {
+        return error;
+    }
+    let exists = || -> Result<bool> {
+        let mut session = pinned(target, &target.maintenance_database, context)?;
+        let sql = format!("SELECT 1 FROM pg_database WHERE datname = {}", quote_literal(database));
+        Ok(!session.query(&sql)?.is_empty())
+    };
+    match exists() {
+        Ok(false) => Error::new(
+            Code::DatabaseGone,
+            format!("The database {database:?} at {target} was dropped while it was being read."),
+            "If that was meant, leave it out of the backup; its earlier backups can still be restored.",
+        )
+        .because(error),
+        _ => error,
+    }
+}
+
+/// Takes bytes and drops them.
+struct Nowhere;
+
+impl Sink for Nowhere {
+    fn member(&self, _: &str) -> Result<Box<dyn Member + '_>> {
+        Ok(Box::new(Self))
+    }
+}
+
+impl Member for Nowhere {
+    fn write(&mut self, _: &[u8]) -> Result<()> {
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads a database as a backup does and keeps nothing but what was counted, ordered by name. Needs no client tools.
+pub fn digest_tables(target: &Target, database: &str, workers: usize, context: &Context) -> Result<Vec<TableSummary>> {
+    Moment::take(target, database, workers, context)?.read(&Nowhere, false, context, |_| Ok(()))
+}

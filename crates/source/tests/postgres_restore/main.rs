@@ -1,0 +1,27 @@
+//! Databases of a real PostgreSQL server, backed up and restored.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test that fails is to say where")]
+
+mod needs;
+mod round;
+mod schema;
+mod trouble;
+mod whole;
+
+use testkit::PostgresServer;
+
+/// The server that these tests share.
+fn server() -> &'static PostgresServer {
+    testkit::shared().unwrap()
+}
+
+/// A database filled by `sql`.
+fn filled(sql: &str) -> String {
+    let name = server().fresh_database().unwrap();
+    server().psql(&name, sql).unwrap();
+    name
+}
+
+fn ask(database: &str, sql: &str) -> String {
+    server().psql(database, sql).unwrap()
+}
