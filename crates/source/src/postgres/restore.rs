@@ -66,7 +66,7 @@ impl Staging for Restore {
         let only_table = self.request.only_table.as_deref();
 
         needs::check_named_roles(self.database.keeper(), [&before, &after])?;
-        let crew = Crew { target: &self.target, database: self.database.name(), workers: self.workers, context };
+        let crew = &Crew::new(&self.target, self.database.name(), self.workers, context);
         definitions::run(&before, crew, &self.notes)?;
         context.meter.enter(Phase::Loading, expected_bytes(&summary, only_table));
         rows::load(archive, only_table, crew)?;

@@ -1,5 +1,6 @@
 //! The definitions of a big database, read by the tools and run statement by statement, are the same again.
 
+use domain::{Code, Secret};
 use source::{
     Context,
     postgres::{
@@ -23,6 +24,39 @@ fn target(server: &PostgresServer) -> Target {
         tls: domain::TlsMode::Disable,
         root_certificate: None,
     }
+}
+
+#[test]
+fn tools_log_in_by_password_and_say_what_is_refused() {
+    let server = PostgresServer::builder().hba("host all all 127.0.0.1/32 scram-sha-256").start().unwrap();
+    let context = Context::default();
+    server.psql("postgres", r#"create role poor login password 'a:b\c "d'"#).unwrap();
+    server.psql("postgres", "create database own owner poor").unwrap();
+    let mut target = Target { user: "poor".into(), password: Some(Secret::new(r#"a:b\c "d"#.into())), ..target(&server) };
+    let mut session = Session::connect(&target, "own", &context).unwrap();
+    session.execute("CREATE TABLE t (a int)").unwrap();
+    session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ").unwrap();
+    let snapshot = session.query("SELECT pg_export_snapshot()").unwrap()[0].text(0).unwrap().to_owned();
+    let read = |target: &Target| tools::schema(target, "own", &snapshot, session.server_version(), &context);
+    assert!(memchr::memmem::find(&read(&target).unwrap().pre_data, b"CREATE TABLE public.t").is_some());
+    // Roles without their passwords, which he may not see, and said so.
+    let (roles, tool) = tools::globals(&target, 150_000, &context).unwrap();
+    let roles = String::from_utf8(roles).unwrap();
+    assert!(
+        roles.starts_with("-- The user")
+            && roles.contains("CREATE ROLE poor")
+            && !roles.contains("SCRAM")
+            && tool.starts_with("pg_dumpall")
+    );
+
+    server.psql("own", "alter table t owner to postgres").unwrap();
+    let error = read(&target).err().unwrap();
+    assert!(error.code() == Code::Privilege && error.to_string().contains("table t"), "{error}");
+    let error = tools::schema(&target, "gone=1", &snapshot, 150_000, &context).err().unwrap();
+    assert!(error.code() == Code::DatabaseGone && error.to_string().contains("gone=1"), "{error}");
+    target.password = Some(Secret::new("hunter2".into()));
+    let error = read(&target).err().unwrap();
+    assert!(error.code() == Code::AuthFailed && !format!("{error:?}").contains("hunter2"), "{error}");
 }
 
 /// The definitions of `database`, read at a snapshot that a session holds.

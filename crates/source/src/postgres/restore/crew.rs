@@ -9,7 +9,10 @@ use crate::{
 };
 use domain::{Code, Error, Result};
 use std::{
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     thread,
 };
 
@@ -30,64 +33,100 @@ pub(super) fn open(target: &Target, database: &str, context: &Context) -> Result
     Ok(session)
 }
 
-/// Several sessions on one database, opened when there is work.
-#[derive(Clone, Copy)]
+/// Several sessions on one database, opened when there is work and kept until there is no more.
 pub(super) struct Crew<'a> {
-    /// The server.
-    pub target: &'a Target,
-    /// The staging database.
-    pub database: &'a str,
-    /// Most sessions at a time.
-    pub workers: usize,
+    target: &'a Target,
+    database: &'a str,
+    workers: usize,
     /// The wish to stop, and the counters.
     pub context: &'a Context,
+    idle: Mutex<Vec<Session>>,
 }
 
-impl Crew<'_> {
-    /// One session.
-    pub fn session(&self) -> Result<Session> {
-        open(self.target, self.database, self.context)
+/// Something that works with a session and gives it back as it was.
+pub(super) trait Hand {
+    /// The session, ready for other work.
+    fn release(self) -> Result<Session>;
+}
+
+impl Hand for Session {
+    fn release(self) -> Result<Session> {
+        Ok(self)
+    }
+}
+
+impl<'a> Crew<'a> {
+    /// A crew of up to `workers` sessions at a time.
+    pub fn new(target: &'a Target, database: &'a str, workers: usize, context: &'a Context) -> Self {
+        Self { target, database, workers, context, idle: Mutex::default() }
     }
 
-    /// Does `work` for every item, in order of beginning but side by side; `prepare` is called with each session first.
+    /// Does `work` with one session; `prepare` is given it first.
+    pub fn alone<H: Hand, T>(&self, prepare: impl FnOnce(Session) -> Result<H>, work: impl FnOnce(&mut H) -> Result<T>) -> Result<T> {
+        let mut hand = prepare(self.take(self.context)?)?;
+        let done = work(&mut hand)?;
+        self.give(hand.release()?);
+        Ok(done)
+    }
+
+    /// Does `work` for every item, in order of beginning but side by side; `prepare` is given each session first.
     ///
     /// The first error stops the others in the middle of their statements and is returned. Where the server has no
     /// room for all sessions, those that got one do it all.
-    pub fn each<T: Sync, S>(
+    pub fn each<T: Sync, H: Hand>(
         &self,
         items: &[T],
-        prepare: impl Fn(Session) -> Result<S> + Sync,
-        work: impl Fn(&mut S, &T) -> Result<()> + Sync,
+        prepare: impl Fn(Session) -> Result<H> + Sync,
+        work: impl Fn(&mut H, &T) -> Result<()> + Sync,
     ) -> Result<()> {
         if items.is_empty() {
             return Ok(());
         }
         let stop = Context { cancel: self.context.cancel.child_token(), meter: self.context.meter.clone() };
-        let next = AtomicUsize::new(0);
-        let begun = AtomicUsize::new(0);
+        let (next, begun) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let toil = || -> Result<()> {
-            let mut state = prepare(open(self.target, self.database, &stop)?)?;
+            let mut hand = prepare(self.take(&stop)?)?;
             begun.fetch_add(1, Relaxed);
             while let Some(item) = items.get(next.fetch_add(1, Relaxed)) {
                 stop.check()?;
-                work(&mut state, item)?;
+                work(&mut hand, item)?;
             }
+            self.give(hand.release()?);
             Ok(())
         };
+        let toil = || {
+            toil().inspect_err(|error| {
+                if error.code() != Code::Busy {
+                    stop.cancel.cancel()
+                }
+            })
+        };
         let errors = thread::scope(|scope| {
-            let toil = || {
-                toil().inspect_err(|error| {
-                    if error.code() != Code::Busy {
-                        stop.cancel.cancel()
-                    }
-                })
-            };
             let threads: Vec<_> = (0..self.workers.clamp(1, items.len())).map(|_| scope.spawn(toil)).collect();
             let lost = || Err(Error::internal("A thread of the restore ended without an answer."));
-            threads.into_iter().filter_map(|thread| thread.join().unwrap_or_else(|_| lost()).err()).collect::<Vec<_>>()
+            threads.into_iter().filter_map(|thread| thread.join().unwrap_or_else(|_| lost()).err()).collect()
         });
         self.context.check()?;
         worst(errors, begun.into_inner() > 0)
+    }
+
+    fn take(&self, context: &Context) -> Result<Session> {
+        match self.lock().pop() {
+            Some(mut session) => {
+                session.obey(context);
+                Ok(session)
+            }
+            None => open(self.target, self.database, context),
+        }
+    }
+
+    fn give(&self, mut session: Session) {
+        session.obey(self.context);
+        self.lock().push(session);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Session>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

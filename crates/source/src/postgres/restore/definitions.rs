@@ -1,13 +1,13 @@
 //! Recorded statements, run.
 
 use super::{
-    crew::Crew,
+    crew::{Crew, Hand},
     notes::Notes,
     plan::{Item, Plan, Step},
 };
 use crate::postgres::{
     sql::{Class, Statement, setting},
-    wire::{Session, sqlstate},
+    wire::{Session, quote_literal, sqlstate},
 };
 use domain::{Code, Error, Result};
 
@@ -15,39 +15,37 @@ use domain::{Code, Error, Result};
 const TRIES: u32 = 20;
 
 /// Runs the steps of a plan; its last statements are left to [`last`].
-pub(super) fn run(plan: &Plan<'_>, crew: Crew<'_>, notes: &Notes) -> Result<()> {
-    let ready = |session| Hand::ready(session, &plan.header, notes);
-    let mut main = ready(crew.session()?)?;
-    for step in &plan.steps {
-        match step {
-            Step::Ordered(items) => items.iter().try_for_each(|item| main.run(item))?,
-            Step::Parallel(items) => crew.each(items, ready, |hand, item| hand.run(item))?,
-        }
-    }
-    Ok(())
+pub(super) fn run(plan: &Plan<'_>, crew: &Crew<'_>, notes: &Notes) -> Result<()> {
+    let ready = |session| Runner::ready(session, &plan.header, notes);
+    plan.steps.iter().try_for_each(|step| match step {
+        Step::Ordered(items) => crew.alone(ready, |runner| items.iter().try_for_each(|item| runner.run(item))),
+        Step::Parallel(items) => crew.each(items, ready, |runner, item| runner.run(item)),
+    })
 }
 
 /// Runs the statements that come after everything else.
-pub(super) fn last(plan: &Plan<'_>, crew: Crew<'_>, notes: &Notes) -> Result<()> {
+pub(super) fn last(plan: &Plan<'_>, crew: &Crew<'_>, notes: &Notes) -> Result<()> {
     if plan.last.is_empty() {
         return Ok(());
     }
-    let mut hand = Hand::ready(crew.session()?, &plan.header, notes)?;
-    plan.last.iter().try_for_each(|item| hand.run(item))
+    let ready = |session| Runner::ready(session, &plan.header, notes);
+    crew.alone(ready, |runner| plan.last.iter().try_for_each(|item| runner.run(item)))
 }
 
 /// A session and the settings it is under.
-struct Hand<'a> {
+struct Runner<'a> {
     session: Session,
+    encoding: String,
     settings: [Option<Statement<'a>>; 2],
     notes: &'a Notes,
 }
 
-impl<'a> Hand<'a> {
+impl<'a> Runner<'a> {
     fn ready(session: Session, header: &[Statement<'a>], notes: &'a Notes) -> Result<Self> {
-        let mut hand = Self { session, settings: [None; 2], notes };
-        header.iter().try_for_each(|statement| hand.set(*statement))?;
-        Ok(hand)
+        let encoding = session.client_encoding().to_owned();
+        let mut runner = Self { session, encoding, settings: [None; 2], notes };
+        header.iter().try_for_each(|statement| runner.set(*statement))?;
+        Ok(runner)
     }
 
     fn run(&mut self, item: &Item<'a>) -> Result<()> {
@@ -78,6 +76,14 @@ impl<'a> Hand<'a> {
             }
             _ => Err(error),
         }
+    }
+}
+
+/// Of all that recorded definitions set, only this matters to what comes after them.
+impl Hand for Runner<'_> {
+    fn release(mut self) -> Result<Session> {
+        self.session.execute(&format!("SET default_tablespace = ''; SET client_encoding = {}", quote_literal(&self.encoding)))?;
+        Ok(self.session)
     }
 }
 

@@ -4,7 +4,7 @@ use super::{crew::Crew, notes::Notes};
 use crate::postgres::{
     archive::{Extra, Sequence},
     sql::is_table_name,
-    wire::{quote_literal, sqlstate},
+    wire::{Session, quote_literal, sqlstate},
 };
 use crate::value::damaged;
 use domain::{Code, Result};
@@ -13,16 +13,15 @@ use domain::{Code, Result};
 const BATCH: usize = 500;
 
 /// Sets every sequence to where it stood.
-pub(super) fn set_sequences(sequences: &[Sequence], crew: Crew<'_>) -> Result<()> {
-    let mut session = crew.session()?;
-    for batch in sequences.chunks(BATCH) {
+pub(super) fn set_sequences(sequences: &[Sequence], crew: &Crew<'_>) -> Result<()> {
+    let batches: Vec<_> = sequences.chunks(BATCH).collect();
+    crew.each(&batches, Ok, |session: &mut Session, batch| {
         let set = |sequence: &Sequence| {
             let Sequence { name, last_value, is_called } = sequence;
             format!("SELECT pg_catalog.setval({}::pg_catalog.regclass, {last_value}, {is_called})", quote_literal(name))
         };
-        session.execute(&batch.iter().map(set).collect::<Vec<_>>().join(";"))?;
-    }
-    Ok(())
+        session.execute(&batch.iter().map(set).collect::<Vec<_>>().join(";"))
+    })
 }
 
 /// Fills the materialized views that held rows. One can read another, and only the server knows how: each round fills
@@ -30,12 +29,18 @@ pub(super) fn set_sequences(sequences: &[Sequence], crew: Crew<'_>) -> Result<()
 ///
 /// A view that cannot be filled (its foreign server is away, its function is gone) is no reason to withhold the
 /// tables: it stays empty, and a note says so.
-pub(super) fn refresh(extra: &Extra, crew: Crew<'_>, notes: &Notes) -> Result<()> {
+pub(super) fn refresh(extra: &Extra, crew: &Crew<'_>, notes: &Notes) -> Result<()> {
     if extra.materialized_views.iter().any(|view| !is_table_name(view)) {
         return Err(damaged("The archive names a materialized view by what is not a name."));
     }
-    let mut session = crew.session()?;
-    let mut waiting: Vec<&String> = extra.materialized_views.iter().collect();
+    if extra.materialized_views.is_empty() {
+        return Ok(());
+    }
+    crew.alone(Ok, |session| fill(&extra.materialized_views, session, notes))
+}
+
+fn fill(views: &[String], session: &mut Session, notes: &Notes) -> Result<()> {
+    let mut waiting: Vec<&String> = views.iter().collect();
     while !waiting.is_empty() {
         let before = waiting.len();
         let (mut later, mut last_error) = (vec![], None);
@@ -61,12 +66,11 @@ pub(super) fn refresh(extra: &Extra, crew: Crew<'_>, notes: &Notes) -> Result<()
 }
 
 /// Gathers the planner's statistics, which a backup does not hold. The parts of a partitioned table are covered by it.
-pub(super) fn analyze(crew: Crew<'_>) -> Result<()> {
-    let tables = crew.session()?.query(
-        "SELECT pg_catalog.format('%I.%I', nspname, relname) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = relnamespace \
-         WHERE relkind IN ('r', 'm', 'p') AND NOT relispartition AND nspname !~ '^pg_' AND nspname <> 'information_schema' ORDER BY relpages DESC",
-    )?;
-    crew.each(&tables, Ok, |session, row| {
+pub(super) fn analyze(crew: &Crew<'_>) -> Result<()> {
+    const TABLES: &str = "SELECT pg_catalog.format('%I.%I', nspname, relname) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = relnamespace \
+         WHERE relkind IN ('r', 'm', 'p') AND NOT relispartition AND nspname !~ '^pg_' AND nspname <> 'information_schema' ORDER BY relpages DESC";
+    let tables = crew.alone(Ok, |session: &mut Session| session.query(TABLES))?;
+    crew.each(&tables, Ok, |session: &mut Session, row| {
         // Without the right to it the server warns and goes on. Statistics come by themselves later too.
         match session.execute(&format!("ANALYZE {}", row.text(0)?)) {
             Err(error) if sqlstate(&error).is_some() && error.code() != Code::Cancelled => {

@@ -17,32 +17,32 @@ use domain::Result;
 const BATCH: usize = 500;
 
 /// Makes all large objects and writes their bytes.
-pub(super) fn load(archive: &dyn Members, no_owner: bool, crew: Crew<'_>) -> Result<()> {
+pub(super) fn load(archive: &dyn Members, no_owner: bool, crew: &Crew<'_>) -> Result<()> {
     if !archive.names().iter().any(|name| name == LARGE_OBJECTS_METADATA) {
         return Ok(());
     }
     let metadata = small_member(archive, LARGE_OBJECTS_METADATA)?;
     let objects: Vec<LargeObject> = serde_json::from_slice(&metadata)
         .map_err(|error| damaged("The list of large objects in the archive cannot be read.").because(error))?;
-    let mut session = crew.session()?;
-    for batch in objects.chunks(BATCH) {
+    let batches: Vec<_> = objects.chunks(BATCH).collect();
+    crew.each(&batches, Ok, |session: &mut Session, batch| {
         let numbers: Vec<_> = batch.iter().map(|object| object.oid.to_string()).collect();
         session.query(&format!("SELECT pg_catalog.lo_create(n) FROM pg_catalog.unnest('{{{}}}'::oid[]) AS n", numbers.join(",")))?;
-    }
+        Ok(())
+    })?;
     crew.each(&table::parts(archive, LARGE_OBJECTS), Ok, |session, part| write(archive, part, crew, session))?;
-    for batch in objects.chunks(BATCH) {
+    crew.each(&batches, Ok, |session: &mut Session, batch| {
         let mut sql = vec![];
-        for object in batch {
-            sql.extend(dress(&mut session, object, no_owner)?);
+        for object in *batch {
+            sql.extend(dress(session, object, no_owner)?);
         }
-        session.execute(&sql.join(";"))?;
-    }
-    Ok(())
+        session.execute(&sql.join(";"))
+    })
 }
 
 /// Writes the bytes of one part. They go by way of a temporary table, because COPY is the fast way in and
 /// the large objects' own table belongs to the server.
-fn write(archive: &dyn Members, part: &str, crew: Crew<'_>, session: &mut Session) -> Result<()> {
+fn write(archive: &dyn Members, part: &str, crew: &Crew<'_>, session: &mut Session) -> Result<()> {
     let mut rows = RowReader::new(archive.open(part)?)?;
     session.execute(
         "CREATE TEMPORARY TABLE IF NOT EXISTS rookery_pages (number oid, start bigint, bytes bytea); TRUNCATE pg_temp.rookery_pages",

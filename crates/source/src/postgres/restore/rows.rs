@@ -21,7 +21,7 @@ use std::{collections::BTreeMap, io::Read};
 const PIECE_BYTES: usize = 64 << 10;
 
 /// Loads the rows of all tables, or of one, part by part over several sessions.
-pub(super) fn load(archive: &dyn Members, only_table: Option<&str>, crew: Crew<'_>) -> Result<()> {
+pub(super) fn load(archive: &dyn Members, only_table: Option<&str>, crew: &Crew<'_>) -> Result<()> {
     let parts = match only_table {
         Some(table) => table::parts(archive, table),
         None => interleaved(archive),
@@ -52,7 +52,7 @@ fn interleaved(archive: &dyn Members) -> Vec<String> {
 /// One part of a table.
 struct Part<'a> {
     archive: &'a dyn Members,
-    crew: Crew<'a>,
+    crew: &'a Crew<'a>,
     name: &'a str,
 }
 
