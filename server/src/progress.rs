@@ -143,10 +143,10 @@ impl Observer for Progress {
 
     fn ended(&self, run: &Run) {
         let sentence = match &run.result {
-            Ok(manifest) => format!(
+            Ok(backup) => format!(
                 "{} rows, {} stored, {}",
-                display::count(manifest.archive.rows),
-                display::size(manifest.archive.size_bytes),
+                display::count(backup.manifest.archive.rows),
+                display::size(backup.manifest.archive.size_bytes),
                 display::duration(Duration::from_secs_f64(run.seconds))
             ),
             Err(error) => format!("failed: {error} → {}", error.next_step()),

@@ -200,6 +200,23 @@ fn what_was_changed_in_the_root_is_found_and_never_restored() {
 }
 
 #[test]
+fn a_backup_whose_archive_is_gone_is_not_listed_as_good() {
+    let world = with_backup();
+    fs::remove_file(world.file(".zip")).unwrap();
+    let list = world.run(["list", &world.root(), "--json"]).succeeds().json();
+    assert_eq!(list["databases"][0]["restore_points"][0]["verified"], "damaged", "{list}");
+}
+
+#[test]
+fn what_a_file_system_brings_along_is_no_database() {
+    let world = with_backup();
+    fs::create_dir(world.path("root/lost+found")).unwrap();
+    symlink("/nowhere", world.path("root/lost+found/2026-11-22-03-00-00Z.x")).unwrap();
+    world.run(["list", &world.root()]).succeeds();
+    world.verify().succeeds();
+}
+
+#[test]
 fn another_installation_must_be_accepted_once() {
     let world = with_backup();
     let elsewhere = |arguments: &[&str]| {

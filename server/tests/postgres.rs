@@ -191,7 +191,8 @@ fn a_server_stopped_in_the_middle_leaves_nothing_half_made_and_the_next_run_work
     let world = World::new();
     let mut server = PostgresServer::start().unwrap();
     let (code, printed) = meanwhile(&world, &mut server, |server| server.stop().unwrap());
-    assert!(code == 1 && printed.contains("connection-lost"), "{printed}");
+    // A thread that connects only now finds nobody there.
+    assert!(code == 1 && (printed.contains("connection-lost") || printed.contains("unreachable")), "{printed}");
     nothing_half_made(&world, 0);
     server.restart().unwrap();
     world.run(["backup", &server.address(), "--to", &world.root(), "--database", "big"]).succeeds();

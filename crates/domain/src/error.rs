@@ -154,6 +154,8 @@ codes! {
     NoSpace = "no-space",
     /// A write to or a read from a destination failed.
     StoreFailed = "store-failed",
+    /// A write was sent and its answer was lost: it may have happened.
+    AnswerLost = "answer-lost",
     /// The repository was signed by an instance that has not been accepted.
     UnknownInstance = "unknown-instance",
     /// A signature does not hold.

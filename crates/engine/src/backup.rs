@@ -32,6 +32,15 @@ pub struct BackupRequest {
     pub workers: usize,
 }
 
+/// A backup that exists.
+#[derive(Clone, Debug)]
+pub struct BackedUp {
+    /// Its record.
+    pub manifest: Manifest,
+    /// What is left out of it or special, one sentence each.
+    pub notes: Vec<String>,
+}
+
 /// How often a label is chosen anew because another process took it in the same second.
 const LABEL_ATTEMPTS: u32 = 5;
 
@@ -39,7 +48,7 @@ const LABEL_ATTEMPTS: u32 = 5;
 ///
 /// # Errors
 /// Whatever failed; nothing of the backup is kept then, and no earlier backup is touched.
-pub async fn backup(request: &BackupRequest, context: &Context) -> Result<Manifest> {
+pub async fn backup(request: &BackupRequest, context: &Context) -> Result<BackedUp> {
     let (context, _guard) = guarded(context);
     let mut attempt = 1;
     loop {
@@ -50,7 +59,7 @@ pub async fn backup(request: &BackupRequest, context: &Context) -> Result<Manife
     }
 }
 
-async fn once(request: &BackupRequest, context: &Context) -> Result<Manifest> {
+async fn once(request: &BackupRequest, context: &Context) -> Result<BackedUp> {
     context.meter.enter(Phase::Preparing, 0);
     let database = database_name(&request.scope);
     let began_at = Timestamp::now();
@@ -79,7 +88,7 @@ async fn once(request: &BackupRequest, context: &Context) -> Result<Manifest> {
         }
         return Err(error);
     }
-    Ok(manifest)
+    Ok(BackedUp { manifest, notes: description.notes })
 }
 
 /// The name that a scope's child folder is made from.

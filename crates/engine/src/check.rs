@@ -150,7 +150,7 @@ fn wide_values(archive: &ArchiveReader, row: &[u8]) -> Result<()> {
     })
 }
 
-/// The names of all members, for what looks at an archive without a source.
+/// Names of the members that hold rows of a table, for what looks at an archive without a source.
 pub fn parts(archive: &ArchiveReader, table: &str) -> Vec<String> {
     source::table::parts(&FromArchive(archive) as &dyn Members, table)
 }

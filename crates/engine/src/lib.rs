@@ -11,7 +11,7 @@ pub mod restore;
 pub mod round;
 pub mod verify;
 
-pub use backup::{BackupRequest, backup};
+pub use backup::{BackedUp, BackupRequest, backup};
 pub use cat::cat;
 pub use restore::{RestoreRequest, Restored, TableOutcome, restore};
 pub use round::{Observer, Round, RoundRequest, Run, RunResult, round};

@@ -33,6 +33,8 @@ pub struct Restored {
     pub point: Label,
     /// Every table that was loaded.
     pub tables: Vec<TableOutcome>,
+    /// What could not be restored or compared, one sentence each.
+    pub notes: Vec<String>,
     /// Seconds spent loading and indexing.
     pub load_seconds: f64,
     /// Seconds spent comparing.
@@ -108,7 +110,8 @@ fn stage(request: &RestoreRequest, point: Label, archive: &ArchiveReader, plain_
     let began = std::time::Instant::now();
     context.meter.enter(Phase::Comparing, expected.iter().map(|table| table.bytes).sum());
     let tables = compare(&expected, &staging.tables(context)?, request.only_table.is_some());
-    let restored = Restored { point, tables, load_seconds, compare_seconds: began.elapsed().as_secs_f64() };
+    let compare_seconds = began.elapsed().as_secs_f64();
+    let restored = Restored { point, tables, notes: staging.notes(), load_seconds, compare_seconds };
 
     context.meter.enter(Phase::Finishing, 0);
     context.check()?;

@@ -1,9 +1,9 @@
 //! Many backups of one server: one failing never stops the others.
 
-use crate::{BackupRequest, backup};
+use crate::{BackedUp, BackupRequest, backup};
 use domain::{Meter, Phase, Result};
 use futures::StreamExt;
-use repository::{Instance, Manifest, Repository, ServerRef};
+use repository::{Instance, Repository, ServerRef};
 use source::{Context, Scope, Source};
 use std::{sync::Arc, time::Instant};
 
@@ -34,14 +34,14 @@ pub struct RoundRequest {
 pub struct Run {
     /// What was backed up.
     pub scope: Scope,
-    /// The manifest, or why there is none.
+    /// The backup, or why there is none.
     pub result: RunResult,
     /// How long it took, waiting not counted.
     pub seconds: f64,
 }
 
 /// The outcome of a run.
-pub type RunResult = Result<Manifest>;
+pub type RunResult = Result<BackedUp>;
 
 /// A round that has ended. Runs are in the order of the request.
 pub struct Round {

@@ -73,6 +73,13 @@ pub fn database_folder(database: &str) -> Result<ObjectName> {
     ObjectName::new(if database == GLOBALS { GLOBALS.into() } else { name::escape(database) })
 }
 
+/// Whether a folder at the root can be a database's: others, such as `lost+found`, are not looked into.
+#[must_use]
+pub fn is_database_folder(folder: &ObjectName) -> bool {
+    let segment = folder.last();
+    segment == GLOBALS || segment.contains("%-") || name::unescape(segment).is_some()
+}
+
 /// The folder of the chain that begins with `label`. Long names give way so that the segment stays usable.
 fn chain_folder(database: &str, server: &str, label: Label) -> String {
     const MAX_PART: usize = 95;

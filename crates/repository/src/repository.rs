@@ -33,6 +33,8 @@ pub struct Point {
     pub manifest: Result<Manifest>,
     /// SHA-256 of the manifest's bytes, in hexadecimal digits, for the next one in the chain.
     pub manifest_sha256: String,
+    /// Bytes of the archive that lies beside the manifest, if there is one.
+    pub archive_bytes: Option<u64>,
 }
 
 impl Repository {
@@ -87,14 +89,17 @@ impl Repository {
     pub async fn points(&self, database: Option<&str>) -> Result<Vec<Point>> {
         let folders = match database {
             Some(database) => vec![layout::database_folder(database)?],
-            None => self.folders(None).await?,
+            None => self.folders(None).await?.into_iter().filter(layout::is_database_folder).collect(),
         };
         let mut points = vec![];
         for folder in folders {
             for chain in self.folders(Some(&folder)).await? {
-                for entry in self.store.list(Some(&chain)).await? {
+                let entries = self.store.list(Some(&chain)).await?;
+                for entry in &entries {
                     if let (Some(place), Some(_)) = (Place::of_manifest(&entry.name), entry.size_bytes) {
-                        points.push(self.point(place).await?);
+                        let archive = place.archive()?;
+                        let archive = entries.iter().find(|other| other.name == archive);
+                        points.push(self.point(place, archive.and_then(|archive| archive.size_bytes)).await?);
                     }
                 }
             }
@@ -126,11 +131,13 @@ impl Repository {
         let bytes = Bytes::from(manifest.sign(instance)?);
         match store::put(self.store.as_ref(), &name, bytes.clone()).await {
             Ok(()) => Ok(()),
-            // An answer may have been lost on the way: what is there decides.
-            Err(error) => match store::read_small(self.store.as_ref(), &name, MAX_MANIFEST_BYTES).await {
+            // Only where the answer was lost does what is there decide: a store that says that it failed did fail.
+            Err(error) if error.code() == Code::AnswerLost => match store::read_small(self.store.as_ref(), &name, MAX_MANIFEST_BYTES).await
+            {
                 Ok(there) if there == bytes => Ok(()),
                 _ => Err(error),
             },
+            Err(error) => Err(error),
         }
     }
 
@@ -184,14 +191,17 @@ impl Repository {
         ))
     }
 
-    async fn point(&self, place: Place) -> Result<Point> {
+    async fn point(&self, place: Place, archive_bytes: Option<u64>) -> Result<Point> {
         let name = place.manifest()?;
         match store::read_small(self.store.as_ref(), &name, MAX_MANIFEST_BYTES).await {
-            Ok(bytes) => Ok(Point { manifest: Manifest::open(&bytes, &place), manifest_sha256: sha256_hex(&bytes), place }),
+            Ok(bytes) => Ok(Point { manifest: Manifest::open(&bytes, &place), manifest_sha256: sha256_hex(&bytes), place, archive_bytes }),
             // A manifest that cannot be read spoils its own backup, not the listing of the others.
-            Err(error) if matches!(error.code(), Code::Damaged | Code::TooLarge | Code::NotFound) => {
-                Ok(Point { place, manifest: Err(error.during(format_args!("The manifest {name}"))), manifest_sha256: String::new() })
-            }
+            Err(error) if matches!(error.code(), Code::Damaged | Code::TooLarge | Code::NotFound) => Ok(Point {
+                place,
+                manifest: Err(error.during(format_args!("The manifest {name}"))),
+                manifest_sha256: String::new(),
+                archive_bytes,
+            }),
             Err(error) => Err(error),
         }
     }

@@ -55,7 +55,7 @@ impl Script {
             match &self.fault {
                 Fault::Before => return Err(failure(what, number)),
                 // What the call returned is dropped with the reply that carried it.
-                Fault::After => return call.await.and_then(|_| Err(failure(what, number))),
+                Fault::After => return call.await.and_then(|_| Err(lost(what, number))),
                 Fault::Hook(hook) => hook(),
             }
         }
@@ -67,6 +67,14 @@ fn failure(what: &str, number: u64) -> Error {
     Error::new(
         Code::StoreFailed,
         format!("Call {number} to the store, {what}, failed on purpose."),
+        "This is a rehearsal: go on with the next.",
+    )
+}
+
+fn lost(what: &str, number: u64) -> Error {
+    Error::new(
+        Code::AnswerLost,
+        format!("The answer to call {number} to the store, {what}, was lost on purpose."),
         "This is a rehearsal: go on with the next.",
     )
 }

@@ -38,6 +38,7 @@ struct RunReport<'a> {
     size_bytes: Option<u64>,
     rows: Option<u64>,
     seconds: f64,
+    notes: &'a [String],
     error: Option<&'a Error>,
 }
 
@@ -128,7 +129,8 @@ fn report(done: &Round, output: &Output) -> Result<Exit> {
 }
 
 fn one(run: &Run) -> RunReport<'_> {
-    let manifest = run.result.as_ref().ok();
+    let backup = run.result.as_ref().ok();
+    let manifest = backup.map(|backup| &backup.manifest);
     RunReport {
         database: match &run.scope {
             Scope::Database(name) => name,
@@ -142,16 +144,22 @@ fn one(run: &Run) -> RunReport<'_> {
         size_bytes: manifest.map(|manifest| manifest.archive.size_bytes),
         rows: manifest.map(|manifest| manifest.archive.rows),
         seconds: run.seconds,
+        notes: backup.map_or(&[], |backup| &backup.notes),
         error: run.result.as_ref().err(),
     }
 }
 
 fn text(done: &Round, failed: usize) -> String {
-    let manifests = || done.runs.iter().filter_map(|run| run.result.as_ref().ok());
+    let manifests = || done.runs.iter().filter_map(|run| run.result.as_ref().ok()).map(|backup| &backup.manifest);
     let size: u64 = manifests().map(|manifest| manifest.archive.size_bytes).sum();
     let databases = manifests().filter(|manifest| !super::is_globals(&manifest.database)).count();
     let mut out =
         format!("{databases} {} backed up and verified, {} stored.\n", plural(databases, "database", "databases"), display::size(size));
+    for run in &done.runs {
+        for note in run.result.as_ref().map_or(&[] as &[String], |backup| &backup.notes) {
+            out.push_str(&format!("{}: {}\n", harmless(progress::name(&run.scope)), harmless(note)));
+        }
+    }
     if failed > 0 {
         out.push_str(&format!("{failed} failed:\n"));
     }

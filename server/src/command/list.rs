@@ -58,8 +58,10 @@ pub async fn run(arguments: List, data_dir: Option<PathBuf>, output: &Output) ->
 }
 
 /// A manifest is written only after its archive was read back and decoded: a backup that is listed was checked then.
+/// What can be seen without reading the archive again is whether it is still there.
 fn one(point: &Point, unusable: Option<String>) -> PointReport {
     let manifest = point.manifest.as_ref().ok();
+    let whole = manifest.is_some_and(|manifest| point.archive_bytes == Some(manifest.archive.size_bytes));
     let label = point.place.label();
     PointReport {
         label: label.to_string(),
@@ -70,12 +72,12 @@ fn one(point: &Point, unusable: Option<String>) -> PointReport {
         sealed: manifest.is_some_and(|manifest| manifest.sealed()),
         size_bytes: manifest.map(|manifest| manifest.archive.size_bytes),
         rows: manifest.map(|manifest| manifest.archive.rows),
-        verified: match (&unusable, manifest) {
-            (None, _) => "checked",
-            (Some(_), Some(_)) => "untrusted",
-            (Some(_), None) => "damaged",
+        verified: match &unusable {
+            _ if !whole => "damaged",
+            None => "checked",
+            Some(_) => "untrusted",
         },
-        reason: unusable,
+        reason: unusable.or_else(|| (!whole).then(|| "Its archive is missing or has another size than was signed.".into())),
     }
 }
 

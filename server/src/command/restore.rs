@@ -16,6 +16,7 @@ struct Report<'a> {
     point: String,
     proven: bool,
     tables: &'a [TableOutcome],
+    notes: &'a [String],
     load_seconds: f64,
     compare_seconds: f64,
     error: Option<Error>,
@@ -59,13 +60,15 @@ fn report(database: &str, request: &RestoreRequest, restored: &Restored, output:
         point: restored.point.to_string(),
         proven: restored.proven(),
         tables: &restored.tables,
+        notes: &restored.notes,
         load_seconds: restored.load_seconds,
         compare_seconds: restored.compare_seconds,
         error,
     };
+    let notes: String = restored.notes.iter().map(|note| format!("  · {}\n", harmless(note))).collect();
     output.result(&document, || match &document.error {
-        None => format!("{} is restored as {} and proven: {}.\n", harmless(database), harmless(&request.name), outcome(restored)),
-        Some(error) => format!("{}\n", crate::output::sentence(error)),
+        None => format!("{} is restored as {} and proven: {}.\n{notes}", harmless(database), harmless(&request.name), outcome(restored)),
+        Some(error) => format!("{}\n{notes}", crate::output::sentence(error)),
     })?;
     Ok(if restored.proven() { Exit::Done } else { Exit::Failed })
 }
