@@ -8,9 +8,10 @@ use anyhow::{Context, Result, ensure};
 use crate::run::run;
 
 /// Packages with a glob of a file that each brings.
-const NEEDED: [(&str, &str); 5] = [
+const NEEDED: [(&str, &str); 6] = [
     ("postgresql", "/usr/lib/postgresql/*/bin/postgres"),
     ("sqlite3", "/usr/bin/sqlite3"),
+    ("python3", "/usr/bin/python3"),
     ("zstd", "/usr/bin/zstd"),
     ("unzip", "/usr/bin/unzip"),
     ("gcc libc6-dev", "/usr/bin/cc"),
