@@ -7,10 +7,12 @@ mod account;
 mod postgres;
 mod process;
 mod sqlite;
+mod steps;
 mod tmpfs;
 
 pub use account::Account;
 pub use postgres::{PostgresBuilder, PostgresServer, postgres_binaries, shared};
 pub use process::{Ended, Puppet, eventually};
 pub use sqlite::sqlite_dump;
+pub use steps::{Stepped, run_to_step};
 pub use tmpfs::Tmpfs;
