@@ -1,4 +1,7 @@
 //! The data directory: this installation's key, and the instances that it trusts.
+//!
+//! A file is written under a temporary name and then named, whole. Whoever does that holds the lock of the directory, so
+//! a temporary file that is there while the lock is free was left by a process that was killed.
 
 use domain::{Code, Error, Result};
 use repository::{Fingerprint, Instance, Trust};
@@ -31,7 +34,9 @@ impl DataDir {
             })?,
         };
         DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(|error| failed(&path, "cannot be made", error))?;
-        Ok(Self { path })
+        let data_dir = Self { path };
+        data_dir.sweep();
+        Ok(data_dir)
     }
 
     /// This installation's key, made at the first call.
@@ -41,13 +46,18 @@ impl DataDir {
             match read(&path)? {
                 Some(json) => return Instance::from_json(&json),
                 // Another process may be first; then its key is read.
-                None => self.write_new(&path, Instance::generate()?.to_json().as_bytes())?,
+                None => {
+                    let _lock = self.lock()?;
+                    self.write_new(&path, Instance::generate()?.to_json().as_bytes())?;
+                }
             }
         }
     }
 
     /// Whom this installation trusts: itself, and those that the user accepted. `accept` is added for good.
     pub fn trust(&self, instance: &Instance, accept: Option<Fingerprint>) -> Result<Trust> {
+        // Held from reading to writing, so that two processes that accept at once do not lose one of the two.
+        let _lock = accept.map(|_| self.lock()).transpose()?;
         let mut accepted = self.accepted()?;
         if let Some(fingerprint) = accept.filter(|fingerprint| !accepted.contains(fingerprint)) {
             accepted.push(fingerprint);
@@ -66,6 +76,29 @@ impl DataDir {
             let sentence = format!("The list of accepted instances in {} is damaged.", path.display());
             Error::new(Code::DataDir, sentence, "Remove that file and accept the fingerprints again.").because(error)
         })
+    }
+
+    /// The lock of the directory, until the file is dropped; the kernel drops it with the process. Where the file system
+    /// gives none, nothing is swept, and files are written whole all the same.
+    fn lock(&self) -> Result<Option<File>> {
+        let folder = File::open(&self.path).map_err(|error| failed(&self.path, "cannot be opened", error))?;
+        Ok(folder.lock().is_ok().then_some(folder))
+    }
+
+    /// Removes what killed processes left, unless somebody is writing now.
+    fn sweep(&self) {
+        let Ok(folder) = File::open(&self.path) else { return };
+        if folder.try_lock().is_err() {
+            return;
+        }
+        for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            if is_temporary(&entry.file_name().to_string_lossy())
+                && let Err(error) = fs::remove_file(entry.path())
+            {
+                // No harm but the room that it takes; what is wrong with the directory shows when it is used.
+                tracing::debug!(file = %entry.path().display(), %error, "a temporary file stays");
+            }
+        }
     }
 
     /// Writes a file that must not exist yet, whole or not at all.
@@ -95,6 +128,12 @@ impl DataDir {
     fn sync(&self) -> std::io::Result<()> {
         File::open(&self.path)?.sync_all()
     }
+}
+
+/// Exactly the names that [`DataDir::temporary`] gives: a dot, the process, the time.
+fn is_temporary(name: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    name.strip_prefix('.').and_then(|name| name.split_once('-')).is_some_and(|(process, time)| digits(process) && digits(time))
 }
 
 fn read(path: &Path) -> Result<Option<String>> {
@@ -139,5 +178,20 @@ mod tests {
         data_dir.trust(&ours, Some(other.fingerprint())).unwrap();
         let trust = data_dir.trust(&ours, None).unwrap();
         assert!(trust.includes(other.fingerprint()) && trust.includes(ours.fingerprint()));
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = DataDir::open(Some(folder.path().into())).unwrap();
+        let open = || DataDir::open(Some(folder.path().into())).unwrap();
+        let lock = data_dir.lock().unwrap().unwrap();
+        let temporary = data_dir.temporary(b"half").unwrap();
+        fs::write(folder.path().join(".12-user"), "a user's").unwrap();
+        open();
+        assert!(temporary.exists(), "the file of a living process was removed");
+        drop(lock);
+        open();
+        assert!(!temporary.exists() && folder.path().join(".12-user").exists());
     }
 }
