@@ -4,9 +4,11 @@
 //! the engine calls them on threads of its own, and every wait inside them looks at [`Context::cancel`].
 
 pub mod encode;
+mod lease;
 pub mod members;
 pub mod open;
 pub mod postgres;
+mod room;
 pub mod sqlite;
 pub mod table;
 pub mod value;

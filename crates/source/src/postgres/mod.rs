@@ -65,6 +65,8 @@ impl Source for Postgres {
     }
 
     fn sweep(&self, context: &Context) -> Result<()> {
+        // First, for it needs no server.
+        tools::sweep()?;
         restore::sweep(&self.target, context)
     }
 }

@@ -89,6 +89,11 @@ pub fn globals(target: &Target, server_version: u32, context: &Context) -> Resul
     Ok((sql, format!("pg_dumpall {}", tools.version)))
 }
 
+/// Removes what the tools of killed processes were given.
+pub fn sweep() -> Result<()> {
+    environment::sweep()
+}
+
 /// Takes out the `\restrict` and `\unrestrict` lines: they speak to psql alone and hold a random key, so that
 /// equal definitions would give unequal SQL. Only the pair with the same key goes, whatever else the text holds.
 fn unrestricted(sql: Vec<u8>) -> Vec<u8> {

@@ -5,22 +5,23 @@ use super::{
     fault::Subject,
     folder::{COMPANIONS, companion},
     held::open_plain,
-    lease::Lease,
 };
-use crate::Context;
+use crate::{
+    Context,
+    room::{self, Room},
+};
 use domain::{Code, Error, Result};
 use rusqlite::{
     Connection,
     backup::{Backup, StepResult},
 };
 use std::{
-    fs::{File, Permissions},
+    fs::File,
     io,
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
-use tempfile::TempDir;
 
 /// How folders of images begin.
 const PREFIX: &str = "rookery-image-";
@@ -30,29 +31,6 @@ const IN_MEMORY_BYTES: u64 = 8 << 20;
 
 /// Pages copied between two looks at the wish to stop.
 const PAGES_PER_STEP: i32 = 1024;
-
-/// A folder that only this user may enter. It is removed with this value, and by [`sweep`] after a kill.
-struct Room {
-    folder: TempDir,
-    _lease: Lease,
-}
-
-impl Room {
-    fn new() -> io::Result<Self> {
-        loop {
-            let folder =
-                tempfile::Builder::new().prefix(PREFIX).rand_bytes(16).permissions(Permissions::from_mode(0o700)).tempdir_in(base())?;
-            // A sweep that came between the two calls has removed the folder: make another.
-            if let Some(lease) = Lease::take(File::open(folder.path())?)? {
-                return Ok(Self { folder, _lease: lease });
-            }
-        }
-    }
-
-    fn file(&self) -> PathBuf {
-        self.folder.path().join("image")
-    }
-}
 
 /// Where images lie: as large as databases, so not in a `/tmp` that may be memory unless the user says so.
 fn base() -> PathBuf {
@@ -64,18 +42,15 @@ fn base() -> PathBuf {
 
 /// Removes the images of processes that were killed.
 pub fn sweep() -> io::Result<()> {
-    let me = rustix::process::geteuid().as_raw();
-    for entry in base().read_dir()? {
-        let path = entry?.path();
-        let ours = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
-        if ours && path.symlink_metadata().is_ok_and(|data| data.is_dir() && data.uid() == me) {
-            let Ok(folder) = File::open(&path) else { continue };
-            if Lease::take(folder)?.is_some() {
-                std::fs::remove_dir_all(&path)?;
-            }
-        }
-    }
-    Ok(())
+    room::sweep(&base(), PREFIX)
+}
+
+fn new_room() -> io::Result<Room> {
+    Room::new(&base(), PREFIX)
+}
+
+fn file(room: &Room) -> PathBuf {
+    room.path().join("image")
 }
 
 /// Copies all pages of `source`, which holds a read transaction, and opens `readers` connections to the copy.
@@ -88,8 +63,8 @@ pub fn of_pages(source: &Connection, size_bytes: u64, readers: usize, subject: &
         connect::harden(&copy, context).map_err(fault)?;
         return Ok(vec![copy]);
     }
-    let room = Room::new().map_err(|error| subject.io_fault("Making a private copy", &base(), error))?;
-    let mut copy = connect::read_write(&room.file(), context).map_err(fault)?;
+    let room = new_room().map_err(|error| subject.io_fault("Making a private copy", &base(), error))?;
+    let mut copy = connect::read_write(&file(&room), context).map_err(fault)?;
     copy.execute_batch("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF").map_err(fault)?;
     copy_pages(source, &mut copy, subject, context)?;
     open_all(&room, readers, context).map_err(fault)
@@ -98,7 +73,7 @@ pub fn of_pages(source: &Connection, size_bytes: u64, readers: usize, subject: &
 fn open_all(room: &Room, readers: usize, context: &Context) -> rusqlite::Result<Vec<Connection>> {
     (0..readers)
         .map(|_| {
-            let reader = connect::read_only(&room.file(), context)?;
+            let reader = connect::read_only(&file(room), context)?;
             // Reading once makes SQLite look for journals now, while the folder is there.
             reader.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
             Ok(reader)
@@ -133,9 +108,9 @@ pub fn of_files(
     context: &Context,
 ) -> Result<(Vec<Connection>, String)> {
     let fault = |error| subject.fault("Recovering a private copy", error);
-    let room = Room::new().map_err(|error| subject.io_fault("Making a private copy", &base(), error))?;
-    copy_quiet_files(path, &room.file(), patience, subject, context)?;
-    let copy = connect::read_write(&room.file(), context).map_err(fault)?;
+    let room = new_room().map_err(|error| subject.io_fault("Making a private copy", &base(), error))?;
+    copy_quiet_files(path, &file(&room), patience, subject, context)?;
+    let copy = connect::read_write(&file(&room), context).map_err(fault)?;
     let mode: String = copy.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(fault)?;
     copy.execute_batch("BEGIN IMMEDIATE; COMMIT; PRAGMA journal_mode=DELETE").map_err(fault)?;
     drop(copy);

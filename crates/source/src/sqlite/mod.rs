@@ -14,7 +14,6 @@ mod full;
 mod held;
 mod image;
 mod job;
-mod lease;
 mod load;
 mod moment;
 mod read;

@@ -6,13 +6,12 @@ use super::{
     fault::Subject,
     folder::{self, COMPANIONS, STAGING_PREFIX, companion},
     full::Properties,
-    lease::Lease,
     load::Loader,
     moment::SHARED_FROM_BYTES,
     read::Reader,
     schema::{self, Layout, Object},
 };
-use crate::{Context, Members, Sink, StageRequest, Staging, table};
+use crate::{Context, Members, Sink, StageRequest, Staging, lease::Lease, table};
 use domain::{Code, Error, Phase, Result, TableSummary};
 use rusqlite::Connection;
 use std::{

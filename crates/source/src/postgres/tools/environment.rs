@@ -1,17 +1,32 @@
 //! The whole environment of a client tool, and the private folder behind it.
 
 use super::Target;
+use crate::room::{self, Room};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use domain::{Code, Error, Result, TlsMode};
 use rustls_pki_types::CertificateDer;
 use std::{
     ffi::OsString,
-    fs::{OpenOptions, Permissions},
+    fs::OpenOptions,
     io::Write,
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
-use tempfile::TempDir;
+
+/// How the folders begin.
+const PREFIX: &str = "rookery-client-";
+
+/// Removes the folders of processes that were killed, with the passwords in them.
+pub(super) fn sweep() -> Result<()> {
+    room::sweep(&std::env::temp_dir(), PREFIX).map_err(|error| {
+        Error::new(
+            Code::ToolFailed,
+            "A private folder for PostgreSQL's client tools that a killed run left, with a password in it, could not be removed.",
+            "See to the folders that begin with rookery-client- in the folder for temporary files (TMPDIR).",
+        )
+        .because(error)
+    })
+}
 
 /// What a tool is told: names and secrets only here, never in its arguments, which every process can read and
 /// where `host=…` or `--file=…` as a name would be obeyed.
@@ -20,16 +35,15 @@ pub(super) struct Environment {
     pub variables: Vec<(&'static str, OsString)>,
     /// What must not be repeated from a tool's messages.
     pub secret: Option<String>,
-    /// The tool's home and working folder, mode 0700, removed with this value. Without it libpq would look for
+    /// The tool's home and working folder, mode 0700, removed with this value and by [`sweep`] after a kill. Without it libpq would look for
     /// passwords and certificates in the home of the console's user.
-    pub folder: TempDir,
+    pub folder: Room,
 }
 
 impl Environment {
     /// Prepares the environment for connections to `target`. `database` may be any name.
     pub fn new(target: &Target, database: Option<&str>) -> Result<Self> {
-        let private = Permissions::from_mode(0o700);
-        let folder = tempfile::Builder::new().prefix("rookery-").permissions(private).tempdir().map_err(not_written)?;
+        let folder = Room::new(&std::env::temp_dir(), PREFIX).map_err(not_written)?;
         let password = target.password.as_ref().map(|password| password.expose().clone());
         let password_file = folder.path().join("password");
         write_private(&password_file, password_line(password.as_deref().unwrap_or_default())?.as_bytes())?;
@@ -116,6 +130,7 @@ fn not_written(error: std::io::Error) -> Error {
 mod tests {
     use super::*;
     use domain::Secret;
+    use std::os::unix::fs::PermissionsExt;
 
     fn target(password: &str, tls: TlsMode) -> Target {
         Target {
