@@ -55,7 +55,15 @@ impl World {
     pub fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("rookery-cli-").tempdir().unwrap();
         fs::create_dir(folder.path().join("dbs")).unwrap();
+        fs::create_dir(folder.path().join("tmp")).unwrap();
         Self { folder }
+    }
+
+    /// Another machine with the same files.
+    pub fn copied(&self) -> Self {
+        let world = Self::new();
+        copy(self.folder.path(), world.folder.path());
+        world
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -76,7 +84,8 @@ impl World {
     pub fn database(&self, name: &str, sql: &str) {
         let path = self.path("dbs").join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let mut child = Command::new("sqlite3").arg(&path).stdin(Stdio::piped()).spawn().expect("sqlite3 is installed");
+        let mut child =
+            Command::new("sqlite3").arg(&path).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("sqlite3 is installed");
         std::io::Write::write_all(&mut child.stdin.take().unwrap(), sql.as_bytes()).unwrap();
         assert!(child.wait().unwrap().success());
     }
@@ -98,7 +107,8 @@ impl World {
             .env("ROOKERY_DATA_DIR", self.path("data"))
             .env_remove("PGPASSWORD")
             .env_remove("PGPASSFILE")
-            .env("HOME", self.path("home"));
+            .env("HOME", self.path("home"))
+            .env("TMPDIR", self.path("tmp"));
         command
     }
 
@@ -144,7 +154,14 @@ pub fn ran(mut command: Command) -> Ran {
     }
 }
 
-fn collect(folder: &Path, out: &mut Vec<(PathBuf, Vec<u8>)>) {
+/// Copies a folder into one that may exist.
+pub fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-aT").args([from, to]).output().unwrap();
+    assert!(copied.status.success(), "{copied:?}");
+}
+
+/// Every file below a folder, with its bytes.
+pub fn collect(folder: &Path, out: &mut Vec<(PathBuf, Vec<u8>)>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries {
         let path = entry.unwrap().path();
