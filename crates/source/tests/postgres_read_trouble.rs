@@ -51,8 +51,11 @@ struct Dropped;
 
 impl<F: FnOnce() -> Result<()> + Send> Sink for Trap<F> {
     fn member(&self, name: &str) -> Result<Box<dyn Member + '_>> {
-        let act = if name.starts_with("data/") { self.0.lock().unwrap().take() } else { None };
-        act.map_or(Ok(()), |act| act())?;
+        if name.starts_with("data/") {
+            // Held meanwhile: no other session goes on before it is done.
+            let mut trap = self.0.lock().unwrap();
+            trap.take().map_or(Ok(()), |act| act())?;
+        }
         Ok(Box::new(Dropped))
     }
 }
@@ -299,4 +302,77 @@ fn what_can_be_done_is_told() {
     let found = source.capabilities(&database, &Context::default()).unwrap();
     assert_eq!(found.incremental, Some(source::IncrementalMethod::ChangeStream));
     assert!(found.notes.len() == 1 && found.notes[0].contains("public.nokey") && !found.notes[0].contains("public.keyed"), "{found:?}");
+}
+
+/// Whoever changes a table waits for the locks of the reading. A session of the reading that queued behind him would
+/// never be served, for the reading ends only when all its sessions are done.
+#[test]
+fn changes_of_definitions_wait_for_a_reading_and_do_not_stop_it() {
+    const TABLES: u32 = 10;
+    let server = testkit::shared().unwrap();
+    let fill = |at: u32| format!("create table t{at} as select i, repeat(md5(i::text), 4) as x from generate_series(1, 8000) i;");
+    let (database, context) = (filled(server, &(0..TABLES).map(fill).collect::<String>()), Context::default());
+    let count = |other: &mut Session, what: &str| -> u32 {
+        let sql =
+            format!("select count(*) from pg_locks l join pg_database d on d.oid = l.database where d.datname = '{database}' and {what}");
+        other.query(&sql).unwrap()[0].parse(0).unwrap()
+    };
+    std::thread::scope(|scope| {
+        let (database, context, count) = (&database, &context, &count);
+        let reading = scope.spawn(move || {
+            let source = Postgres::new(&connection(server), 2).unwrap();
+            let reading = source.begin_full(&Scope::Database(database.clone()), context).unwrap();
+            let changing = Mutex::new(vec![]);
+            let queue = || {
+                let change = |at| scope.spawn(move || session(server, database).execute(&format!("alter table t{at} add column y int")));
+                changing.lock().unwrap().extend((0..TABLES).map(change));
+                let mut other = session(server, "postgres");
+                while count(&mut other, "l.mode = 'AccessExclusiveLock' and not l.granted") < TABLES {}
+                Ok(())
+            };
+            let summary = reading.read(&Trap(Mutex::new(Some(queue))), context);
+            (summary, changing.into_inner().unwrap())
+        });
+        let mut other = session(server, "postgres");
+        while !reading.is_finished() {
+            if count(&mut other, "l.mode = 'AccessShareLock' and not l.granted") > 0 {
+                context.cancel.cancel();
+            }
+        }
+        let (summary, changing) = reading.join().unwrap();
+        assert_eq!(summary.unwrap().tables.iter().map(|table| table.rows).collect::<Vec<_>>(), [8000; TABLES as usize]);
+        assert_eq!(changing.len(), TABLES as usize);
+        changing.into_iter().for_each(|change| change.join().unwrap().unwrap());
+    });
+}
+
+/// The reading itself locks no partitioned table, pg_dump does: a lock on one holds it up at a chosen moment.
+#[test]
+fn a_change_that_queues_before_the_definitions_are_read_gets_through() {
+    let server = testkit::shared().unwrap();
+    let database =
+        filled(server, "create table parted(x int) partition by list (x); create table plain(x int); insert into plain values (1);");
+    let mut holder = session(server, &database);
+    holder.execute("begin; lock table parted in access exclusive mode").unwrap();
+    let (description, summary, _) = std::thread::scope(|scope| {
+        let reading = scope.spawn(|| read(server, &database));
+        until_somebody_waits(server, &database);
+        let change = scope.spawn(|| session(server, &database).execute("alter table plain add column y int default 7"));
+        change.join().unwrap().unwrap();
+        holder.execute("commit").unwrap();
+        reading.join().unwrap()
+    });
+    assert_eq!((summary.tables.len(), summary.tables[0].rows), (1, 1));
+    assert!(description.tools[0].starts_with("pg_dump"));
+}
+
+#[test]
+fn definitions_that_stay_locked_are_busy() {
+    let server = testkit::shared().unwrap();
+    let database = filled(server, "create table parted(x int) partition by list (x);");
+    let mut holder = session(server, &database);
+    holder.execute("begin; lock table parted in access exclusive mode").unwrap();
+    let source = Postgres::new(&connection(server), 2).unwrap();
+    let error = source.begin_full(&Scope::Database(database), &Context::default()).map(drop).unwrap_err();
+    assert_eq!(error.code(), Code::Busy, "{error:?}");
 }

@@ -3,28 +3,49 @@
 use super::{
     archive::{DatabaseProperties, Extra, LARGE_OBJECTS_METADATA, POST_DATA, PRE_DATA, SCHEMA_ARCHIVE, to_json},
     catalog,
-    moment::{Moment, Snapshotted},
-    properties, tools,
+    moment::{Moment, gone},
+    properties,
+    tools::{self, Schema},
     wire::Target,
 };
 use crate::{Context, Description, Reading, Sink};
-use domain::{Dbms, Error, Result, Summary};
+use domain::{Code, Dbms, Error, Result, Summary};
+
+/// How often a new moment is taken when definitions change, or are about to, while they are read.
+const ATTEMPTS: u32 = 4;
 
 /// One moment of a database, ready to be read.
 pub(super) struct Full {
     moment: Moment,
+    schema: Schema,
     extra: Extra,
     description: Description,
 }
 
 impl Full {
-    /// Takes the moment, and finds out everything that would make the reading fail or lack something.
+    /// Takes the moment, reads the definitions, and finds out everything that would make the reading fail or lack something.
+    ///
+    /// The definitions come before any row: pg_dump takes locks of its own, behind whoever queued for an exclusive one
+    /// after ours, and he waits for us. When that happens all is let go, so that he gets through, and begun again.
     pub fn begin(target: &Target, database: &str, workers: usize, context: &Context) -> Result<Self> {
-        let mut moment = Moment::take(target, database, workers, context)?;
+        let mut attempt = 1;
+        loop {
+            let moment = Moment::take(target, database, workers, context)?;
+            match Self::of(moment, context) {
+                Err(error) if error.code() == Code::Busy && attempt < ATTEMPTS => tracing::info!(%error, attempt, "a new moment is taken"),
+                done => return done.map_err(|error| gone(error, target, database, context)),
+            }
+            attempt += 1;
+        }
+    }
+
+    fn of(mut moment: Moment, context: &Context) -> Result<Self> {
+        let (target, database) = (&moment.target, moment.database.as_str());
         let leader = &mut moment.snapshot.leader;
         let tools = tools::find(leader.server_version())?;
         let properties = properties::properties(leader, database)?;
         let extra = properties::extra(leader, database)?;
+        let schema = tools::schema(target, database, &moment.snapshot.id, leader.server_version(), context)?;
         let description = Description {
             format: Description::FORMAT,
             dbms: Dbms::Postgresql,
@@ -35,7 +56,7 @@ impl Full {
             tools: vec![format!("pg_dump {}", tools.version)],
             position: serde_json::Value::Null,
         };
-        Ok(Self { moment, extra, description })
+        Ok(Self { moment, schema, extra, description })
     }
 }
 
@@ -54,7 +75,10 @@ impl Reading for Full {
             let objects = objects.map_err(|error| Error::internal("The list of large objects could not be written.").because(error))?;
             member(sink, LARGE_OBJECTS_METADATA, &objects)?;
         }
-        let tables = self.moment.read(sink, true, context, |snapshot| schema(snapshot, sink))?;
+        member(sink, SCHEMA_ARCHIVE, &self.schema.archive)?;
+        member(sink, PRE_DATA, &self.schema.pre_data)?;
+        member(sink, POST_DATA, &self.schema.post_data)?;
+        let tables = self.moment.read(sink, true, context)?;
         Ok(Summary { tables, extra: to_json(&self.extra)? })
     }
 }
@@ -65,13 +89,6 @@ fn notes(properties: &DatabaseProperties) -> Vec<String> {
     }
     let tables = catalog::list(&properties.foreign_tables);
     vec![format!("Of foreign tables only the definition is in the backup, not the rows that lie elsewhere: {tables}.")]
-}
-
-fn schema(snapshot: &Snapshotted<'_>, sink: &dyn Sink) -> Result<()> {
-    let schema = tools::schema(snapshot.target, snapshot.database, snapshot.id, snapshot.version, snapshot.context)?;
-    member(sink, SCHEMA_ARCHIVE, &schema.archive)?;
-    member(sink, PRE_DATA, &schema.pre_data)?;
-    member(sink, POST_DATA, &schema.post_data)
 }
 
 /// Writes a whole small member.

@@ -45,27 +45,15 @@ impl Moment {
         self.snapshot.tables.iter().map(|table| table.total_bytes).sum()
     }
 
-    /// Reads all rows, and does something else `beside` it; the first error ends both. With `keeps_values` the bytes of
+    /// Reads all rows; the first error ends all sessions. With `keeps_values` the bytes of
     /// large values are read as well as their hashes.
-    pub fn read(
-        mut self,
-        sink: &dyn Sink,
-        keeps_values: bool,
-        context: &Context,
-        beside: impl FnOnce(&Snapshotted<'_>) -> Result<()> + Send,
-    ) -> Result<Vec<TableSummary>> {
-        let read = self.read_on(sink, keeps_values, context, beside);
+    pub fn read(mut self, sink: &dyn Sink, keeps_values: bool, context: &Context) -> Result<Vec<TableSummary>> {
+        let read = self.read_on(sink, keeps_values, context);
         read.map_err(|error| gone(error, &self.target, &self.database, context))
     }
 
-    fn read_on(
-        &mut self,
-        sink: &dyn Sink,
-        keeps_values: bool,
-        context: &Context,
-        beside: impl FnOnce(&Snapshotted<'_>) -> Result<()> + Send,
-    ) -> Result<Vec<TableSummary>> {
-        // A wish to stop of our own: the first error ends the other sessions and the tools as well.
+    fn read_on(&mut self, sink: &dyn Sink, keeps_values: bool, context: &Context) -> Result<Vec<TableSummary>> {
+        // A wish to stop of our own: the first error ends the other sessions as well.
         let context = &Context { cancel: context.cancel.child_token(), meter: context.meter.clone() };
         let sessions = if self.stored_bytes() < ALONE_BYTES && self.objects.is_empty() { 1 } else { self.workers };
         let oids: Vec<_> = self.objects.iter().map(|object| object.oid).collect();
@@ -74,7 +62,8 @@ impl Moment {
         let queue = Queue::new(tables, &oids, version, self.block_bytes);
         let reader = Reader::new(tables, !oids.is_empty(), queue, sink, keeps_values, context)?;
         leader.obey(context);
-        let snapshotted = Snapshotted { target: &self.target, database: &self.database, id, version, context };
+        leader.execute("SET LOCAL lock_timeout = 0")?;
+        let snapshotted = Snapshotted { target: &self.target, database: &self.database, id, context };
         let first = Mutex::new(None);
         let guard = |result: Result<()>| {
             if let Err(error) = result {
@@ -83,14 +72,16 @@ impl Moment {
             }
         };
         thread::scope(|scope| {
-            scope.spawn(|| guard(beside(&snapshotted)));
             for _ in 1..sessions.min(reader.left()) {
                 scope.spawn(|| guard(reader.help(&snapshotted)));
             }
-            guard(reader.work(leader));
+            guard(reader.lead(leader));
         });
+        if !context.cancel.is_cancelled() {
+            guard(reader.lead_kept(leader));
+        }
         if let Some(error) = first.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            // The server was there a moment ago: one that cannot be reached any more, by whichever session or tool, was lost.
+            // The server was there a moment ago: one that cannot be reached any more, by whichever session, was lost.
             let lost = matches!(error.code(), Code::Unreachable | Code::ConnectionLost);
             return Err(if lost { wire::lost(&self.target, &self.database, error) } else { error });
         }
@@ -99,20 +90,18 @@ impl Moment {
     }
 }
 
-/// What another session or a tool needs to see the same moment.
+/// What another session needs to see the same moment.
 pub(super) struct Snapshotted<'a> {
     pub target: &'a Target,
     pub database: &'a str,
     /// Identifier of the snapshot.
     pub id: &'a str,
-    /// The server's version as a number.
-    pub version: u32,
     /// Cancelled by the first error, too.
     pub context: &'a Context,
 }
 
 /// A connection that broke because its database was dropped says only that it was ended: ask the server.
-fn gone(error: Error, target: &Target, database: &str, context: &Context) -> Error {
+pub(super) fn gone(error: Error, target: &Target, database: &str, context: &Context) -> Error {
     if error.code() != Code::ConnectionLost {
         return error;
     }
@@ -153,5 +142,5 @@ impl Member for Nowhere {
 
 /// Reads a database as a backup does and keeps nothing but what was counted, ordered by name. Needs no client tools.
 pub fn digest_tables(target: &Target, database: &str, workers: usize, context: &Context) -> Result<Vec<TableSummary>> {
-    Moment::take(target, database, workers, context)?.read(&Nowhere, false, context, |_| Ok(()))
+    Moment::take(target, database, workers, context)?.read(&Nowhere, false, context)
 }

@@ -25,8 +25,11 @@ pub(super) enum Piece {
     Objects(Vec<u32>),
 }
 
-/// The pieces that are left, the largest first.
-pub(super) struct Queue(Mutex<Vec<(u64, Piece)>>);
+/// The pieces that are left, the largest first, and those that only the session which holds the locks can read.
+pub(super) struct Queue {
+    open: Mutex<Vec<(u64, Piece)>>,
+    kept: Mutex<Vec<Piece>>,
+}
 
 impl Queue {
     /// Cuts everything into pieces.
@@ -40,17 +43,27 @@ impl Queue {
         }
         pieces.extend(objects.chunks(OBJECTS).map(|some| (PIECE_BYTES, Piece::Objects(some.to_vec()))));
         pieces.sort_by_key(|(size, _)| *size);
-        Self(Mutex::new(pieces))
+        Self { open: Mutex::new(pieces), kept: Mutex::default() }
     }
 
     /// Takes a piece.
     pub fn next(&self) -> Option<Piece> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().map(|(_, piece)| piece)
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).pop().map(|(_, piece)| piece)
+    }
+
+    /// Leaves a piece to the session that holds the locks.
+    pub fn keep(&self, piece: Piece) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(piece);
+    }
+
+    /// Takes a piece that was left.
+    pub fn next_kept(&self) -> Option<Piece> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
     /// Number of pieces left.
     pub fn len(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
 

@@ -87,7 +87,7 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         match snapshot::join(moment) {
-            Ok(mut session) => self.work(&mut session),
+            Ok(mut session) => self.assist(&mut session),
             Err(error) if error.code() == Code::Busy => {
                 tracing::info!(%error, "one session fewer reads");
                 Ok(())
@@ -96,19 +96,48 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads pieces until none is left.
-    pub fn work(&self, session: &mut Session) -> Result<()> {
+    /// Reads pieces until none is left, but leaves those to the leader whose table it could only wait for. Whoever it
+    /// waited for could be waiting for the leader, and the leader for this session: no server sees that circle.
+    fn assist(&self, session: &mut Session) -> Result<()> {
         while let Some(piece) = self.queue.next() {
-            self.context.check()?;
-            match piece {
-                Piece::Rows { table, blocks } => {
-                    let open = &self.tables[table];
-                    self.rows(session, open, blocks).map_err(|error| named(error, &open.known.label))?;
-                }
-                Piece::Objects(oids) => self.blobs(session, &oids)?,
+            let free = match &piece {
+                Piece::Rows { table, .. } => snapshot::lock_at_once(session, self.tables[*table].known)?,
+                Piece::Objects(_) => true,
+            };
+            if free {
+                self.piece(session, piece)?;
+            } else {
+                self.queue.keep(piece);
             }
         }
         Ok(())
+    }
+
+    /// The session that holds the locks reads pieces until none is left.
+    pub fn lead(&self, leader: &mut Session) -> Result<()> {
+        while let Some(piece) = self.queue.next() {
+            self.piece(leader, piece)?;
+        }
+        Ok(())
+    }
+
+    /// The session that holds the locks reads what the others, when all are done, have left to it.
+    pub fn lead_kept(&self, leader: &mut Session) -> Result<()> {
+        while let Some(piece) = self.queue.next_kept() {
+            self.piece(leader, piece)?;
+        }
+        Ok(())
+    }
+
+    fn piece(&self, session: &mut Session, piece: Piece) -> Result<()> {
+        self.context.check()?;
+        match piece {
+            Piece::Rows { table, blocks } => {
+                let open = &self.tables[table];
+                self.rows(session, open, blocks).map_err(|error| named(error, &open.known.label))
+            }
+            Piece::Objects(oids) => self.blobs(session, &oids),
+        }
     }
 
     fn rows(&self, session: &mut Session, open: &Open<'_>, blocks: Option<(u64, Option<u64>)>) -> Result<()> {

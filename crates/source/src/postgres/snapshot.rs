@@ -12,6 +12,9 @@ use std::collections::HashSet;
 /// How long to wait for the lock on a table, in milliseconds.
 const LOCK_TIMEOUT_MS: u32 = 10_000;
 
+/// How long a session that has others beside it waits for the lock on an index, in milliseconds.
+const GLANCE_MS: u32 = 200;
+
 /// Tables in one LOCK statement.
 const LOCK_BATCH: usize = 100;
 
@@ -61,6 +64,7 @@ impl Snapshot {
     ///
     /// Locks come first, because a table that is truncated or rewritten after the snapshot and before the lock
     /// would be read as empty: such changes do not heed snapshots.
+    /// The leader goes on to wait for locks no longer than for these, until the reading begins.
     ///
     /// # Errors
     /// `privilege` (all tables named at once), `busy` with the blocker named, and what [`Session::connect`] gives.
@@ -91,6 +95,25 @@ pub(super) fn join(moment: &Snapshotted<'_>) -> Result<Session> {
     Ok(session)
 }
 
+/// Locks a table for a session that [`join`]ed, or says at once that somebody queues for a lock that excludes ours.
+///
+/// Planning a query locks the table's indexes too (a REINDEX excludes that), so one is planned here: then nothing that
+/// reads the table later has to wait.
+pub(super) fn lock_at_once(session: &mut Session, table: &Table) -> Result<bool> {
+    let (name, condition) = (&table.quoted, table.condition.as_deref().unwrap_or_default());
+    let locked = session.execute(&format!(
+        "SAVEPOINT piece; SET LOCAL lock_timeout = {GLANCE_MS}; LOCK TABLE ONLY {name} IN ACCESS SHARE MODE NOWAIT;
+         SELECT FROM ONLY {name} {condition} LIMIT 0; RELEASE SAVEPOINT piece"
+    ));
+    match locked {
+        Err(error) if sqlstate(&error) == Some("55P03") => {
+            session.execute("ROLLBACK TO SAVEPOINT piece; RELEASE SAVEPOINT piece")?;
+            Ok(false)
+        }
+        other => other.map(|()| true),
+    }
+}
+
 /// `None` if what is there changed meanwhile.
 fn attempt(leader: &mut Session, database: &str, context: &Context) -> Result<Option<(String, Vec<Table>)>> {
     let candidates = catalog::candidates(leader)?;
@@ -110,7 +133,6 @@ fn attempt(leader: &mut Session, database: &str, context: &Context) -> Result<Op
     if late.iter().any(|table| !table.readable) || !lock(leader, database, &late, context)? {
         return Ok(None);
     }
-    leader.execute("SET LOCAL lock_timeout = 0")?;
     Ok(catalog::tables(leader)?.map(|tables| (id, tables)))
 }
 

@@ -16,9 +16,9 @@ use run::Call;
 
 pub use find::{Tools, find};
 
-/// How long a tool waits for a lock on a table before it gives up, in milliseconds. The reading holds its
-/// own locks already, so a longer wait means somebody queued for an exclusive lock in between.
-const LOCK_WAIT_MS: u32 = 60_000;
+/// How long a tool waits for a lock on a table before it gives up, in milliseconds. The reading holds its own locks
+/// already, so a longer wait means somebody queued for an exclusive lock in between, and he waits for the reading.
+const LOCK_WAIT_MS: u32 = 2_000;
 
 /// The definitions of one database.
 ///

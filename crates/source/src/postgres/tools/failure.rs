@@ -22,7 +22,7 @@ pub(super) struct Told<'a> {
 
 /// Texts of the tools and the server, and what they mean. The first that occurs wins; a server that speaks
 /// another language than English is told by [`Code::ToolFailed`] in its own words.
-const MEANINGS: [(&str, Code, &str); 23] = [
+const MEANINGS: [(&str, Code, &str); 28] = [
     ("server version mismatch", Code::ToolTooOld, ""),
     (
         "permission denied",
@@ -31,7 +31,14 @@ const MEANINGS: [(&str, Code, &str); 23] = [
     ),
     ("must be superuser", Code::Privilege, "Use a role that may read this, or leave it out."),
     ("must be owner", Code::Privilege, "Use a role that may read this, or leave it out."),
-    ("due to lock timeout", Code::Busy, "Let the transaction that holds or awaits a lock on the table end, then run again."),
+    ("due to lock timeout", Code::Busy, AWAIT_LOCK),
+    // pg_dump's limit for its locks is one for the statement that takes them.
+    ("due to statement timeout", Code::Busy, AWAIT_LOCK),
+    // What is dropped while it is looked at.
+    ("ERROR:  relation \"", Code::Busy, LET_CHANGE),
+    ("could not open relation with OID", Code::Busy, LET_CHANGE),
+    ("cache lookup failed", Code::Busy, LET_CHANGE),
+    ("appears to be empty (length zero)", Code::Busy, LET_CHANGE),
     ("password authentication failed", Code::AuthFailed, CHECK_PASSWORD),
     ("no password supplied", Code::AuthFailed, CHECK_PASSWORD),
     ("no pg_hba.conf entry", Code::AuthFailed, "Allow the user and this machine in the server's pg_hba.conf."),
@@ -52,6 +59,8 @@ const MEANINGS: [(&str, Code, &str); 23] = [
     ("out of memory", Code::ToolFailed, "Give the machine more memory, then run again."),
 ];
 
+const AWAIT_LOCK: &str = "Let the transaction that holds or awaits a lock on the table end, then run again.";
+const LET_CHANGE: &str = "Run again when whatever changes the definitions has ended.";
 const CHECK_PASSWORD: &str = "Check the user and its password.";
 const RUN_AGAIN: &str = "See that the server is up and reachable, then run again.";
 
@@ -137,6 +146,16 @@ mod tests {
                 "pg_dump: error: query failed: ERROR:  canceling statement due to lock timeout",
                 Code::Busy,
                 "Reading failed: canceling statement due to lock timeout.",
+            ),
+            (
+                "pg_dump: error: query failed: ERROR:  canceling statement due to statement timeout",
+                Code::Busy,
+                "Reading failed: canceling statement due to statement timeout.",
+            ),
+            (
+                "pg_dump: error: query failed: ERROR:  relation \"public.p\" does not exist",
+                Code::Busy,
+                "Reading failed: relation \"public.p\" does not exist.",
             ),
             (
                 "pg_dump: error: connection failed: FATAL:  database \"gone\" does not exist",
