@@ -280,3 +280,64 @@ fn databases_are_found_and_the_server_is_known() {
     let error = source.begin_full(&Scope::Database("nowhere".into()), &context).map(drop).unwrap_err();
     assert_eq!(error.code(), Code::DatabaseGone);
 }
+
+#[test]
+fn settings_of_a_database_change_nothing() {
+    let sql = "create schema s; create table s.t(id int);
+        create table r(c regclass, p regproc, y regtype, i interval, m money, b bytea, d date, x xml, a text[], f float8);
+        insert into r values ('s.t', 'now', 's.t', '1 day 2s', 12.5, '\\x00ff', '2020-02-01', '<a/>', '{NULL,x}', 0.1);";
+    let (plain, odd) = (filled(sql), filled(sql));
+    let settings = [
+        "quote_all_identifiers = on",
+        "array_nulls = off",
+        "datestyle = 'German'",
+        "intervalstyle = 'iso_8601'",
+        "bytea_output = 'escape'",
+        "extra_float_digits = -3",
+        "xmloption = 'document'",
+        "xmlbinary = 'hex'",
+        "timezone = 'Asia/Tokyo'",
+        "search_path = 's', 'public'",
+        "transform_null_equals = on",
+        "default_transaction_isolation = 'serializable'",
+        "default_transaction_read_only = on",
+        "exit_on_error = on",
+    ];
+    for setting in settings {
+        server().psql("postgres", &format!("alter database {odd} set {setting}")).unwrap();
+    }
+    let (plain, odd) = (read(&plain), read(&odd));
+    assert_eq!(rows(&odd.2, "public.r"), [r#"["s.t","now","s.t","1 day 00:00:02","$12.50","\\x00ff","2020-02-01","<a/>","{NULL,x}",0.1]"#]);
+    assert_eq!(plain.1, odd.1);
+}
+
+/// A restore compares on a machine that needs no client tools. What is found there is asked of the environment, so
+/// this test looks at itself in a process of its own.
+#[test]
+fn a_comparison_needs_no_client_tools() {
+    const DATABASE: &str = "ROOKERY_TEST_DATABASE";
+    let Ok(told) = std::env::var(DATABASE) else {
+        let database = filled("create table t(a int); insert into t values (1);");
+        let empty = tempfile::tempdir().unwrap();
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "a_comparison_needs_no_client_tools"])
+            .env("ROOKERY_PG_BIN", empty.path())
+            .env(DATABASE, format!("{} {database}", server().port()))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        return;
+    };
+    let (port, database) = told.split_once(' ').unwrap();
+    let target = Target {
+        host: "127.0.0.1".into(),
+        port: port.parse().unwrap(),
+        user: "postgres".into(),
+        password: None,
+        maintenance_database: "postgres".into(),
+        tls: TlsMode::Disable,
+        root_certificate: None,
+    };
+    assert_eq!(source::postgres::tools::find(120_000).unwrap_err().code(), Code::ToolMissing);
+    assert_eq!(digest_tables(&target, database, 2, &Context::default()).unwrap()[0].rows, 1);
+}

@@ -21,12 +21,15 @@ const LOCK_BATCH: usize = 100;
 /// How often to begin again when tables change between listing and locking.
 const ATTEMPTS: u32 = 10;
 
-/// Settings on which the text of a value depends, or the peace of a long transaction. For reading and for loading.
+/// Settings on which the text of a value depends, what the server makes of such a text, or the peace of a long
+/// transaction; a database or role can have its own of each. For reading and for loading.
 const SETTINGS: &str = "
     SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET timezone = 'UTC'; SET extra_float_digits = 1;
-    SET bytea_output = 'hex'; SET lc_monetary = 'C'; SET xmlbinary = 'base64'; SET xmloption = 'content';
-    SET standard_conforming_strings = on; SET search_path = ''; SET row_security = off; SET synchronize_seqscans = off;
-    SET jit = off; SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;
+    SET bytea_output = 'hex'; SET xmlbinary = 'base64'; SET xmloption = 'content'; SET quote_all_identifiers = off;
+    SET lc_monetary = 'C'; SET lc_numeric = 'C'; SET lc_time = 'C'; SET array_nulls = on; SET timezone_abbreviations = 'Default';
+    SET standard_conforming_strings = on; SET escape_string_warning = off; SET backslash_quote = 'safe_encoding';
+    SET transform_null_equals = off; SET search_path = ''; SET row_security = off; SET synchronize_seqscans = off; SET jit = off;
+    SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET exit_on_error = off;
     SET client_min_messages = 'warning'; SET default_transaction_isolation = 'read committed'";
 
 /// A session with everything set that the text of values depends on. With its empty search path nothing that users
