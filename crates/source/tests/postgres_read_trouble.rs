@@ -376,3 +376,22 @@ fn definitions_that_stay_locked_are_busy() {
     let error = source.begin_full(&Scope::Database(database), &Context::default()).map(drop).unwrap_err();
     assert_eq!(error.code(), Code::Busy, "{error:?}");
 }
+
+#[test]
+fn a_standby_is_read_without_the_rows_of_unlogged_tables() {
+    let mut server = PostgresServer::start().unwrap();
+    let database = filled(
+        &server,
+        "create unlogged table scratch(x int); insert into scratch values (1); create table kept(x int); insert into kept values (1);
+         create sequence counter;",
+    );
+    server.stop().unwrap();
+    // A primary that is told to follow one that it will never find.
+    std::fs::write(server.folder().join("data/standby.signal"), "").unwrap();
+    server.restart().unwrap();
+    let (description, summary, sink) = read(&server, &database);
+    let counts: Vec<_> = summary.tables.iter().map(|table| (table.table.as_str(), table.rows)).collect();
+    assert_eq!(counts, [("public.kept", 1), ("public.scratch", 0)]);
+    assert!(description.notes.len() == 1 && description.notes[0].contains("public.scratch"), "{:?}", description.notes);
+    assert!(String::from_utf8(sink.bytes("schema/pre-data.sql")).unwrap().contains("CREATE UNLOGGED TABLE public.scratch"));
+}

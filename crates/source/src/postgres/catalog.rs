@@ -22,6 +22,9 @@ const FROM_TABLES: &str = "
     WHERE c.relpersistence <> 't' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp_)'
       AND (d.objid IS NULL OR x.condition IS NOT NULL)";
 
+/// What a standby has of unlogged tables and sequences is their definition alone.
+const UNLOGGED_AWAY: &str = "(c.relpersistence = 'u' AND pg_is_in_recovery())";
+
 /// A table before it is locked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Candidate {
@@ -49,6 +52,8 @@ pub(super) struct Table {
     pub is_heap: bool,
     /// The filter of an extension's table, beginning with WHERE, or empty; `None` for a table of a user.
     pub condition: Option<String>,
+    /// Whether it is an unlogged table on a standby: in the archive it has no rows, as after a crash of the primary.
+    pub is_away: bool,
 }
 
 /// A column that is read.
@@ -101,12 +106,18 @@ pub(super) fn candidates(session: &mut Session) -> Result<Vec<Candidate>> {
 
 /// The sequences that there are now.
 pub(super) fn sequences(session: &mut Session) -> Result<Vec<Candidate>> {
-    relations(session, "c.relkind = 'S'", "has_sequence_privilege(c.oid, 'SELECT')")
+    relations(session, &format!("c.relkind = 'S' AND NOT {UNLOGGED_AWAY}"), "has_sequence_privilege(c.oid, 'SELECT')")
 }
 
 /// Names of the relations of one kind, ordered: `f` foreign tables, `m` materialized views that hold rows.
 pub(super) fn labels(session: &mut Session, kind: char) -> Result<Vec<String>> {
     let found = relations(session, &format!("c.relkind = '{kind}' AND c.relispopulated"), "true")?;
+    Ok(found.into_iter().map(|relation| relation.label).collect())
+}
+
+/// Names of the tables and sequences whose contents a standby lacks.
+pub(super) fn unlogged_away(session: &mut Session) -> Result<Vec<String>> {
+    let found = relations(session, &format!("c.relkind IN ('r', 'S') AND {UNLOGGED_AWAY}"), "true")?;
     Ok(found.into_iter().map(|relation| relation.label).collect())
 }
 
@@ -129,7 +140,7 @@ pub(super) fn tables(session: &mut Session) -> Result<Option<Vec<Table>>> {
     let rows = session.query(&format!(
         "SELECT c.oid, n.nspname, c.relname, pg_relation_size(c.oid), pg_table_size(c.oid),
                 coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)), 0), coalesce(a.amname = 'heap', false), x.condition,
-                pg_relation_filenode(c.oid) IS NOT DISTINCT FROM c.relfilenode {FROM_TABLES} AND c.relkind = 'r'"
+                pg_relation_filenode(c.oid) IS NOT DISTINCT FROM c.relfilenode, {UNLOGGED_AWAY} {FROM_TABLES} AND c.relkind = 'r'"
     ))?;
     if rows.iter().any(|row| !row.is_true(8) || row.get(4).is_none()) {
         return Ok(None);
@@ -146,6 +157,7 @@ pub(super) fn tables(session: &mut Session) -> Result<Option<Vec<Table>>> {
             toast_bytes: row.parse(5)?,
             is_heap: row.is_true(6),
             condition: row.get(7).map(str::to_owned),
+            is_away: row.is_true(9),
         })
     };
     let mut tables = rows.iter().map(table).collect::<Result<Vec<_>>>()?;

@@ -6,7 +6,7 @@ use super::{
     moment::{Moment, gone},
     properties,
     tools::{self, Schema},
-    wire::Target,
+    wire::{Session, Target},
 };
 use crate::{Context, Description, Reading, Sink};
 use domain::{Code, Dbms, Error, Result, Summary};
@@ -51,7 +51,7 @@ impl Full {
             dbms: Dbms::Postgresql,
             version: leader.server_version_text().into(),
             database: database.into(),
-            notes: notes(&properties),
+            notes: notes(leader, &properties)?,
             properties: to_json(&properties)?,
             tools: vec![format!("pg_dump {}", tools.version)],
             position: serde_json::Value::Null,
@@ -83,12 +83,18 @@ impl Reading for Full {
     }
 }
 
-fn notes(properties: &DatabaseProperties) -> Vec<String> {
-    if properties.foreign_tables.is_empty() {
-        return vec![];
+fn notes(leader: &mut Session, properties: &DatabaseProperties) -> Result<Vec<String>> {
+    let mut notes = vec![];
+    if !properties.foreign_tables.is_empty() {
+        let tables = catalog::list(&properties.foreign_tables);
+        notes.push(format!("Of foreign tables only the definition is in the backup, not the rows that lie elsewhere: {tables}."));
     }
-    let tables = catalog::list(&properties.foreign_tables);
-    vec![format!("Of foreign tables only the definition is in the backup, not the rows that lie elsewhere: {tables}.")]
+    let unlogged = catalog::unlogged_away(leader)?;
+    if !unlogged.is_empty() {
+        let tables = catalog::list(&unlogged);
+        notes.push(format!("A standby has no rows of unlogged tables: only their definition is in the backup: {tables}."));
+    }
+    Ok(notes)
 }
 
 /// Writes a whole small member.

@@ -35,7 +35,7 @@ impl Queue {
     /// Cuts everything into pieces.
     pub fn new(tables: &[Table], objects: &[u32], server_version: u32, block_bytes: u64) -> Self {
         let mut pieces = Vec::new();
-        for (table, known) in tables.iter().enumerate() {
+        for (table, known) in tables.iter().enumerate().filter(|(_, known)| !known.is_away) {
             let cut = server_version >= RANGE_SCAN_VERSION && known.is_heap && known.condition.is_none();
             let blocks = if cut { ranges(known, block_bytes) } else { vec![None] };
             let size = known.total_bytes / blocks.len() as u64;
@@ -85,7 +85,7 @@ mod tests {
 
     fn table(heap_bytes: u64, total_bytes: u64) -> Table {
         let (quoted, label) = Default::default();
-        Table { quoted, label, columns: vec![], heap_bytes, total_bytes, toast_bytes: 0, is_heap: true, condition: None }
+        Table { quoted, label, columns: vec![], heap_bytes, total_bytes, toast_bytes: 0, is_heap: true, condition: None, is_away: false }
     }
 
     #[test]

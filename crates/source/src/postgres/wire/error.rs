@@ -69,7 +69,17 @@ impl ServerError {
             "3D000" | "57P04" => (Code::DatabaseGone, format!("Check that the database {database:?} still exists.")),
             "42501" => (
                 Code::Privilege,
-                format!("Grant the role {user:?} what is missing (pg_read_all_data on 14 and newer), or use another role."),
+                format!(
+                    "Give the role {user:?} the privilege that is named (to read a whole database, pg_read_all_data on 14 and newer; to restore one, CREATEDB, and membership in the roles that own what is in it), or use another role."
+                ),
+            ),
+            "55000" if self.message.contains("not currently accepting connections") => (
+                Code::Privilege,
+                format!("Allow connections with ALTER DATABASE {} ALLOW_CONNECTIONS true, or leave it out of the backup.", super::quote_ident(database)),
+            ),
+            "22P05" => (
+                Code::Unsupported,
+                "A text holds a byte that the encoding of its database does not define: find it with convert_to(column, 'UTF8') and correct it.".into(),
             ),
             "57P03" => (Code::ConnectionLost, "Wait until the server has started, then start again.".into()),
             "53300" => (Code::Busy, "Raise max_connections on the server, or use fewer workers.".into()),
@@ -146,5 +156,22 @@ mod tests {
         assert_eq!(sqlstate(&wrapped), Some("42501"));
         assert_eq!(sqlstate(&Error::internal("x")), None);
         assert_eq!(ServerError::decode(b"").sqlstate, "");
+    }
+
+    #[test]
+    fn what_is_missing_fits_reading_and_restoring() {
+        let connection = domain::Connection::Postgresql {
+            host: "h".into(),
+            port: 1,
+            user: "u".into(),
+            password: None,
+            maintenance_database: "postgres".into(),
+            tls: domain::TlsMode::Disable,
+            root_certificate: None,
+        };
+        let target = Target::new(&connection).unwrap();
+        let error = ServerError::decode(b"C42501\0Mpermission denied to create database\0").into_error(&target, "x");
+        assert_eq!(error.code(), Code::Privilege);
+        assert!(error.next_step().contains("pg_read_all_data") && error.next_step().contains("CREATEDB"), "{}", error.next_step());
     }
 }
