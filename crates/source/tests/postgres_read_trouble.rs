@@ -395,3 +395,38 @@ fn a_standby_is_read_without_the_rows_of_unlogged_tables() {
     assert!(description.notes.len() == 1 && description.notes[0].contains("public.scratch"), "{:?}", description.notes);
     assert!(String::from_utf8(sink.bytes("schema/pre-data.sql")).unwrap().contains("CREATE UNLOGGED TABLE public.scratch"));
 }
+
+#[test]
+fn a_database_that_takes_no_connections_is_listed_and_says_so() {
+    let server = testkit::shared().unwrap();
+    let database = filled(server, "");
+    server.psql("postgres", &format!("alter database {database} allow_connections false")).unwrap();
+    let source = Postgres::new(&connection(server), 1).unwrap();
+    let found = source.databases(&Context::default()).unwrap();
+    assert!(found.iter().any(|found| found.name == database) && found.iter().all(|found| found.name != "template0"));
+    let error = source.begin_full(&Scope::Database(database.clone()), &Context::default()).map(drop).unwrap_err();
+    assert_eq!(error.code(), Code::Privilege, "{error:?}");
+    assert!(error.to_string().contains(&database) && error.next_step().contains("ALLOW_CONNECTIONS"), "{error:?}");
+}
+
+#[test]
+fn a_name_that_is_not_text_stops_no_other_database() {
+    let server = PostgresServer::builder().locale("C").encoding("SQL_ASCII").start().unwrap();
+    session(&server, "postgres").execute_bytes(b"create database \"odd\xff\"").unwrap();
+    for maintenance_database in ["postgres", "utf"] {
+        if maintenance_database == "utf" {
+            server.psql("postgres", "create database utf template template0 encoding 'UTF8'").unwrap();
+        }
+        let mut connection = connection(&server);
+        if let Connection::Postgresql { maintenance_database: name, .. } = &mut connection {
+            *name = maintenance_database.into();
+        }
+        let source = Postgres::new(&connection, 1).unwrap();
+        let names: Vec<_> = source.databases(&Context::default()).unwrap().into_iter().map(|database| database.name).collect();
+        assert!(names.contains(&"odd//xFF".to_owned()) && names.contains(&"postgres".to_owned()), "{names:?}");
+        let error = source.begin_full(&Scope::Database("odd//xFF".into()), &Context::default()).map(drop).unwrap_err();
+        assert_eq!(error.code(), Code::Unsupported, "{error:?}");
+        assert_eq!(source.capabilities("odd//xFF", &Context::default()).unwrap_err().code(), Code::Unsupported);
+        source.begin_full(&Scope::Database("postgres".into()), &Context::default()).map(drop).unwrap();
+    }
+}

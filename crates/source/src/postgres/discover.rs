@@ -47,25 +47,52 @@ pub(super) fn identify(target: &Target, context: &Context) -> Result<Identity> {
     })
 }
 
-/// Every database that accepts connections, ordered by name.
+/// Every database but `template0`, ordered by name. One that takes no connections is among them: whoever backs it up is told.
+/// Of a name that is not UTF-8, a byte that is not is written `//xHH`: it can be left out, but not be read.
 pub(super) fn databases(target: &Target, context: &Context) -> Result<Vec<Database>> {
     let mut session = pinned(target, &target.maintenance_database, context)?;
     supported(&session)?;
     // A connection limit of -2 marks a database whose DROP was interrupted: nobody can connect to it any more.
     let rows = session.query(&format!(
-        "SELECT datname, CASE WHEN has_database_privilege(oid, 'CONNECT') THEN pg_database_size(oid) END FROM pg_database
-         WHERE datallowconn AND datconnlimit <> -2 AND datname <> 'template0' AND datname !~ '{STAGING}'
+        "SELECT encode(namesend(datname), 'hex'), CASE WHEN has_database_privilege(oid, 'CONNECT') THEN pg_database_size(oid) END
+         FROM pg_database WHERE datconnlimit <> -2 AND datname <> 'template0' AND datname !~ '{STAGING}'
          ORDER BY datname COLLATE \"C\""
     ))?;
     let database = |row: &Row| -> Result<Database> {
-        Ok(Database { name: row.text(0)?.into(), size_bytes: row.get(1).map(|_| row.parse(1)).transpose()? })
+        Ok(Database { name: readable(row.text(0)?)?, size_bytes: row.get(1).map(|_| row.parse(1)).transpose()? })
     };
     rows.iter().map(database).collect()
 }
 
+/// A name out of its bytes in hexadecimal.
+fn readable(hex: &str) -> Result<String> {
+    let byte = |at: usize| hex.get(at..at + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+    let bytes: Option<Vec<u8>> = (0..hex.len()).step_by(2).map(byte).collect();
+    let bytes = bytes.ok_or_else(|| Error::internal("The name of a database came in an unknown form."))?;
+    let mut name = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        name.push_str(chunk.valid());
+        name.extend(chunk.invalid().iter().map(|byte| format!("//x{byte:02X}")));
+    }
+    Ok(name)
+}
+
+/// What is wrong when a database that [`databases`] lists cannot be found because its name is not UTF-8.
+pub(super) fn nameless(error: Error, database: &str) -> Error {
+    if error.code() != Code::DatabaseGone || !database.contains("//x") {
+        return error;
+    }
+    Error::new(
+        Code::Unsupported,
+        format!("The name of the database {database:?} is not UTF-8 (//xHH stands for a byte that is not): it cannot be read."),
+        "Rename it with ALTER DATABASE, or leave it out of the backup.",
+    )
+    .because(error)
+}
+
 /// What can be done with a database.
 pub(super) fn capabilities(target: &Target, database: &str, context: &Context) -> Result<Capabilities> {
-    let mut session = pinned(target, database, context)?;
+    let mut session = pinned(target, database, context).map_err(|error| nameless(error, database))?;
     supported(&session)?;
     let mut found = Capabilities { incremental: Some(IncrementalMethod::RowComparison), ..Capabilities::default() };
     obstacles(&mut session, &mut found)?;

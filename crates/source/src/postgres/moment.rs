@@ -37,7 +37,7 @@ impl Moment {
             let block_bytes = snapshot.leader.query("SHOW block_size")?.first().map_or(Ok(8192), |row| row.parse(0))?;
             Ok(Self { target: target.clone(), database: database.into(), snapshot, objects, workers: workers.max(1), block_bytes })
         });
-        taken.map_err(|error| gone(error, target, database, context))
+        taken.map_err(|error| discover::nameless(gone(error, target, database, context), database))
     }
 
     /// Bytes as the server stores them: what comes out is about as much.
