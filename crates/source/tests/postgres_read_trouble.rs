@@ -430,3 +430,14 @@ fn a_name_that_is_not_text_stops_no_other_database() {
         source.begin_full(&Scope::Database("postgres".into()), &Context::default()).map(drop).unwrap();
     }
 }
+
+/// The server takes any byte in a one-byte encoding, and converts only those that mean something.
+#[test]
+fn a_byte_that_means_nothing_in_its_encoding_is_named_with_its_table() {
+    let server = PostgresServer::builder().locale("C").start().unwrap();
+    server.psql("postgres", "create database win template template0 encoding 'WIN1252' locale 'C'").unwrap();
+    server.psql("win", "create table \"é\"(a text); insert into \"é\" values ('ü'), (chr(129))").unwrap();
+    let error = read_and(&server, "win", &Context::default(), || Ok(()));
+    assert_eq!(error.code(), Code::Unsupported, "{error:?}");
+    assert!(error.to_string().contains("\"é\"") && error.to_string().contains("0x81") && error.next_step().contains("chr(n)"), "{error:?}");
+}

@@ -79,7 +79,7 @@ impl ServerError {
             ),
             "22P05" => (
                 Code::Unsupported,
-                "A text holds a byte that the encoding of its database does not define: find it with convert_to(column, 'UTF8') and correct it.".into(),
+                "The encoding of the database does not define this byte. Correct the texts that hold it: strpos(column, chr(n)) finds them, n being the byte in decimal.".into(),
             ),
             "57P03" => (Code::ConnectionLost, "Wait until the server has started, then start again.".into()),
             "53300" => (Code::Busy, "Raise max_connections on the server, or use fewer workers.".into()),
