@@ -22,16 +22,32 @@ pub struct Statement<'a> {
 }
 
 impl Statement<'_> {
-    /// The beginning in one line, for sentences: enough to recognise the object.
+    /// The beginning in one line, for sentences and logs: enough to recognise the object.
+    ///
+    /// Strings can be secrets (the password of a user mapping, the connection of a subscription): `'…'` stands for each.
     #[must_use]
     pub fn title(&self) -> String {
         const CHARS: usize = 90;
-        let start = &self.text[..self.text.len().min(CHARS * 8)];
-        let words = String::from_utf8_lossy(start);
-        let line = words.split_whitespace().collect::<Vec<_>>().join(" ").replace(char::is_control, " ");
-        match line.char_indices().nth(CHARS) {
-            Some((end, _)) => format!("{}…", &line[..end]),
-            None => line,
+        let (mut lexer, mut title, mut end) = (Lexer::new(self.text), String::new(), 0);
+        while let Ok(Some(token)) = lexer.next_token() {
+            let text = &self.text[token.start..token.end];
+            if token.start > end {
+                title.push(' ');
+            }
+            match token.kind {
+                Kind::Text => title.push_str("'…'"),
+                _ => title.push_str(&String::from_utf8_lossy(text).replace(char::is_control, " ")),
+            }
+            end = token.end;
+            // Where a string with a backslash ends depends on a setting that is not known here.
+            if title.chars().count() > CHARS || (token.kind == Kind::Text && text.starts_with(b"'") && text.contains(&b'\\')) {
+                break;
+            }
+        }
+        match title.char_indices().nth(CHARS) {
+            Some((at, _)) => format!("{}…", &title[..at]),
+            None if end < self.text.len() => format!("{title} …"),
+            None => title,
         }
     }
 }
@@ -210,6 +226,21 @@ mod tests {
         assert_eq!(statements[0].title(), "CREATE TABLE t (a  int)");
         let long = "é".repeat(500);
         assert_eq!(Statement { text: long.as_bytes(), offset: 0 }.title().chars().count(), 91);
+    }
+
+    #[test]
+    fn titles_hold_no_strings() {
+        for (sql, title) in [
+            ("CREATE SUBSCRIPTION s CONNECTION 'password=hunter2' PUBLICATION p", "CREATE SUBSCRIPTION s CONNECTION '…' PUBLICATION p"),
+            ("SELECT 'it''s hunter2', E'\\'hunter2', 1", "SELECT '…', '…', 1"),
+            ("SELECT $a$hunter2$a$, $$hunter2$$ -- hunter2\n+ U&'hunter2' 'hunter2'", "SELECT '…', '…' + U&'…' '…'"),
+            ("SELECT 'a'\n 'hunter2', 'b\\'; hunter2', 1", "SELECT '…', '…' …"),
+            ("SELECT 1, 'hunter2", "SELECT 1, …"),
+        ] {
+            let told = Statement { text: sql.as_bytes(), offset: 0 }.title();
+            assert!(!told.contains("hunter2"), "{told}");
+            assert_eq!(told, title);
+        }
     }
 
     /// Pieces that a statement is made of, each complete in itself.

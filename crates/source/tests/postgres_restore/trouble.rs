@@ -138,6 +138,40 @@ fn what_breaks_in_the_middle_leaves_nothing() {
 }
 
 #[test]
+fn no_error_tells_a_secret() {
+    let server = testkit::shared().unwrap();
+    let database = fresh_name();
+    server.create_database(&database).unwrap();
+    server.psql(&database, "create foreign data wrapper w; create server s foreign data wrapper w; create user mapping for public server s options (password 'hunter2')").unwrap();
+    let archive = round::back_up(server, &database);
+    let definitions = String::from_utf8(archive.members.bytes("schema/pre-data.sql")).unwrap();
+    let broken = definitions.replace("FOR public SERVER s", "FOR public SERVER gone");
+    assert_ne!(broken, definitions);
+    archive.members.replace("schema/pre-data.sql", broken.as_bytes());
+    let error = archive.restore(server, &archive.request(&fresh_name())).unwrap_err();
+    assert!(
+        error.to_string().contains("CREATE USER MAPPING FOR public SERVER gone") && !format!("{error:?}").contains("hunter2"),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn types_in_an_archive_are_not_sql() {
+    let server = testkit::shared().unwrap();
+    let database = fresh_name();
+    server.create_database(&database).unwrap();
+    server.psql(&database, "create table t(a text); insert into t values (repeat('x', 17000000))").unwrap();
+    let archive = round::back_up(server, &database);
+    let part = "data/public.t/000000.ndjson.zst";
+    let rows = String::from_utf8(archive.members.bytes(part)).unwrap();
+    let crafted = rows.replace("\"types\":[\"text\"]", "\"types\":[\"text) || repeat('y', 1\"]");
+    assert_ne!(crafted, rows);
+    archive.members.replace(part, crafted.as_bytes());
+    // What is restored is compared with what was backed up.
+    archive.restore(server, &archive.request(&fresh_name())).unwrap();
+}
+
+#[test]
 fn values_that_no_memory_should_hold_come_back() {
     let server = testkit::shared().unwrap();
     let database = fresh_name();

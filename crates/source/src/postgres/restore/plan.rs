@@ -195,7 +195,7 @@ GRANT SELECT ON TABLE m TO PUBLIC;
         );
         let Step::Parallel(builds) = &plan.steps[0] else { panic!("not builds") };
         let tablespaces: Vec<_> = builds.iter().map(|item| item.settings[0].unwrap().title()).collect();
-        assert_eq!(tablespaces, ["SET default_tablespace = ''", "SET default_tablespace = fast"]);
+        assert_eq!(tablespaces, ["SET default_tablespace = '…'", "SET default_tablespace = fast"]);
     }
 
     #[test]
