@@ -9,7 +9,7 @@ use crate::{
         archive::LARGE_OBJECTS,
         decode::{self, Field},
         sql::is_table_name,
-        wire::{Parameter, Session, quote_ident},
+        wire::{Parameter, Session, quote_ident, quote_literal},
     },
     table::{self, Header, RowReader},
     value::damaged,
@@ -91,7 +91,11 @@ impl Part<'_> {
             return Err(Error::internal(format!("The server took {taken} of {sent} rows of {}.", target.table)));
         }
         self.report(&mut unreported)?;
-        wide.iter().try_for_each(|row| self.insert(session, &header, &target, row))
+        if wide.is_empty() {
+            return Ok(());
+        }
+        let types = target.types(session, &header)?;
+        wide.iter().try_for_each(|row| self.insert(session, &types, &target, row))
     }
 
     fn report(&self, unreported: &mut (u64, u64)) -> Result<()> {
@@ -101,9 +105,9 @@ impl Part<'_> {
     }
 
     /// Inserts a row with values that lie in members of their own; they are streamed from there.
-    fn insert(&self, session: &mut Session, header: &Header, target: &Target, row: &[u8]) -> Result<()> {
+    fn insert(&self, session: &mut Session, types: &[String], target: &Target, row: &[u8]) -> Result<()> {
         self.crew.context.check()?;
-        let fields = decode::fields(row, header.columns.len())?;
+        let fields = decode::fields(row, types.len())?;
         let mut readers = self.readers(&fields)?;
         let mut streams = readers.iter_mut();
         let parameters: Option<Vec<_>> = fields
@@ -117,8 +121,7 @@ impl Part<'_> {
             })
             .collect();
         let mut parameters = parameters.ok_or_else(|| Error::internal("A wide value has no reader."))?;
-        let values: Vec<_> =
-            fields.iter().zip(&header.types).enumerate().map(|(at, (field, kind))| placeholder(at + 1, field, kind)).collect();
+        let values: Vec<_> = fields.iter().zip(types).enumerate().map(|(at, (field, kind))| placeholder(at + 1, field, kind)).collect();
         let sql = format!("INSERT INTO {}{} OVERRIDING SYSTEM VALUE VALUES ({})", target.table, target.columns, values.join(", "));
         session.execute_with(&sql, &mut parameters)
     }
@@ -157,6 +160,19 @@ impl Target {
         let names: Vec<_> = header.columns.iter().map(|name| quote_ident(name)).collect();
         let columns = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
         Ok(Self { table: header.table.clone(), columns })
+    }
+
+    /// The types of the columns, as the new database has them: what the archive says of them goes into no statement.
+    fn types(&self, session: &mut Session, header: &Header) -> Result<Vec<String>> {
+        let sql = format!(
+            "SELECT attname, pg_catalog.format_type(atttypid, atttypmod) FROM pg_catalog.pg_attribute \
+             WHERE attrelid = {}::pg_catalog.regclass AND attnum > 0 AND NOT attisdropped",
+            quote_literal(&self.table)
+        );
+        let rows = session.query(&sql)?;
+        let known: BTreeMap<_, _> = rows.iter().filter_map(|row| row.get(0).zip(row.get(1))).collect();
+        let types = header.columns.iter().map(|name| known.get(name.as_str()).map(|kind| (*kind).to_owned()));
+        types.collect::<Option<_>>().ok_or_else(|| damaged(format!("The rows of {} in the archive are not of its columns.", self.table)))
     }
 }
 
