@@ -116,7 +116,7 @@ fn needs(roles: &[String], extensions: &[String]) -> Error {
     let missing: Vec<_> = [named("role", roles), named("extension", extensions)].into_iter().flatten().collect();
     let mut steps = vec![];
     if !roles.is_empty() {
-        steps.push("make the roles, or let the restore make them (or leave ownership out, where policies do not need them)");
+        steps.push("create the roles, or restore with --create-roles or --no-owner (policies and user mappings need theirs even so)");
     }
     if !extensions.is_empty() {
         steps.push("install the packages of the extensions on the server");
@@ -134,7 +134,7 @@ mod tests {
     fn all_that_is_missing_is_named_at_once() {
         let error = needs(&["bob".into(), "o\"x".into()], &["postgis".into()]);
         assert_eq!(error.to_string(), "The server lacks the roles \"bob\", \"o\\\"x\" and the extension \"postgis\".");
-        assert!(error.next_step().starts_with("Make the roles"));
+        assert!(error.next_step().starts_with("Create the roles, or restore with --create-roles or --no-owner"));
         assert!(needs(&[], &["postgis".into()]).next_step().starts_with("Install"));
     }
 
