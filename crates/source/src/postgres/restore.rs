@@ -12,6 +12,7 @@ mod notes;
 mod plan;
 mod properties;
 mod rows;
+mod sweep;
 
 use super::{
     archive::{DatabaseProperties, Extra, POST_DATA, PRE_DATA, from_json},
@@ -43,7 +44,7 @@ pub fn stage(target: &Target, workers: usize, request: &StageRequest, context: &
 
 /// Removes the staging databases of restores that were killed.
 pub fn sweep(target: &Target, context: &Context) -> Result<()> {
-    database::sweep(target, context)
+    sweep::sweep(target, context)
 }
 
 /// A restore between its beginning and its end.
@@ -95,6 +96,7 @@ impl Staging for Restore {
 
     fn publish(mut self: Box<Self>, context: &Context) -> Result<()> {
         let name = self.request.name.clone();
+        self.database.announce(context)?;
         let finishing = properties::statements(self.database.keeper(), &name, &self.properties, self.request.no_owner)?;
         self.database.publish(&name, &finishing, context)
     }

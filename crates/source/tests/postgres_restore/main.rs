@@ -5,6 +5,7 @@
 mod needs;
 mod round;
 mod schema;
+mod sweep;
 mod trouble;
 mod whole;
 

@@ -77,12 +77,17 @@ pub fn source(server: &PostgresServer, user: &str) -> Postgres {
 
 /// The server on this port as `user` opens it.
 pub fn source_at(port: u16, user: &str) -> Postgres {
+    source_from(port, user, "postgres")
+}
+
+/// The same, with another maintenance database.
+pub fn source_from(port: u16, user: &str, maintenance_database: &str) -> Postgres {
     let connection = Connection::Postgresql {
         host: "127.0.0.1".into(),
         port,
         user: user.into(),
         password: None,
-        maintenance_database: "postgres".into(),
+        maintenance_database: maintenance_database.into(),
         tls: TlsMode::Disable,
         root_certificate: None,
     };
@@ -170,6 +175,6 @@ fn dumped(server: &PostgresServer, database: &str) -> Vec<Vec<u8>> {
 
 /// Names of staging databases on the server.
 pub fn staged(server: &PostgresServer) -> Vec<String> {
-    let names = server.psql("postgres", "select datname from pg_database where datname like 'rookery_staging%'").unwrap();
+    let names = server.psql("postgres", "select datname from pg_database where datname like 'rookery_staging%' order by 1").unwrap();
     names.lines().map(str::to_owned).collect()
 }

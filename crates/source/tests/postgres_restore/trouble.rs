@@ -28,6 +28,8 @@ fn a_sweep_removes_what_a_killed_restore_left_and_nothing_of_a_living_one() {
     let sweep = || source(&server, "postgres").sweep(&Context::default()).unwrap();
     sweep();
     assert_eq!(staged(&server).len(), 2, "a restore that lives keeps its database");
+    let made = "select count(*) from pg_roles where rolname = 'made for it'";
+    assert_eq!(server.psql("postgres", made).unwrap(), "1", "and the role that was made for it");
     victim.kill().unwrap();
     victim.wait().unwrap();
     // The server needs a moment to see that its clients are gone.
@@ -36,6 +38,7 @@ fn a_sweep_removes_what_a_killed_restore_left_and_nothing_of_a_living_one() {
         staged(&server) == ["rookery_staging_mine"]
     })
     .unwrap();
+    assert_eq!(server.psql("postgres", made).unwrap(), "0", "the role that was made for it is gone too");
     assert_eq!(server.psql("postgres", "select count(*) from pg_database where datname = 'back'").unwrap(), "0");
 }
 
@@ -45,7 +48,10 @@ fn restore_for_ever(told: &str) {
     let source = source_at(port.parse().unwrap(), "postgres");
     let archive = back_up_by(&source, database);
     let context = Context::default();
-    let mut staging = source.stage(&archive.request("back"), &context).unwrap();
+    let mut request = archive.request("back");
+    request.create_roles = true;
+    request.description.properties["roles"] = serde_json::json!(["made for it"]);
+    let mut staging = source.stage(&request, &context).unwrap();
     staging.load(&Stuck(&archive.members), &context).unwrap();
 }
 

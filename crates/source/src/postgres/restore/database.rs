@@ -1,6 +1,6 @@
 //! The staging database: made, guarded while its maker lives, renamed or dropped.
 
-use super::{crew::open, notes::Notes};
+use super::{crew::open, notes::Notes, sweep};
 use crate::{
     Context,
     postgres::{
@@ -11,7 +11,8 @@ use crate::{
 use domain::{Code, Error, Result};
 use std::hash::{BuildHasher, RandomState};
 
-const PREFIX: &str = "rookery_staging_";
+/// What names of staging databases begin with; sixteen hexadecimal digits follow.
+pub(super) const PREFIX: &str = "rookery_staging_";
 
 /// How often a rename is tried while other sessions hold the database; the server itself waits 5 s each time.
 const RENAME_TRIES: u32 = 6;
@@ -20,8 +21,11 @@ const RENAME_TRIES: u32 = 6;
 ///
 /// As long as its maker lives, two advisory locks with a key made of its name are held: one on the maintenance
 /// database, one on the staging database itself, so that a console with another maintenance database sees it too.
+/// The second one must be let go for the renaming: before that a comment is put on the database, which all see.
+/// Roles that were made for it carry its name as their comment until it has its own.
 pub(super) struct StagingDatabase {
     target: Target,
+    key: i64,
     name: String,
     keeper: Session,
     guard: Option<Session>,
@@ -35,23 +39,25 @@ impl StagingDatabase {
     pub fn create(target: &Target, properties: &DatabaseProperties, roles: &[String], notes: &Notes, context: &Context) -> Result<Self> {
         // Hash keys are the standard library's source of randomness; a name that exists is refused by the server.
         let key = RandomState::new().hash_one(std::process::id());
-        let mut keeper = open(target, &target.maintenance_database, context)?;
-        keeper.query(&format!("SELECT pg_catalog.pg_advisory_lock({})", key.cast_signed()))?;
-        let mut staging =
-            Self { target: target.clone(), name: format!("{PREFIX}{key:016x}"), keeper, guard: None, made_roles: vec![], kept: false };
-        for role in roles {
-            staging.keeper.execute(&format!("CREATE ROLE {} NOLOGIN", quote_ident(role)))?;
-            staging.made_roles.push(role.clone());
-        }
+        let (name, key) = (format!("{PREFIX}{key:016x}"), key.cast_signed());
+        let keeper = locked(target, &target.maintenance_database, key, context)?;
+        let mut staging = Self { target: target.clone(), key, name, keeper, guard: None, made_roles: vec![], kept: false };
         let tablespace = tablespace(&mut staging.keeper, &properties.tablespace, notes)?;
         let sql = create_statement(&staging.name, properties, tablespace, staging.keeper.server_version());
         staging.keeper.execute(&sql).map_err(|error| not_created(error, properties))?;
         // Nobody else looks at half a database; its own privileges are set when it is published.
         staging.keeper.execute(&format!("REVOKE ALL ON DATABASE {} FROM PUBLIC", quote_ident(&staging.name)))?;
-        let mut guard = open(target, &staging.name, context)?;
-        guard.query(&format!("SELECT pg_catalog.pg_advisory_lock({})", key.cast_signed()))?;
-        staging.guard = Some(guard);
+        staging.guard = Some(locked(target, &staging.name, key, context)?);
+        roles.iter().try_for_each(|role| staging.make_role(role))?;
         Ok(staging)
+    }
+
+    /// Makes a role that says what it was made for, so that a sweep can tell it from any other.
+    fn make_role(&mut self, role: &str) -> Result<()> {
+        let (role_ident, name) = (quote_ident(role), quote_literal(&self.name));
+        self.keeper.execute(&format!("BEGIN; CREATE ROLE {role_ident} NOLOGIN; COMMENT ON ROLE {role_ident} IS {name}; COMMIT"))?;
+        self.made_roles.push(role.to_owned());
+        Ok(())
     }
 
     /// Its name now.
@@ -64,19 +70,37 @@ impl StagingDatabase {
         &mut self.keeper
     }
 
-    /// Renames it and runs `finishing` on it in the same transaction: either all of it is seen or nothing.
+    /// Says, to the sweeps of all, that it is about to get its name. Nothing else may come before [`Self::publish`] then
+    /// that takes long.
+    pub fn announce(&mut self, context: &Context) -> Result<()> {
+        match sweep::mark(&mut self.keeper, &self.name) {
+            Err(error) if error.code() == Code::ConnectionLost => {
+                // Hours may have passed since it was used.
+                self.reopen(context)?;
+                sweep::mark(&mut self.keeper, &self.name)
+            }
+            result => result,
+        }
+    }
+
+    /// Renames it and runs `finishing` on it in the same transaction: either all of it is seen or nothing. It must have
+    /// been announced, because nothing holds the lock inside any more.
     pub fn publish(mut self, name: &str, finishing: &[String], context: &Context) -> Result<()> {
         drop(self.guard.take());
-        let rename = format!("ALTER DATABASE {} RENAME TO {}", quote_ident(&self.name), quote_ident(name));
+        let mut all = vec![format!("ALTER DATABASE {} RENAME TO {}", quote_ident(&self.name), quote_ident(name))];
+        // Before what finishes it, which may give it a comment of its own.
+        all.push(format!("COMMENT ON DATABASE {} IS NULL", quote_ident(name)));
+        all.extend(self.made_roles.iter().map(|role| format!("COMMENT ON ROLE {} IS NULL", quote_ident(role))));
+        all.extend_from_slice(finishing);
         let mut tries = 0;
         loop {
             context.check()?;
             tries += 1;
-            match transaction(&mut self.keeper, &rename, finishing) {
+            match transaction(&mut self.keeper, &all) {
                 Ok(()) => break,
                 Err(error) if error.code() == Code::ConnectionLost && tries < RENAME_TRIES => {
-                    // Hours may have passed since it was used. What it was doing is undone or done: look.
-                    self.keeper = open(&self.target, &self.target.maintenance_database, context)?;
+                    self.reopen(context)?;
+                    // What it was doing is undone or done: look.
                     if !exists(&mut self.keeper, &self.name)? && exists(&mut self.keeper, name)? {
                         break;
                     }
@@ -90,6 +114,12 @@ impl StagingDatabase {
         self.kept = true;
         Ok(())
     }
+
+    /// A new session on the maintenance database, with the lock, in the place of one that was lost.
+    fn reopen(&mut self, context: &Context) -> Result<()> {
+        self.keeper = locked(&self.target, &self.target.maintenance_database, self.key, context)?;
+        Ok(())
+    }
 }
 
 impl Drop for StagingDatabase {
@@ -101,7 +131,7 @@ impl Drop for StagingDatabase {
         // A cancelled run still cleans up, in a session of its own: the keeper may be what failed.
         let context = Context::default();
         let removed = open(&self.target, &self.target.maintenance_database, &context).and_then(|mut session| {
-            remove(&self.target, &mut session, &self.name, &context)?;
+            sweep::remove(&self.target, &mut session, &self.name, &context)?;
             self.made_roles.iter().try_for_each(|role| session.execute(&format!("DROP ROLE IF EXISTS {}", quote_ident(role))))
         });
         if let Err(error) = removed {
@@ -120,76 +150,16 @@ pub(super) fn exists(session: &mut Session, name: &str) -> Result<bool> {
     Ok(!session.query(&format!("SELECT 1 FROM pg_catalog.pg_database WHERE datname = {}", quote_literal(name)))?.is_empty())
 }
 
-/// Removes staging databases whose makers are gone, and their subscriptions with them.
-pub(super) fn sweep(target: &Target, context: &Context) -> Result<()> {
-    let mut session = open(target, &target.maintenance_database, context)?;
-    let found = session.query("SELECT datname FROM pg_catalog.pg_database WHERE datname ~ '^rookery_staging_[0-9a-f]{16}$' ORDER BY 1")?;
-    for row in found {
-        let name = row.text(0)?;
-        if is_abandoned(target, &mut session, name, context)? {
-            remove(target, &mut session, name, context)?;
-            tracing::info!(database = name, "removed a staging database that a killed restore had left");
-        }
-    }
-    Ok(())
+/// A session that holds the lock of a staging database. A sweep that looks at it holds the lock for a moment.
+fn locked(target: &Target, database: &str, key: i64, context: &Context) -> Result<Session> {
+    let mut session = open(target, database, context)?;
+    session.query(&format!("SELECT pg_catalog.pg_advisory_lock({key})"))?;
+    Ok(session)
 }
 
-/// Whether nobody holds the locks of a staging database. `session` holds that of the maintenance database then.
-fn is_abandoned(target: &Target, session: &mut Session, name: &str, context: &Context) -> Result<bool> {
-    let Ok(key) = u64::from_str_radix(name.trim_start_matches(PREFIX), 16) else { return Ok(false) };
-    let lock = format!("SELECT pg_catalog.pg_try_advisory_lock({})", key.cast_signed());
-    let got = |session: &mut Session| Ok::<_, Error>(session.query(&lock)?.first().is_some_and(|row| row.is_true(0)));
-    if !got(session)? {
-        return Ok(false);
-    }
-    match open(target, name, context) {
-        Ok(mut inside) => got(&mut inside),
-        // Half dropped: it lets nobody in any more, its maker neither.
-        Err(error) if error.code() == Code::Cancelled => Err(error),
-        Err(_) => Ok(true),
-    }
-}
-
-/// Drops a staging database with the sessions in it.
-fn remove(target: &Target, session: &mut Session, name: &str, context: &Context) -> Result<()> {
-    if !exists(session, name)? {
-        return Ok(());
-    }
-    drop_subscriptions(target, session, name, context)?;
-    let (ident, literal) = (quote_ident(name), quote_literal(name));
-    if session.server_version() >= 130_000 {
-        return session.execute(&format!("DROP DATABASE IF EXISTS {ident} WITH (FORCE)"));
-    }
-    session.query(&format!("SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = {literal}"))?;
-    // The server waits a few seconds for sessions that are on their way out.
-    session.execute(&format!("DROP DATABASE IF EXISTS {ident}"))
-}
-
-/// A database with subscriptions cannot be dropped. Restored ones have never been connected: they are let go
-/// without a word to the other server, whose slots belong to the origin.
-fn drop_subscriptions(target: &Target, session: &mut Session, name: &str, context: &Context) -> Result<()> {
-    let sql = format!(
-        "SELECT subname FROM pg_catalog.pg_subscription JOIN pg_catalog.pg_database d ON d.oid = subdbid WHERE datname = {}",
-        quote_literal(name)
-    );
-    let subscriptions = session.query(&sql)?;
-    if subscriptions.is_empty() {
-        return Ok(());
-    }
-    let mut inside = open(target, name, context)?;
-    for row in subscriptions {
-        let subscription = quote_ident(row.text(0)?);
-        inside.execute(&format!("ALTER SUBSCRIPTION {subscription} DISABLE"))?;
-        inside.execute(&format!("ALTER SUBSCRIPTION {subscription} SET (slot_name = NONE)"))?;
-        inside.execute(&format!("DROP SUBSCRIPTION {subscription}"))?;
-    }
-    Ok(())
-}
-
-fn transaction(session: &mut Session, rename: &str, finishing: &[String]) -> Result<()> {
+fn transaction(session: &mut Session, statements: &[String]) -> Result<()> {
     session.execute("BEGIN; SET LOCAL synchronous_commit = on")?;
-    let done = session.execute(rename).and_then(|()| finishing.iter().try_for_each(|sql| session.execute(sql)));
-    match done {
+    match statements.iter().try_for_each(|sql| session.execute(sql)) {
         Ok(()) => session.execute("COMMIT"),
         Err(error) => {
             // The first error is the one to tell; a session that cannot roll back is lost and undone by its end.
