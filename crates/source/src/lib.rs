@@ -171,6 +171,9 @@ pub struct StageRequest {
     pub create_roles: bool,
     /// Load the rows of this table alone.
     pub only_table: Option<String>,
+    /// Keep the new database without what cannot be made after its rows are loaded (an index, a constraint, a trigger …):
+    /// each such object becomes a note and not an error.
+    pub keep_going: bool,
 }
 
 /// A new database under its staging name. Dropping it without [`Staging::publish`] removes it.

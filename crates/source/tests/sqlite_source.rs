@@ -414,6 +414,7 @@ fn what_a_killed_process_left_is_swept_at_once() {
             no_owner: false,
             create_roles: false,
             only_table: None,
+            keep_going: false,
         };
         let _staging = source.stage(&request, &context).unwrap();
         println!("staged");

@@ -22,6 +22,7 @@ use super::{
 use crate::{Context, Members, StageRequest, Staging, value::damaged};
 use crew::Crew;
 use database::StagingDatabase;
+use definitions::Manner;
 use domain::{Phase, Result, Summary, TableSummary};
 use notes::Notes;
 use plan::Choice;
@@ -68,22 +69,22 @@ impl Staging for Restore {
 
         needs::check_named_roles(self.database.keeper(), [&before, &after])?;
         let crew = &Crew::new(&self.target, self.database.name(), self.workers, context);
-        definitions::run(&before, crew, &self.notes)?;
+        definitions::run(&before, crew, self.manner(false))?;
         context.meter.enter(Phase::Loading, expected_bytes(&summary, only_table));
         rows::load(archive, only_table, crew)?;
         if only_table.is_none() {
             large_objects::load(archive, self.request.no_owner, crew)?;
         }
         context.meter.enter(Phase::Indexing, 0);
-        definitions::run(&after, crew, &self.notes)?;
+        definitions::run(&after, crew, self.manner(true))?;
         ending::set_sequences(&extra.sequences, crew)?;
         match only_table {
             None => ending::refresh(&extra, crew, &self.notes)?,
             Some(table) => self.note_what_one_table_lacks(table, &after),
         }
         ending::analyze(crew)?;
-        definitions::last(&before, crew, &self.notes)?;
-        definitions::last(&after, crew, &self.notes)
+        definitions::last(&before, crew, self.manner(true))?;
+        definitions::last(&after, crew, self.manner(true))
     }
 
     fn tables(&mut self, context: &Context) -> Result<Vec<TableSummary>> {
@@ -105,6 +106,10 @@ impl Staging for Restore {
 impl Restore {
     fn choice(&self) -> Choice {
         Choice { no_owner: self.request.no_owner, no_foreign_keys: self.request.only_table.is_some() }
+    }
+
+    fn manner(&self, after_rows: bool) -> Manner<'_> {
+        Manner { notes: &self.notes, after_rows, keep_going: self.request.keep_going }
     }
 
     fn note_what_one_table_lacks(&self, table: &str, after: &plan::Plan<'_>) {

@@ -186,3 +186,33 @@ fn whoever_may_make_databases_can_restore_his_own() {
     same(&server, "mine", "again");
     assert_eq!(server.psql("postgres", "select pg_get_userbyid(datdba) from pg_database where datname = 'again'").unwrap(), "maker");
 }
+
+#[test]
+fn what_cannot_be_made_after_the_rows_can_be_left_out() {
+    let database = filled(
+        "create table a(id int primary key, n int); create table b(id int, up int); create function one(n int) returns int language sql immutable as 'select 1'; insert into a values (1, 0); insert into b values (1, 2);
+         create index a_bad on a (one(n)); create index a_good on a (n); comment on index a_bad is 'x'; create or replace function one(n int) returns int language sql immutable as 'select 1 / n'",
+    );
+    // What was made while nothing was checked, or while a function did something else.
+    ask(
+        &database,
+        "set session_replication_role = replica; alter table b add foreign key (up) references a not valid; update pg_constraint set convalidated = true where conname = 'b_up_fkey'",
+    );
+    let archive = back_up(server(), &database);
+    let mut request = archive.request(&fresh_name());
+    let error = archive.restore(server(), &request).unwrap_err();
+    assert!(error.next_step().contains("--keep-different") && error.to_string().contains("public."), "{error}");
+    request.keep_going = true;
+    let notes = archive.restore(server(), &request).unwrap();
+    assert_eq!(notes.len(), 3, "{notes:?}");
+    for part in ["CREATE INDEX a_bad", "COMMENT ON INDEX public.a_bad", "b_up_fkey"] {
+        assert!(notes.iter().any(|note| note.contains(part)), "{notes:?}");
+    }
+    assert_eq!(
+        ask(
+            &request.name,
+            "select string_agg(indexrelid::regclass::text, ' ' order by indexrelid::regclass::text) from pg_index where indrelid = 'a'::regclass"
+        ),
+        "a_good a_pkey"
+    );
+}

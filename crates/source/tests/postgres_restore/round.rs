@@ -114,7 +114,14 @@ pub fn back_up_by(source: &Postgres, database: &str) -> Archive {
 impl Archive {
     /// A request for a database of this name, nothing special.
     pub fn request(&self, name: &str) -> StageRequest {
-        StageRequest { name: name.into(), description: self.description.clone(), no_owner: false, create_roles: false, only_table: None }
+        StageRequest {
+            name: name.into(),
+            description: self.description.clone(),
+            no_owner: false,
+            create_roles: false,
+            only_table: None,
+            keep_going: false,
+        }
     }
 
     /// Restores as the engine does, and compares.

@@ -64,7 +64,14 @@ impl Folder {
     }
 
     pub fn request(&self, backup: &Backup, name: &str) -> StageRequest {
-        StageRequest { name: name.into(), description: backup.description.clone(), no_owner: false, create_roles: false, only_table: None }
+        StageRequest {
+            name: name.into(),
+            description: backup.description.clone(),
+            no_owner: false,
+            create_roles: false,
+            only_table: None,
+            keep_going: false,
+        }
     }
 
     pub fn restore(&self, backup: &Backup, name: &str) -> Result<Vec<TableSummary>> {

@@ -14,9 +14,37 @@ use domain::{Code, Error, Result};
 /// How often a statement that met another one is begun again.
 const TRIES: u32 = 20;
 
+/// What to do about statements that fail.
+#[derive(Clone, Copy)]
+pub(super) struct Manner<'a> {
+    /// Where to tell what is otherwise than it was.
+    pub notes: &'a Notes,
+    /// Whether the statements come after the rows: the rows are worth keeping without them.
+    pub after_rows: bool,
+    /// Whether to go on without what can be left out.
+    pub keep_going: bool,
+}
+
+impl Manner<'_> {
+    /// Whether the database is of use without what failed: its rows are complete then, and it is no more open than it was.
+    fn can_do_without(self, class: Class, error: &Error) -> bool {
+        let Some(state) = sqlstate(error) else { return false };
+        // No room, no memory, stopped from outside, the server's own trouble: that says nothing of the statement.
+        let is_about_statement = state == "58P01" || !["08", "53", "57", "58", "XX"].iter().any(|kind| state.starts_with(kind));
+        is_about_statement
+            && match class {
+                Class::Setting => false,
+                // On what could not be made.
+                Class::Privileges => self.after_rows && matches!(state, "42P01" | "42883" | "42704"),
+                Class::Comment => true,
+                _ => self.after_rows,
+            }
+    }
+}
+
 /// Runs the steps of a plan; its last statements are left to [`last`].
-pub(super) fn run(plan: &Plan<'_>, crew: &Crew<'_>, notes: &Notes) -> Result<()> {
-    let ready = |session| Runner::ready(session, &plan.header, notes);
+pub(super) fn run(plan: &Plan<'_>, crew: &Crew<'_>, manner: Manner<'_>) -> Result<()> {
+    let ready = |session| Runner::ready(session, &plan.header, manner);
     plan.steps.iter().try_for_each(|step| match step {
         Step::Ordered(items) => crew.alone(ready, |runner| items.iter().try_for_each(|item| runner.run(item))),
         Step::Parallel(items) => crew.each(items, ready, |runner, item| runner.run(item)),
@@ -24,11 +52,11 @@ pub(super) fn run(plan: &Plan<'_>, crew: &Crew<'_>, notes: &Notes) -> Result<()>
 }
 
 /// Runs the statements that come after everything else.
-pub(super) fn last(plan: &Plan<'_>, crew: &Crew<'_>, notes: &Notes) -> Result<()> {
+pub(super) fn last(plan: &Plan<'_>, crew: &Crew<'_>, manner: Manner<'_>) -> Result<()> {
     if plan.last.is_empty() {
         return Ok(());
     }
-    let ready = |session| Runner::ready(session, &plan.header, notes);
+    let ready = |session| Runner::ready(session, &plan.header, manner);
     crew.alone(ready, |runner| plan.last.iter().try_for_each(|item| runner.run(item)))
 }
 
@@ -37,13 +65,13 @@ struct Runner<'a> {
     session: Session,
     encoding: String,
     settings: [Option<Statement<'a>>; 2],
-    notes: &'a Notes,
+    manner: Manner<'a>,
 }
 
 impl<'a> Runner<'a> {
-    fn ready(session: Session, header: &[Statement<'a>], notes: &'a Notes) -> Result<Self> {
+    fn ready(session: Session, header: &[Statement<'a>], manner: Manner<'a>) -> Result<Self> {
         let encoding = session.client_encoding().to_owned();
-        let mut runner = Self { session, encoding, settings: [None; 2], notes };
+        let mut runner = Self { session, encoding, settings: [None; 2], manner };
         header.iter().try_for_each(|statement| runner.set(*statement))?;
         Ok(runner)
     }
@@ -55,7 +83,20 @@ impl<'a> Runner<'a> {
                 self.settings[at] = *wanted;
             }
         }
-        if item.class == Class::Setting { self.set(item.statement) } else { execute(&mut self.session, item.statement) }
+        if item.class == Class::Setting {
+            return self.set(item.statement);
+        }
+        match execute(&mut self.session, item.statement) {
+            Err(error) if self.manner.can_do_without(item.class, &error) => {
+                if !self.manner.keep_going {
+                    let step = format!("{} Or restore with --keep-different, to keep the database without it.", error.next_step());
+                    return Err(Error::new(error.code(), error.to_string(), step).because(error));
+                }
+                self.manner.notes.add(format!("Left out, because the server refused it. {error}"));
+                Ok(())
+            }
+            result => result,
+        }
     }
 
     /// Runs a setting. One that the server does not know comes from newer tools and changes nothing that is
@@ -66,7 +107,8 @@ impl<'a> Runner<'a> {
         match (name.as_str(), sqlstate(&error)) {
             ("DEFAULT_TABLE_ACCESS_METHOD", _) => Err(error),
             ("DEFAULT_TABLESPACE", Some("42704" | "22023")) => {
-                self.notes
+                self.manner
+                    .notes
                     .add(format!("A tablespace is missing on the server; the database's own took its place ({}).", statement.title()));
                 self.session.execute("SET default_tablespace = ''")
             }
