@@ -79,7 +79,7 @@ impl Staging for Restore {
         definitions::run(&after, crew, self.manner(true))?;
         ending::set_sequences(&extra.sequences, crew)?;
         match only_table {
-            None => ending::refresh(&extra, crew, &self.notes)?,
+            None => ending::refresh(&extra, &self.properties.settings, crew, &self.notes)?,
             Some(table) => self.note_what_one_table_lacks(table, &after),
         }
         ending::analyze(crew)?;

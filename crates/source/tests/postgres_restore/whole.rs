@@ -139,3 +139,21 @@ fn databases_of_other_encodings_come_back() {
         assert_eq!(ask(&back, all), ask(&database, all));
     }
 }
+
+#[test]
+fn materialized_views_hold_what_they_held() {
+    let database = server().fresh_database().unwrap();
+    ask(
+        "postgres",
+        &format!(
+            "alter database {database} set timezone = 'Asia/Tokyo'; alter database {database} set datestyle = 'German, DMY'; alter database {database} set search_path = other, public;
+             alter database {database} set extra_float_digits = 0; alter database {database} set default_transaction_read_only = on; alter database {database} set client_encoding = 'LATIN1'"
+        ),
+    );
+    let sql = "set default_transaction_read_only = off; create schema other; create table other.things(a float8); insert into things values (0.1), (0.2); create table t(a timestamptz); insert into t values ('2020-05-17 20:00+00');
+        create function f() returns text language plpgsql as $$ begin return (select sum(a)::text from things); end $$; create materialized view m as select a::text as stamp, a::date as day, to_tsvector('running dogs') as words, f() as f from t";
+    ask(&database, sql);
+    let back = round_trip(server(), &database);
+    assert_eq!(ask(&back, "select * from m"), ask(&database, "select * from m"));
+    assert_eq!(ask(&back, "select stamp, f from m"), "18.05.2020 05:00:00 JST|0.3");
+}

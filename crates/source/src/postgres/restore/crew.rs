@@ -1,10 +1,11 @@
 //! Sessions that work on one database side by side.
 
+use super::properties::assignment;
 use crate::{
     Context,
     postgres::{
         snapshot::pinned,
-        wire::{Session, Target},
+        wire::{Session, Target, sqlstate},
     },
 };
 use domain::{Code, Error, Result};
@@ -25,6 +26,17 @@ SET check_function_bodies = off; SET backslash_quote = safe_encoding; SET defaul
 SELECT pg_catalog.set_config('maintenance_work_mem', '128MB', false)
  WHERE pg_catalog.pg_size_bytes(pg_catalog.current_setting('maintenance_work_mem')) < 134217728;
 SELECT pg_catalog.set_config('session_replication_role', 'replica', false) WHERE pg_catalog.current_setting('is_superuser') = 'on'";
+
+/// What may not end or hold up a session that otherwise is like any user's.
+const PEACE: &str = "
+SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET client_min_messages = 'warning';
+SET default_transaction_read_only = off; SET default_transaction_deferrable = off; SET default_transaction_isolation = 'read committed';
+SET synchronous_commit = off;
+SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings
+ WHERE name OPERATOR(pg_catalog.=) ANY ('{idle_session_timeout,transaction_timeout}')";
+
+/// Settings of a database that a session of ours cannot have: its encoding is agreed on, and it stays who it is.
+const NOT_OURS: [&str; 3] = ["client_encoding", "role", "session_authorization"];
 
 /// Opens a session with the settings of a restore.
 pub(super) fn open(target: &Target, database: &str, context: &Context) -> Result<Session> {
@@ -108,6 +120,24 @@ impl<'a> Crew<'a> {
         });
         self.context.check()?;
         worst(errors, begun.into_inner() > 0)
+    }
+
+    /// A session like that of any user of the database, which gives it `settings` (each as `name=value`) and has nothing set
+    /// on which the text of a value depends: what it computes is what the origin has computed.
+    pub fn as_users(&self, settings: &[String]) -> Result<Session> {
+        let mut session = Session::connect(self.target, self.database, self.context)?;
+        for setting in settings.iter().filter(|setting| !NOT_OURS.iter().any(|name| setting.split('=').next() == Some(name))) {
+            match session.execute(&format!("SET {}", assignment(setting))) {
+                // Some can only be given to a database, such as libraries to load at the start.
+                Err(error) if sqlstate(&error).is_some() && !matches!(error.code(), Code::Cancelled | Code::ConnectionLost) => {
+                    let name = setting.split('=').next();
+                    tracing::debug!(name, "a setting of the database cannot be given to a session");
+                }
+                result => result?,
+            }
+        }
+        session.execute(PEACE)?;
+        Ok(session)
     }
 
     fn take(&self, context: &Context) -> Result<Session> {

@@ -28,15 +28,16 @@ pub(super) fn set_sequences(sequences: &[Sequence], crew: &Crew<'_>) -> Result<(
 /// those whose sources are filled, until a round fills none.
 ///
 /// A view that cannot be filled (its foreign server is away, its function is gone) is no reason to withhold the
-/// tables: it stays empty, and a note says so.
-pub(super) fn refresh(extra: &Extra, crew: &Crew<'_>, notes: &Notes) -> Result<()> {
+/// tables: it stays empty, and a note says so. `settings` are the database's own: time zone, form of dates and search path
+/// decide about what a view holds.
+pub(super) fn refresh(extra: &Extra, settings: &[String], crew: &Crew<'_>, notes: &Notes) -> Result<()> {
     if extra.materialized_views.iter().any(|view| !is_table_name(view)) {
         return Err(damaged("The archive names a materialized view by what is not a name."));
     }
     if extra.materialized_views.is_empty() {
         return Ok(());
     }
-    crew.alone(Ok, |session| fill(&extra.materialized_views, session, notes))
+    fill(&extra.materialized_views, &mut crew.as_users(settings)?, notes)
 }
 
 fn fill(views: &[String], session: &mut Session, notes: &Notes) -> Result<()> {

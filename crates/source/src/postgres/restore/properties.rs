@@ -84,7 +84,7 @@ pub(super) fn grants(session: &mut Session, acl: &[String], object: &str) -> Res
 }
 
 /// `name=value` as `name TO 'value'`, a list with each of its names as a literal.
-fn assignment(setting: &str) -> String {
+pub(super) fn assignment(setting: &str) -> String {
     let (name, value) = setting.split_once('=').unwrap_or((setting, ""));
     let value = if LISTS.contains(&name) {
         list(value).iter().map(|item| quote_literal(item)).collect::<Vec<_>>().join(", ")
