@@ -99,6 +99,7 @@ fn stage(request: &RestoreRequest, point: Label, archive: &ArchiveReader, plain_
         no_owner: request.no_owner,
         create_roles: request.create_roles,
         only_table: request.only_table.clone(),
+        keep_going: request.keep_different,
     };
     let mut staging = request.source.stage(&stage, context)?;
 

@@ -315,7 +315,9 @@ impl PostgresServer {
         while Instant::now() < limit {
             let lock = fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
             let mut lines = lock.lines();
-            if lines.next() == Some(pid.to_string().as_str()) && lines.nth(6).is_some_and(|state| matches!(state.trim(), "ready" | "standby")) {
+            if lines.next() == Some(pid.to_string().as_str())
+                && lines.nth(6).is_some_and(|state| matches!(state.trim(), "ready" | "standby"))
+            {
                 return Ok(());
             }
             ensure!(is_alive(pid), "PostgreSQL did not start: {}", self.log());
