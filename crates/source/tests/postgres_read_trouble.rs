@@ -441,3 +441,19 @@ fn a_byte_that_means_nothing_in_its_encoding_is_named_with_its_table() {
     assert_eq!(error.code(), Code::Unsupported, "{error:?}");
     assert!(error.to_string().contains("\"é\"") && error.to_string().contains("0x81") && error.next_step().contains("chr(n)"), "{error:?}");
 }
+
+/// Sequences cannot be locked beforehand.
+#[test]
+fn a_sequence_that_waits_to_be_dropped_is_left_out_once_it_is() {
+    let server = testkit::shared().unwrap();
+    let database = filled(server, "create sequence doomed; create sequence kept;");
+    let mut writer = session(server, &database);
+    writer.execute("begin; drop sequence doomed").unwrap();
+    let (_, summary, _) = std::thread::scope(|scope| {
+        let reading = scope.spawn(|| read(server, &database));
+        until_somebody_waits(server, &database);
+        writer.execute("commit").unwrap();
+        reading.join().unwrap()
+    });
+    assert!(summary.extra.to_string().contains("kept") && !summary.extra.to_string().contains("doomed"));
+}
