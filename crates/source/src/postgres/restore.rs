@@ -22,7 +22,7 @@ use super::{
 use crate::{Context, Members, StageRequest, Staging, value::damaged};
 use crew::Crew;
 use database::StagingDatabase;
-use definitions::Manner;
+use definitions::{Kept, Manner};
 use domain::{Phase, Result, Summary, TableSummary};
 use notes::Notes;
 use plan::Choice;
@@ -40,7 +40,15 @@ pub fn stage(target: &Target, workers: usize, request: &StageRequest, context: &
     let mut database = StagingDatabase::create(target, &properties, &roles, &notes, context)?;
     // Tried now, so that what the server refuses is known before the rows are loaded and not after.
     properties::rehearse(&mut database, &properties, request.no_owner)?;
-    Ok(Box::new(Restore { target: target.clone(), workers, request: request.clone(), properties, database, notes }))
+    Ok(Box::new(Restore {
+        target: target.clone(),
+        workers,
+        request: request.clone(),
+        properties,
+        database,
+        notes,
+        securing: Kept::default(),
+    }))
 }
 
 /// Removes the staging databases of restores that were killed.
@@ -56,6 +64,8 @@ struct Restore {
     properties: DatabaseProperties,
     database: StagingDatabase,
     notes: Notes,
+    /// Row security: where it is forced, it would hide rows from the comparison. Nobody else can connect before the end.
+    securing: Kept,
 }
 
 impl Staging for Restore {
@@ -68,6 +78,7 @@ impl Staging for Restore {
         let only_table = self.request.only_table.as_deref();
 
         needs::check_named_roles(self.database.keeper(), [&before, &after])?;
+        self.securing = Kept::securing([&before, &after]);
         let crew = &Crew::new(&self.target, self.database.name(), self.workers, context);
         definitions::run(&before, crew, self.manner(false))?;
         context.meter.enter(Phase::Loading, expected_bytes(&summary, only_table));
@@ -97,6 +108,9 @@ impl Staging for Restore {
 
     fn publish(mut self: Box<Self>, context: &Context) -> Result<()> {
         let name = self.request.name.clone();
+        if !self.securing.is_empty() {
+            self.securing.run(&mut crew::open(&self.target, self.database.name(), context)?)?;
+        }
         self.database.announce(context)?;
         let finishing = properties::statements(self.database.keeper(), &name, &self.properties, self.request.no_owner)?;
         self.database.publish(&name, &finishing, context)

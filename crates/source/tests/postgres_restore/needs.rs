@@ -216,3 +216,20 @@ fn what_cannot_be_made_after_the_rows_can_be_left_out() {
         "a_good a_pkey"
     );
 }
+
+#[test]
+fn forced_row_security_hides_no_row_from_the_comparison() {
+    let server = PostgresServer::start().unwrap();
+    server.psql("postgres", "create role maker login createdb").unwrap();
+    server.psql("postgres", "create database mine owner maker").unwrap();
+    let sql = "set role maker; create table t(a int); insert into t values (1), (2); alter table t enable row level security; alter table t force row level security; create policy p on t using (a = 1); create table u(a int); alter table u enable row level security";
+    server.psql("mine", sql).unwrap();
+    let archive = back_up(&server, "mine");
+    let context = Context::default();
+    let mut staging = source(&server, "maker").stage(&archive.request("again"), &context).unwrap();
+    staging.load(&archive.members, &context).unwrap();
+    assert_eq!(staging.tables(&context).unwrap(), archive.summary.tables);
+    staging.publish(&context).unwrap();
+    same(&server, "mine", "again");
+    assert_eq!(server.psql("again", "set role maker; select count(*) from t").unwrap(), "1");
+}

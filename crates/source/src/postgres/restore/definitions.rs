@@ -26,7 +26,7 @@ pub(super) struct Manner<'a> {
 }
 
 impl Manner<'_> {
-    /// Whether the database is of use without what failed: its rows are complete then, and it is no more open than it was.
+    /// Whether the database is of use without what failed: its rows are complete then. What secures tables is no part of it.
     fn can_do_without(self, class: Class, error: &Error) -> bool {
         let Some(state) = sqlstate(error) else { return false };
         // No room, no memory, stopped from outside, the server's own trouble: that says nothing of the statement.
@@ -58,6 +58,32 @@ pub(super) fn last(plan: &Plan<'_>, crew: &Crew<'_>, manner: Manner<'_>) -> Resu
     }
     let ready = |session| Runner::ready(session, &plan.header, manner);
     crew.alone(ready, |runner| plan.last.iter().try_for_each(|item| runner.run(item)))
+}
+
+/// Statements of a plan that outlive the archive's text: they are run when the rows have been read back.
+#[derive(Debug, Default)]
+pub(super) struct Kept(Vec<Vec<u8>>);
+
+impl Kept {
+    /// Those that secure tables, with the encoding that they are written in.
+    pub fn securing(plans: [&Plan<'_>; 2]) -> Self {
+        let mut all = vec![];
+        for plan in plans.into_iter().filter(|plan| !plan.secure.is_empty()) {
+            let encoding = plan.header.iter().filter(|statement| setting(statement.text).as_deref() == Some("CLIENT_ENCODING"));
+            all.extend(encoding.chain(plan.secure.iter().map(|item| &item.statement)).map(|statement| statement.text.to_vec()));
+        }
+        Self(all)
+    }
+
+    /// Whether there is nothing to run.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Runs them. A table that cannot be secured as it was is always an error: nobody may see more than before.
+    pub fn run(&self, session: &mut Session) -> Result<()> {
+        self.0.iter().try_for_each(|text| execute(session, Statement { text, offset: 0 }))
+    }
 }
 
 /// A session and the settings it is under.

@@ -38,6 +38,8 @@ pub(super) struct Plan<'a> {
     pub steps: Vec<Step<'a>>,
     /// What could act on its own and therefore comes after everything else: subscriptions, event triggers.
     pub last: Vec<Item<'a>>,
+    /// What hides rows, perhaps from the restore itself: after they have been read back. [`Plan::steps`] have nothing of it.
+    pub secure: Vec<Item<'a>>,
     /// Number of foreign keys that were left out.
     pub foreign_keys_left_out: usize,
 }
@@ -48,7 +50,7 @@ impl<'a> Plan<'a> {
         let steps = self.steps.iter().flat_map(|step| match step {
             Step::Ordered(items) | Step::Parallel(items) => items,
         });
-        steps.chain(&self.last)
+        steps.chain(&self.secure).chain(&self.last)
     }
 }
 
@@ -64,8 +66,9 @@ pub(super) struct Choice {
 /// Plans what comes before the rows: all in order.
 pub(super) fn before_rows(sql: &[u8], choice: Choice) -> Result<Plan<'_>> {
     let (header, items) = read(sql, choice)?;
-    let (last, ordered) = items.into_iter().partition(|item| is_last(item.class));
-    Ok(Plan { header, steps: vec![Step::Ordered(ordered)], last, foreign_keys_left_out: 0 })
+    let (last, items): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| is_last(item.class));
+    let (secure, ordered) = items.into_iter().partition(|item| item.class == Class::RowSecurity);
+    Ok(Plan { header, steps: vec![Step::Ordered(ordered)], last, secure, foreign_keys_left_out: 0 })
 }
 
 /// Plans what comes after the rows.
@@ -76,6 +79,7 @@ pub(super) fn after_rows(sql: &[u8], choice: Choice) -> Result<Plan<'_>> {
     for item in items {
         match item.class {
             class if is_last(class) => plan.last.push(item),
+            Class::RowSecurity => plan.secure.push(item),
             Class::ForeignKey => foreign_keys.push(item),
             Class::Comment => comments.push(item),
             Class::Index | Class::Key => Wave::for_build(&mut waves).builds.push(item),

@@ -17,6 +17,8 @@ pub enum Class {
     AttachIndex,
     /// A trigger, or its state.
     Trigger,
+    /// `ALTER TABLE … ENABLE` or `FORCE ROW LEVEL SECURITY`.
+    RowSecurity,
     /// Anything about an event trigger.
     EventTrigger,
     /// Anything about a subscription.
@@ -102,8 +104,10 @@ fn table_action(words: &mut Words<'_>) -> Class {
         }
         "ENABLE" | "DISABLE" => match words.after("ALWAYS").after("REPLICA").next_word().as_str() {
             "TRIGGER" => Class::Trigger,
+            "ROW" => Class::RowSecurity,
             _ => Class::Other,
         },
+        "FORCE" => Class::RowSecurity,
         _ => Class::Other,
     }
 }
@@ -271,7 +275,8 @@ mod tests {
             ("ALTER INDEX public.i ALTER COLUMN 1 SET STATISTICS 500", Class::Other),
             ("CREATE CONSTRAINT TRIGGER t AFTER INSERT ON public.t", Class::Trigger),
             ("ALTER TABLE public.t ENABLE ALWAYS TRIGGER x", Class::Trigger),
-            ("ALTER TABLE public.t ENABLE ROW LEVEL SECURITY", Class::Other),
+            ("ALTER TABLE public.t ENABLE ROW LEVEL SECURITY", Class::RowSecurity),
+            ("ALTER TABLE ONLY public.t FORCE ROW LEVEL SECURITY", Class::RowSecurity),
             ("CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION public.f()", Class::EventTrigger),
             ("ALTER EVENT TRIGGER e OWNER TO x", Class::EventTrigger),
             ("COMMENT ON EVENT TRIGGER e IS 'x'", Class::EventTrigger),
