@@ -121,6 +121,8 @@ fn messages_of_any_size_come_whole_and_the_room_for_large_ones_is_given_back() {
         assert!(message.tag == b'd' && message.body.len() == size && message.body.iter().all(|&byte| byte == at as u8));
     }
     writer.join().unwrap();
+    // Room is given back by the first wait with nothing left in the buffer.
+    assert_eq!(channel.next(None).map(drop).unwrap_err().code(), Code::ConnectionLost);
     assert!(channel.capacity() < 4 << 20, "{}", channel.capacity());
 }
 
