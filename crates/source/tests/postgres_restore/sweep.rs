@@ -5,27 +5,30 @@ use source::{Context, Source};
 use std::{fs, os::unix::fs::PermissionsExt, thread};
 use testkit::{PostgresServer, Puppet, eventually};
 
-const LEFT: [&str; 5] = [
+const LEFT: [&str; 6] = [
     "rookery_staging_0000000000000001",
     "rookery_staging_0000000000000002",
     "rookery_staging_0000000000000003",
     "rookery_staging_0000000000000004",
     "rookery_staging_0000000000000005",
+    "rookery_staging_0000000000000006",
 ];
 
 #[test]
 fn a_sweep_leaves_what_it_may_not_take_and_what_it_cannot_judge() {
     let mut server = PostgresServer::start().unwrap();
     LEFT.iter().for_each(|name| server.create_database(name).unwrap());
-    let [foreign, closed, invalid, young, old] = LEFT;
+    let [foreign, closed, invalid, young, old, here] = LEFT;
     let sql = |sql: &str| server.psql("postgres", sql).unwrap();
     sql(&format!("alter database {closed} allow_connections false; update pg_database set datconnlimit = -2 where datname = '{invalid}'"));
-    let mark = |name: &str, age: u32| {
+    let mark = |name: &str, age: u32, maker: &str| {
         let second = sql(&format!("select date_part('epoch', now())::bigint - {age}"));
-        sql(&format!("comment on database {name} is 'Rookery gives this database its name since {second}'"));
+        sql(&format!("comment on database {name} is 'Rookery gives this database its name since {second} in {maker}'"));
     };
-    mark(young, 60);
-    mark(old, 7200);
+    mark(young, 60, "another database");
+    mark(old, 7200, "another database");
+    // Its maker would hold the lock that the sweep takes.
+    mark(here, 60, "postgres");
     sql(
         "create role poor login createdb; create role swept; create role used; create role person login; create table t(); alter table t owner to used",
     );

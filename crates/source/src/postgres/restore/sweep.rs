@@ -13,7 +13,8 @@ use crate::{
 };
 use domain::{Code, Error, Result};
 
-/// How a database says that it is about to get its name; the second since 1970 follows.
+/// How a database says that it is about to get its name; the second since 1970 follows, then ` in ` and the
+/// database in which its maker holds the lock.
 const MARK: &str = "Rookery gives this database its name since ";
 
 /// How long the mark is believed, in seconds. Giving the name takes half a minute if others are in the way.
@@ -64,18 +65,23 @@ fn is_about_one(error: &Error) -> bool {
     !matches!(error.code(), Code::Cancelled | Code::ConnectionLost | Code::Silent | Code::Unreachable)
 }
 
-/// Says, for sweeps from any database, that the staging database is about to get its name and has no lock inside.
+/// Says, for sweeps from other databases than the one of `session`, that the staging database is about to get its name
+/// and has no lock inside.
 pub(super) fn mark(session: &mut Session, name: &str) -> Result<()> {
-    let now = session.query("SELECT pg_catalog.date_part('epoch', pg_catalog.now())::bigint")?;
-    let now: i64 = now.first().ok_or_else(|| Error::internal("The server told no time."))?.parse(0)?;
-    session.execute(&format!("COMMENT ON DATABASE {} IS {}", quote_ident(name), quote_literal(&format!("{MARK}{now}"))))
+    let now = session.query("SELECT pg_catalog.date_part('epoch', pg_catalog.now())::bigint, pg_catalog.current_database()")?;
+    let now = now.first().ok_or_else(|| Error::internal("The server told no time."))?;
+    let mark = format!("{MARK}{} in {}", now.parse::<i64>(0)?, now.text(1)?);
+    session.execute(&format!("COMMENT ON DATABASE {} IS {}", quote_ident(name), quote_literal(&mark)))
 }
 
-/// Whether a staging database carries a mark that is not too old.
+/// Whether a staging database carries a mark that is not too old and was left from another database: from the same one,
+/// the lock that `session` holds says already that the maker is gone.
 fn is_marked(session: &mut Session, name: &str) -> Result<bool> {
     let sql = format!(
-        "SELECT pg_catalog.substring(pg_catalog.shobj_description(oid, 'pg_database'), '^{MARK}([0-9]{{1,12}})$')::bigint \
-         > pg_catalog.date_part('epoch', pg_catalog.now()) - {MARK_SECONDS} FROM pg_catalog.pg_database WHERE datname = {}",
+        "SELECT pg_catalog.substring(mark, '^{MARK}([0-9]{{1,12}}) in ')::bigint \
+           > pg_catalog.date_part('epoch', pg_catalog.now()) - {MARK_SECONDS} \
+           AND pg_catalog.substring(mark, '^{MARK}[0-9]{{1,12}} in (.*)$') IS DISTINCT FROM pg_catalog.current_database()::text \
+         FROM pg_catalog.pg_database, pg_catalog.shobj_description(oid, 'pg_database') AS mark WHERE datname = {}",
         quote_literal(name)
     );
     Ok(session.query(&sql)?.first().is_some_and(|row| row.is_true(0)))
