@@ -151,6 +151,27 @@ fn what_a_restore_needs_is_said_before_it_begins() {
     sqlite.fails(2, &["PostgreSQL"]);
 }
 
+#[test]
+fn a_database_that_lacks_a_constraint_is_kept_on_demand_and_never_called_proven() {
+    let world = World::new();
+    let server = PostgresServer::start().unwrap();
+    server.create_database("shop").unwrap();
+    let orphan = "create table a(id int primary key); create table b(up int); insert into b values (7); \
+                  set session_replication_role = replica; alter table b add foreign key (up) references a not valid; \
+                  update pg_constraint set convalidated = true where conname = 'b_up_fkey'";
+    server.psql("shop", orphan).unwrap();
+    world.run(["backup", &server.address(), "--to", &world.root(), "--database", "shop"]).succeeds();
+    let (root, address) = (world.root(), server.address());
+    let arguments = ["restore", &root, "--database", "shop", "--into", &address, "--as", "back", "--json"];
+    world.run(arguments).fails(1, &["b_up_fkey", "--keep-different"]);
+    assert_eq!(server.psql("postgres", "select count(*) from pg_database where datname = 'back'").unwrap(), "0");
+
+    let kept = world.run([arguments.as_slice(), &["--keep-different"]].concat());
+    let report = kept.fails(1, &["b_up_fkey", "kept"]).json();
+    assert!(report["proven"] == false && report["tables"][0]["equal"] == true, "{report}");
+    assert_eq!(server.psql("back", "select up from b").unwrap(), "7");
+}
+
 /// The command line, to be frozen or interrupted.
 fn puppet(world: &World, arguments: &[&str]) -> Puppet {
     let given = world.command(arguments);

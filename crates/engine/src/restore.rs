@@ -35,6 +35,8 @@ pub struct Restored {
     pub tables: Vec<TableOutcome>,
     /// What could not be restored or compared, one sentence each.
     pub notes: Vec<String>,
+    /// Whether every definition of the backup was made.
+    pub complete: bool,
     /// Seconds spent loading and indexing.
     pub load_seconds: f64,
     /// Seconds spent comparing.
@@ -53,10 +55,10 @@ pub struct TableOutcome {
 }
 
 impl Restored {
-    /// Whether every table was compared and is equal.
+    /// Whether every definition was made, and every table was compared and is equal.
     #[must_use]
     pub fn proven(&self) -> bool {
-        self.tables.iter().all(|table| table.equal)
+        self.complete && self.tables.iter().all(|table| table.equal)
     }
 
     /// The tables that differ.
@@ -112,7 +114,7 @@ fn stage(request: &RestoreRequest, point: Label, archive: &ArchiveReader, plain_
     context.meter.enter(Phase::Comparing, expected.iter().map(|table| table.bytes).sum());
     let tables = compare(&expected, &staging.tables(context)?, request.only_table.is_some());
     let compare_seconds = began.elapsed().as_secs_f64();
-    let restored = Restored { point, tables, notes: staging.notes(), load_seconds, compare_seconds };
+    let restored = Restored { point, tables, notes: staging.notes(), complete: staging.is_complete(), load_seconds, compare_seconds };
 
     context.meter.enter(Phase::Finishing, 0);
     context.check()?;

@@ -189,6 +189,11 @@ pub trait Staging: Send {
         vec![]
     }
 
+    /// Whether every definition was made. Not so only where [`StageRequest::keep_going`] let something be left out.
+    fn is_complete(&self) -> bool {
+        true
+    }
+
     /// Gives the database its name. Fails, and leaves nothing, if the name was taken meanwhile.
     fn publish(self: Box<Self>, context: &Context) -> Result<()>;
 }

@@ -54,7 +54,8 @@ async fn server(address: &str, output: &Output, context: &Context) -> Result<Exi
 }
 
 fn text(report: &ServerReport) -> String {
-    let mut out = format!("{} {}, {} databases\n", report.server.dbms, harmless(&report.server.version), report.databases.len());
+    let databases = if report.databases.len() == 1 { "database" } else { "databases" };
+    let mut out = format!("{} {}, {} {databases}\n", report.server.dbms, harmless(&report.server.version), report.databases.len());
     for one in &report.databases {
         let size = one.database.size_bytes.map_or_else(String::new, |bytes| format!(" ({})", display::size(bytes)));
         out.push_str(&format!("{}{size}\n", harmless(&one.database.name)));

@@ -83,9 +83,10 @@ fn outcome(restored: &Restored) -> String {
 fn difference(request: &RestoreRequest, restored: &Restored) -> Error {
     let names: Vec<_> = restored.different().map(|table| table.table.as_str()).collect();
     let kept = if request.keep_different { "The new database was kept, as you asked" } else { "The new database was not kept" };
+    let differs = if names.is_empty() { "definitions that the server refused".into() } else { names.join(", ") };
     Error::new(
         Code::Different,
-        format!("What was restored differs from the backup in {}. {kept}.", names.join(", ")),
+        format!("What was restored differs from the backup in {differs}. {kept}."),
         "Restore into a server of the same version, or look at the tables with --keep-different.",
     )
 }

@@ -106,6 +106,10 @@ impl Staging for Restore {
         self.notes.all()
     }
 
+    fn is_complete(&self) -> bool {
+        !self.notes.lacks_something()
+    }
+
     fn publish(mut self: Box<Self>, context: &Context) -> Result<()> {
         let name = self.request.name.clone();
         if !self.securing.is_empty() {

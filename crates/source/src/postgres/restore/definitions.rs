@@ -118,7 +118,7 @@ impl<'a> Runner<'a> {
                     let step = format!("{} Or restore with --keep-different, to keep the database without it.", error.next_step());
                     return Err(Error::new(error.code(), error.to_string(), step).because(error));
                 }
-                self.manner.notes.add(format!("Left out, because the server refused it. {error}"));
+                self.manner.notes.leave_out(format!("Left out, because the server refused it. {error}"));
                 Ok(())
             }
             result => result,
