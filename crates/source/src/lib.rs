@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-pub use members::{Member, Members, Sink};
+pub use members::{Member, Members, Nowhere, Sink};
 pub use open::open;
 
 /// What every piece of work is given: the wish to stop, and the counters to report to.

@@ -5,7 +5,7 @@ use domain::{Code, Dbms, Error, Meter, Result, Summary, TableSummary};
 use engine::{BackupRequest, RestoreRequest};
 use repository::{Instance, Repository, ServerRef, Trust};
 use source::{
-    Capabilities, Context, Database, Description, Identity, Members, Reading, Scope, Sink, Source, StageRequest, Staging,
+    Capabilities, Context, Database, Description, Identity, Members, Nowhere, Reading, Scope, Sink, Source, StageRequest, Staging,
     members::from_io,
     table::{self, Header, RowReader, Table},
 };
@@ -188,24 +188,6 @@ impl Staging for Stage {
 impl Drop for Stage {
     fn drop(&mut self) {
         self.server.state().staging.remove(&self.id);
-    }
-}
-
-struct Nowhere;
-
-impl Sink for Nowhere {
-    fn member(&self, _: &str) -> Result<Box<dyn source::Member + '_>> {
-        Ok(Box::new(Self))
-    }
-}
-
-impl source::Member for Nowhere {
-    fn write(&mut self, _: &[u8]) -> Result<()> {
-        Ok(())
-    }
-
-    fn finish(self: Box<Self>) -> Result<()> {
-        Ok(())
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     snapshot::{Snapshot, pinned},
     wire::{self, Target, quote_literal},
 };
-use crate::{Context, Member, Sink};
+use crate::{Context, Nowhere, Sink};
 use domain::{Code, Error, Result, TableSummary};
 use std::{
     sync::{Mutex, PoisonError},
@@ -118,25 +118,6 @@ pub(super) fn gone(error: Error, target: &Target, database: &str, context: &Cont
         )
         .because(error),
         _ => error,
-    }
-}
-
-/// Takes bytes and drops them.
-struct Nowhere;
-
-impl Sink for Nowhere {
-    fn member(&self, _: &str) -> Result<Box<dyn Member + '_>> {
-        Ok(Box::new(Self))
-    }
-}
-
-impl Member for Nowhere {
-    fn write(&mut self, _: &[u8]) -> Result<()> {
-        Ok(())
-    }
-
-    fn finish(self: Box<Self>) -> Result<()> {
-        Ok(())
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     read::Reader,
     schema::{self, Layout, Object},
 };
-use crate::{Context, Members, Sink, StageRequest, Staging, lease::Lease, table};
+use crate::{Context, Members, Nowhere, StageRequest, Staging, lease::Lease, table};
 use domain::{Code, Error, Phase, Result, TableSummary};
 use rusqlite::Connection;
 use std::{
@@ -287,23 +287,4 @@ pub fn sweep(root: &Path, context: &Context) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Where rows go that are read only to be counted.
-struct Nowhere;
-
-impl Sink for Nowhere {
-    fn member(&self, _: &str) -> Result<Box<dyn crate::Member + '_>> {
-        Ok(Box::new(Self))
-    }
-}
-
-impl crate::Member for Nowhere {
-    fn write(&mut self, _: &[u8]) -> Result<()> {
-        Ok(())
-    }
-
-    fn finish(self: Box<Self>) -> Result<()> {
-        Ok(())
-    }
 }
