@@ -106,7 +106,7 @@ pub struct Backup {
     /// The name of the server in folder names [default: its host, or the folder's name]
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub server_name: Option<String>,
-    /// Databases at the same time [default: half of the processors]
+    /// Databases at the same time [default: the number of processors, at most 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
     /// Print one JSON document

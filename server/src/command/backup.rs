@@ -17,6 +17,10 @@ use std::{path::PathBuf, sync::Arc};
 
 const REASON: &str = "A full backup was asked for.";
 
+/// Databases at the same time where nothing else is said: a small one is read by one session, whose time is mostly waiting for
+/// the server; a big one has up to four, and a server has a hundred connections by default.
+const MOST_JOBS: usize = 8;
+
 /// The JSON document.
 #[derive(Serialize)]
 struct Report<'a> {
@@ -82,7 +86,7 @@ async fn prepare(arguments: &Backup, data_dir: Option<PathBuf>, context: &Contex
         instance,
         task: None,
         reason: REASON.into(),
-        jobs: arguments.jobs.map_or((cores / 2).max(1), usize::from),
+        jobs: arguments.jobs.map_or(cores.min(MOST_JOBS), usize::from),
         workers,
     })
 }

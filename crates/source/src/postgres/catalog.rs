@@ -3,6 +3,7 @@
 use super::{
     copy::Kind,
     names,
+    tools::Remarks,
     wire::{Row, Session, quote_ident},
 };
 use domain::{Code, Error, Result};
@@ -191,6 +192,17 @@ fn columns(session: &mut Session) -> Result<HashMap<u32, Vec<Column>>> {
         found.entry(row.parse(0)?).or_default().push(column);
     }
     Ok(found)
+}
+
+/// Whether pg_dump would find comments or security labels. Those on what initdb made are none of its business, but for the
+/// schema `public`: it wants to know whether that has another comment than it was made with, or none.
+pub(super) fn remarks(session: &mut Session) -> Result<Remarks> {
+    let rows = session.query(
+        "SELECT EXISTS (SELECT FROM pg_description WHERE objoid >= 16384) OR coalesce(obj_description(
+                    (SELECT oid FROM pg_namespace WHERE nspname = 'public'), 'pg_namespace'), '') <> 'standard public schema',
+                EXISTS (SELECT FROM pg_seclabel)",
+    )?;
+    Ok(rows.first().map_or(Remarks::POSSIBLE, |row| Remarks { comments: row.is_true(0), labels: row.is_true(1) }))
 }
 
 /// An error that names all of `missing` at once, unless there is none. `what` is what they are.

@@ -5,7 +5,7 @@ use super::{
     catalog,
     moment::{Moment, gone},
     properties,
-    tools::{self, Schema},
+    tools::{self, Asked, Schema},
     wire::{Session, Target},
 };
 use crate::{Context, Description, Reading, Sink};
@@ -45,7 +45,8 @@ impl Full {
         let tools = tools::find(leader.server_version())?;
         let properties = properties::properties(leader, database)?;
         let extra = properties::extra(leader, database)?;
-        let schema = tools::schema(target, database, &moment.snapshot.id, leader.server_version(), context)?;
+        let (snapshot, server_version, remarks) = (&moment.snapshot.id, leader.server_version(), catalog::remarks(leader)?);
+        let schema = tools::schema(target, Asked { database, snapshot, server_version, remarks }, context)?;
         let description = Description {
             format: Description::FORMAT,
             dbms: Dbms::Postgresql,

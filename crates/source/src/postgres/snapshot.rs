@@ -49,8 +49,8 @@ pub(crate) fn pinned(target: &Target, database: &str, context: &Context) -> Resu
 
 /// Makes the server refuse to read views, so that nobody can slip one, and with it functions of theirs, in the place of a
 /// table by renaming its schema. Servers that got no security updates since August 2024 do not know the setting.
-const TABLES_ONLY: &str =
-    "SELECT set_config(name, 'view, foreign-table', false) FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind'";
+const TABLES_ONLY: &str = "SELECT set_config('restrict_nonsystem_relation_kind', 'view, foreign-table', false)
+     WHERE current_setting('restrict_nonsystem_relation_kind', true) IS NOT NULL";
 
 /// The moment, held open by `leader`.
 pub(super) struct Snapshot {

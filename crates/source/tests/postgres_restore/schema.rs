@@ -5,7 +5,7 @@ use source::{
     Context,
     postgres::{
         sql::{self, Class},
-        tools,
+        tools::{self, Asked, Remarks},
         wire::{Session, Target},
     },
 };
@@ -37,7 +37,8 @@ fn tools_log_in_by_password_and_say_what_is_refused() {
     session.execute("CREATE TABLE t (a int)").unwrap();
     session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ").unwrap();
     let snapshot = session.query("SELECT pg_export_snapshot()").unwrap()[0].text(0).unwrap().to_owned();
-    let read = |target: &Target| tools::schema(target, "own", &snapshot, session.server_version(), &context);
+    let asked = |database| Asked { database, snapshot: &snapshot, server_version: session.server_version(), remarks: Remarks::POSSIBLE };
+    let read = |target: &Target| tools::schema(target, asked("own"), &context);
     assert!(memchr::memmem::find(&read(&target).unwrap().pre_data, b"CREATE TABLE public.t").is_some());
     // Roles without their passwords, which he may not see, and said so.
     let (roles, tool) = tools::globals(&target, 150_000, &context).unwrap();
@@ -52,7 +53,7 @@ fn tools_log_in_by_password_and_say_what_is_refused() {
     server.psql("own", "alter table t owner to postgres").unwrap();
     let error = read(&target).err().unwrap();
     assert!(error.code() == Code::Privilege && error.to_string().contains("table t"), "{error}");
-    let error = tools::schema(&target, "gone=1", &snapshot, 150_000, &context).err().unwrap();
+    let error = tools::schema(&target, asked("gone=1"), &context).err().unwrap();
     assert!(error.code() == Code::DatabaseGone && error.to_string().contains("gone=1"), "{error}");
     target.password = Some(Secret::new("hunter2".into()));
     let error = read(&target).err().unwrap();
@@ -65,7 +66,8 @@ fn read(server: &PostgresServer, database: &str, context: &Context) -> tools::Sc
     let mut session = Session::connect(&target, database, context).unwrap();
     session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").unwrap();
     let snapshot = session.query("SELECT pg_export_snapshot()").unwrap()[0].text(0).unwrap().to_owned();
-    tools::schema(&target, database, &snapshot, session.server_version(), context).unwrap()
+    let asked = Asked { database, snapshot: &snapshot, server_version: session.server_version(), remarks: Remarks::POSSIBLE };
+    tools::schema(&target, asked, context).unwrap()
 }
 
 fn dumped(server: &PostgresServer, database: &str) -> String {

@@ -157,3 +157,18 @@ fn materialized_views_hold_what_they_held() {
     assert_eq!(ask(&back, "select * from m"), ask(&database, "select * from m"));
     assert_eq!(ask(&back, "select stamp, f from m"), "18.05.2020 05:00:00 JST|0.3");
 }
+
+#[test]
+fn remarks_are_read_wherever_they_are() {
+    for (sql, wanted) in [
+        ("create table t(a int); comment on column t.a is 'said'", "COMMENT ON COLUMN public.t.a"),
+        ("comment on schema public is 'ours'", "COMMENT ON SCHEMA public"),
+        ("comment on schema public is null", "COMMENT ON SCHEMA public IS ''"),
+        ("create extension citext", "COMMENT ON EXTENSION citext"),
+    ] {
+        let archive = back_up(server(), &filled(sql));
+        let definitions = String::from_utf8(archive.members.bytes("schema/pre-data.sql")).unwrap();
+        assert!(definitions.contains(wanted), "{sql}: {definitions}");
+    }
+    round_trip(server(), &filled("drop schema public; create schema other; create table other.t(a int)"));
+}

@@ -2,10 +2,12 @@
 
 use domain::{Code, Error, Result};
 use std::{
-    collections::BTreeSet,
-    env, fs,
+    collections::{BTreeMap, BTreeSet},
+    env, fs, io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{Mutex, PoisonError},
 };
 
 /// Folder of the tools, instead of those found on the machine.
@@ -72,10 +74,36 @@ fn inspect(folder: &Path) -> Option<Tools> {
         (path.is_file() && path.file_name()? != "pg_wrapper").then_some(())
     };
     ["pg_dump", "pg_restore", "pg_dumpall"].into_iter().try_for_each(is_tool)?;
-    let answer = Command::new(folder.join("pg_dump")).arg("--version").env_clear().stdin(Stdio::null()).output().ok()?;
+    let program = folder.join("pg_dump");
+    let state = FileState::of(&program).ok()?;
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, tools)) = known.get(folder).filter(|(then, _)| *then == state) {
+        return Some(tools.clone());
+    }
+    let answer = Command::new(program).arg("--version").env_clear().stdin(Stdio::null()).output().ok()?;
     let version = parse(std::str::from_utf8(&answer.stdout).ok()?)?;
     let major = version.split('.').next()?.parse().ok()?;
-    Some(Tools { folder: folder.into(), version, major })
+    let tools = Tools { folder: folder.into(), version, major };
+    known.insert(folder.into(), (state, tools.clone()));
+    Some(tools)
+}
+
+/// What has told its version, by folder: asking takes a process, and a round asks for every database.
+static KNOWN: Mutex<BTreeMap<PathBuf, (FileState, Tools)>> = Mutex::new(BTreeMap::new());
+
+/// What tells a program from the one that an upgrade puts in its place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct FileState {
+    file: (u64, u64),
+    size_bytes: u64,
+    changed_at: (i64, i64),
+}
+
+impl FileState {
+    fn of(path: &Path) -> io::Result<Self> {
+        let data = fs::metadata(path)?;
+        Ok(Self { file: (data.dev(), data.ino()), size_bytes: data.len(), changed_at: (data.ctime(), data.ctime_nsec()) })
+    }
 }
 
 /// The version in `pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`; `17` in `… 17beta2`.
@@ -93,6 +121,7 @@ fn minor(version: &str) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn versions_are_read() {
@@ -116,6 +145,26 @@ mod tests {
         let error = find(9_990_000).unwrap_err();
         assert_eq!(error.code(), Code::ToolTooOld);
         assert!(error.to_string().contains("999") && error.next_step().contains("postgresql-client-999"));
+    }
+
+    #[test]
+    fn tools_are_asked_again_only_when_they_were_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let install = |version: &str| {
+            for tool in ["pg_dump", "pg_restore", "pg_dumpall"] {
+                // As a package manager does: another file under the same name.
+                let (new, count) = (folder.path().join("new"), folder.path().join("count"));
+                fs::write(&new, format!("#!/bin/sh\necho >>'{}'\necho 'pg_dump (PostgreSQL) {version}'\n", count.display())).unwrap();
+                fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
+                fs::rename(new, folder.path().join(tool)).unwrap();
+            }
+        };
+        let asked = || fs::read_to_string(folder.path().join("count")).unwrap().len();
+        install("15.1");
+        assert_eq!((0..3).map(|_| inspect(folder.path()).unwrap().version).collect::<Vec<_>>(), ["15.1"; 3]);
+        assert_eq!(asked(), 1);
+        install("16.2");
+        assert_eq!((inspect(folder.path()).unwrap().version.as_str(), asked()), ("16.2", 2));
     }
 
     #[test]
