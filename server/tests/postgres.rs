@@ -169,7 +169,23 @@ fn a_database_that_lacks_a_constraint_is_kept_on_demand_and_never_called_proven(
     let kept = world.run([arguments.as_slice(), &["--keep-different"]].concat());
     let report = kept.fails(1, &["b_up_fkey", "kept"]).json();
     assert!(report["proven"] == false && report["tables"][0]["equal"] == true, "{report}");
+    let definitions = &report["compared"][1];
+    assert!(definitions["what"] == "definitions" && definitions["different"][0].as_str().unwrap().contains("b_up_fkey"), "{definitions}");
     assert_eq!(server.psql("back", "select up from b").unwrap(), "7");
+}
+
+#[test]
+fn what_was_compared_is_printed_and_what_was_not() {
+    let world = World::new();
+    let server = PostgresServer::start().unwrap();
+    server.create_database("shop").unwrap();
+    let sql = "create table a(id int primary key); create sequence s; create materialized view m as select * from a";
+    server.psql("shop", sql).unwrap();
+    world.run(["backup", &server.address(), "--to", &world.root(), "--database", "shop"]).succeeds();
+    let ran = world.run(["restore", &world.root(), "--database", "shop", "--into", &server.address(), "--as", "back"]);
+    let text = &ran.succeeds().stdout;
+    assert!(text.contains("Compared: tables (1), definitions (") && text.contains("), sequences (1), materialized views (1), "), "{text}");
+    assert!(text.contains("Not compared, of materialized views: Their rows"), "{text}");
 }
 
 /// The command line, to be frozen or interrupted.

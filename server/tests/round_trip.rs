@@ -28,6 +28,8 @@ fn every_database_of_a_folder_goes_into_its_own_child_folder_and_comes_back_equa
         let back = format!("back/r{at}.db");
         let report = world.restore(name, &back).succeeds().json();
         assert!(report["proven"] == true && report["into"] == back.as_str(), "{report}");
+        let compared: Vec<_> = report["compared"].as_array().unwrap().iter().map(|it| it["what"].as_str().unwrap()).collect();
+        assert_eq!(compared, ["tables", "definitions", "properties of the database"]);
         let dump = |name: &str| sqlite_dump(&world.path("dbs").join(name)).unwrap();
         assert_eq!(dump(name), dump(&back), "{name}");
     }

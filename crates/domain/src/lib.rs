@@ -25,4 +25,4 @@ pub use pattern::Pattern;
 pub use progress::{Meter, Phase};
 pub use secret::Secret;
 pub use server::{Connection, Server, TlsMode};
-pub use summary::{Summary, TableSummary};
+pub use summary::{Comparison, Summary, TableSummary};

@@ -33,3 +33,36 @@ impl Summary {
         self.tables.iter().map(|table| table.rows).sum()
     }
 }
+
+/// How one side of a new database compares with what a backup recorded of its origin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// What was compared, in the plural: `sequences`, `definitions` …
+    pub what: String,
+    /// How many of the recorded ones were compared.
+    pub count: u64,
+    /// What differs, a sentence each, with both sides where they are short.
+    pub different: Vec<String>,
+    /// What of it was not compared, and why: one sentence.
+    pub not_compared: Option<String>,
+}
+
+impl Comparison {
+    /// So many compared, and what differs.
+    #[must_use]
+    pub fn new(what: &str, count: usize, different: Vec<String>) -> Self {
+        Self { what: what.into(), count: count as u64, different, not_compared: None }
+    }
+
+    /// The same, with a sentence about what was not compared.
+    #[must_use]
+    pub fn without(self, sentence: impl Into<String>) -> Self {
+        Self { not_compared: Some(sentence.into()), ..self }
+    }
+
+    /// Whether everything that was compared is equal.
+    #[must_use]
+    pub fn is_equal(&self) -> bool {
+        self.different.is_empty()
+    }
+}

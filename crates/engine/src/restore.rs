@@ -1,7 +1,7 @@
 //! One restore: a new database from a backup, proven equal.
 
 use crate::{archive::FromArchive, blocking, check, guarded, unless_cancelled, verify::stored_bytes};
-use domain::{Code, Error, Label, Phase, Result, TableSummary};
+use domain::{Code, Comparison, Error, Label, Phase, Result, TableSummary};
 use repository::{ArchiveReader, Point, Repository};
 use serde::Serialize;
 use source::{Context, Source, StageRequest};
@@ -33,7 +33,9 @@ pub struct Restored {
     pub point: Label,
     /// Every table that was loaded.
     pub tables: Vec<TableOutcome>,
-    /// What could not be restored or compared, one sentence each.
+    /// Everything that was compared, the tables first, and what was not.
+    pub compared: Vec<Comparison>,
+    /// What could not be restored, one sentence each.
     pub notes: Vec<String>,
     /// Whether every definition of the backup was made.
     pub complete: bool,
@@ -55,15 +57,15 @@ pub struct TableOutcome {
 }
 
 impl Restored {
-    /// Whether every definition was made, and every table was compared and is equal.
+    /// Whether every definition was made, and everything that was compared is equal: every row, and all of [`Restored::compared`].
     #[must_use]
     pub fn proven(&self) -> bool {
-        self.complete && self.tables.iter().all(|table| table.equal)
+        self.complete && self.compared.iter().all(Comparison::is_equal)
     }
 
-    /// The tables that differ.
-    pub fn different(&self) -> impl Iterator<Item = &TableOutcome> {
-        self.tables.iter().filter(|table| !table.equal)
+    /// What differs, a sentence each, tables first.
+    pub fn different(&self) -> impl Iterator<Item = &str> {
+        self.compared.iter().flat_map(|comparison| &comparison.different).map(String::as_str)
     }
 }
 
@@ -113,8 +115,11 @@ fn stage(request: &RestoreRequest, point: Label, archive: &ArchiveReader, plain_
     let began = std::time::Instant::now();
     context.meter.enter(Phase::Comparing, expected.iter().map(|table| table.bytes).sum());
     let tables = compare(&expected, &staging.tables(context)?, request.only_table.is_some());
+    let mut compared = vec![rows(&tables)];
+    compared.extend(staging.compare(&FromArchive(archive), context)?);
     let compare_seconds = began.elapsed().as_secs_f64();
-    let restored = Restored { point, tables, notes: staging.notes(), complete: staging.is_complete(), load_seconds, compare_seconds };
+    let (notes, complete) = (staging.notes(), staging.is_complete());
+    let restored = Restored { point, tables, compared, notes, complete, load_seconds, compare_seconds };
 
     context.meter.enter(Phase::Finishing, 0);
     context.check()?;
@@ -136,6 +141,12 @@ fn wanted(tables: Vec<TableSummary>, only: Option<&str>) -> Result<Vec<TableSumm
         ));
     }
     Ok(found)
+}
+
+/// The comparison of tables among the others.
+fn rows(tables: &[TableOutcome]) -> Comparison {
+    let different = tables.iter().filter(|table| !table.equal);
+    Comparison::new("tables", tables.len(), different.map(|table| format!("The rows of {} differ.", table.table)).collect())
 }
 
 /// Every expected table, and every table that should not be there, with whether it is equal.

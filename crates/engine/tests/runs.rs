@@ -55,7 +55,25 @@ async fn a_restore_that_differs_names_the_table_and_keeps_nothing() {
 
     let request = world.restore(repository.clone(), "back");
     let restored = restore(&request, &points[0], &context()).await.unwrap();
-    assert_eq!(restored.different().map(|table| table.table.as_str()).collect::<Vec<_>>(), ["small"]);
+    assert_eq!(restored.different().collect::<Vec<_>>(), ["The rows of small differ."]);
+    assert!(!world.server.state().databases.contains_key("back") && world.server.state().staging.is_empty());
+
+    let keep = engine::RestoreRequest { keep_different: true, ..request };
+    assert!(!restore(&keep, &points[0], &context()).await.unwrap().proven());
+    assert!(world.server.state().databases.contains_key("back"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_differs_beside_rows_is_named_and_nothing_is_kept() {
+    let (world, _, repository) = world().await;
+    backup(&world.backup(repository.clone()), &context()).await.unwrap();
+    let points = repository.points(None).await.unwrap();
+    world.server.state().different = Some("The sequence s stands at 1, instead of 2.".into());
+    let request = world.restore(repository.clone(), "back");
+    let restored = restore(&request, &points[0], &context()).await.unwrap();
+    assert!(!restored.proven() && restored.complete && restored.tables.iter().all(|table| table.equal));
+    assert_eq!(restored.different().collect::<Vec<_>>(), ["The sequence s stands at 1, instead of 2."]);
+    assert_eq!(restored.compared.iter().map(|it| (it.what.as_str(), it.count)).collect::<Vec<_>>(), [("tables", 4), ("sequences", 1)]);
     assert!(!world.server.state().databases.contains_key("back") && world.server.state().staging.is_empty());
 
     let keep = engine::RestoreRequest { keep_different: true, ..request };

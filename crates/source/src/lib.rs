@@ -13,7 +13,7 @@ pub mod sqlite;
 pub mod table;
 pub mod value;
 
-use domain::{Dbms, Error, Meter, Result, Summary, TableSummary};
+use domain::{Comparison, Dbms, Error, Meter, Result, Summary, TableSummary};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -184,7 +184,11 @@ pub trait Staging: Send {
     /// Reads the new database back with the encoder of a backup, ordered by name.
     fn tables(&mut self, context: &Context) -> Result<Vec<TableSummary>>;
 
-    /// What the new database lacks or has otherwise than the origin, one sentence each. Complete after [`Staging::load`].
+    /// Compares everything else that the archive tells of the origin (definitions, sequences, properties of the database …), and
+    /// says of what was not compared why. Comes after [`Staging::tables`]: it may do what would hide rows from that.
+    fn compare(&mut self, archive: &dyn Members, context: &Context) -> Result<Vec<Comparison>>;
+
+    /// What the new database lacks or has otherwise than the origin, one sentence each. Complete after [`Staging::compare`].
     fn notes(&self) -> Vec<String> {
         vec![]
     }

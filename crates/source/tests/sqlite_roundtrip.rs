@@ -257,6 +257,22 @@ fn a_big_table_is_read_by_several_connections() {
 }
 
 #[test]
+fn a_property_that_did_not_come_back_is_named() {
+    let folder = Folder::new();
+    folder.make("s.db", "CREATE TABLE a(x); INSERT INTO a VALUES (1)");
+    let backup = folder.backup("s.db").unwrap();
+    let context = Context::default();
+    let mut request = folder.request(&backup, "copy.db");
+    // SQLite passes over a size that cannot be, without a word.
+    request.description.properties["page_size"] = 1000.into();
+    let mut staging = folder.source().stage(&request, &context).unwrap();
+    staging.load(&backup.archive, &context).unwrap();
+    staging.tables(&context).unwrap();
+    let compared = staging.compare(&backup.archive, &context).unwrap();
+    assert_eq!(compared[1].different, ["The database's page size is 4096, instead of 1000."]);
+}
+
+#[test]
 fn one_table_alone_with_all_definitions() {
     let folder = Folder::new();
     folder.make(

@@ -1,7 +1,7 @@
 //! `rookery restore`
 
 use crate::{Exit, arguments::Restore, credentials, output::Output, output::harmless, progress::Progress};
-use domain::{Code, Error, Meter, Result, display};
+use domain::{Code, Comparison, Error, Meter, Result, display};
 use engine::{RestoreRequest, Restored, TableOutcome, restore};
 use serde::Serialize;
 use source::Context;
@@ -16,6 +16,7 @@ struct Report<'a> {
     point: String,
     proven: bool,
     tables: &'a [TableOutcome],
+    compared: &'a [Comparison],
     notes: &'a [String],
     load_seconds: f64,
     compare_seconds: f64,
@@ -60,17 +61,27 @@ fn report(database: &str, request: &RestoreRequest, restored: &Restored, output:
         point: restored.point.to_string(),
         proven: restored.proven(),
         tables: &restored.tables,
+        compared: &restored.compared,
         notes: &restored.notes,
         load_seconds: restored.load_seconds,
         compare_seconds: restored.compare_seconds,
         error,
     };
-    let notes: String = restored.notes.iter().map(|note| format!("  · {}\n", harmless(note))).collect();
+    let notes: String = compared(restored).chain(restored.notes.iter().cloned()).map(|note| format!("  · {}\n", harmless(&note))).collect();
     output.result(&document, || match &document.error {
         None => format!("{} is restored as {} and proven: {}.\n{notes}", harmless(database), harmless(&request.name), outcome(restored)),
         Some(error) => format!("{}\n{notes}", crate::output::sentence(error)),
     })?;
     Ok(if restored.proven() { Exit::Done } else { Exit::Failed })
+}
+
+/// What was compared, and what was not, in words.
+fn compared(restored: &Restored) -> impl Iterator<Item = String> {
+    let counts = restored.compared.iter().filter(|it| it.count > 0);
+    let counts: Vec<_> = counts.map(|it| format!("{} ({})", it.what, display::count(it.count))).collect();
+    let without =
+        restored.compared.iter().filter_map(|it| it.not_compared.as_ref().map(|why| format!("Not compared, of {}: {why}", it.what)));
+    std::iter::once(format!("Compared: {}.", counts.join(", "))).chain(without)
 }
 
 fn outcome(restored: &Restored) -> String {
@@ -81,12 +92,17 @@ fn outcome(restored: &Restored) -> String {
 }
 
 fn difference(request: &RestoreRequest, restored: &Restored) -> Error {
-    let names: Vec<_> = restored.different().map(|table| table.table.as_str()).collect();
+    const SHOWN: usize = 20;
+    let all: Vec<_> = restored.different().collect();
     let kept = if request.keep_different { "The new database was kept, as you asked" } else { "The new database was not kept" };
-    let differs = if names.is_empty() { "definitions that the server refused".into() } else { names.join(", ") };
+    let differs = match all.len() {
+        0 => "The server refused definitions.".into(),
+        1..=SHOWN => all.join(" "),
+        many => format!("{} And {} more.", all[..SHOWN].join(" "), many - SHOWN),
+    };
     Error::new(
         Code::Different,
-        format!("What was restored differs from the backup in {differs}. {kept}."),
-        "Restore into a server of the same version, or look at the tables with --keep-different.",
+        format!("What was restored differs from the backup. {differs} {kept}."),
+        "Restore into a server of the same version, or look at the database with --keep-different.",
     )
 }

@@ -1,7 +1,7 @@
 //! A source that gives and takes what a script says, so that the engine can be tested without a server.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "helpers of tests, of which each test binary uses its part")]
 
-use domain::{Code, Dbms, Error, Meter, Result, Summary, TableSummary};
+use domain::{Code, Comparison, Dbms, Error, Meter, Result, Summary, TableSummary};
 use engine::{BackupRequest, RestoreRequest};
 use repository::{Instance, Repository, ServerRef, Trust};
 use source::{
@@ -29,6 +29,8 @@ pub struct State {
     next: u64,
     /// Changes the rows of this table while it is loaded, as a defect would.
     pub spoil: Option<String>,
+    /// What differs beside rows.
+    pub different: Option<String>,
 }
 
 impl Scripted {
@@ -176,6 +178,10 @@ impl Staging for Stage {
 
     fn tables(&mut self, context: &Context) -> Result<Vec<TableSummary>> {
         write(&self.tables_now(), &Nowhere, context)
+    }
+
+    fn compare(&mut self, _: &dyn Members, _: &Context) -> Result<Vec<Comparison>> {
+        Ok(vec![Comparison::new("sequences", 1, self.server.state().different.iter().cloned().collect())])
     }
 
     fn publish(self: Box<Self>, _: &Context) -> Result<()> {

@@ -12,14 +12,23 @@ const SEQUENCE_BATCH: usize = 200;
 
 /// Reads everything about the database of this session.
 pub(super) fn properties(session: &mut Session, database: &str) -> Result<DatabaseProperties> {
-    let rows = session.query(&database_sql(session.server_version()))?;
-    let row = rows.first().ok_or_else(|| {
+    let mut properties = of_database(session, "current_database()")?.ok_or_else(|| {
         Error::new(
             Code::DatabaseGone,
             format!("The database {database:?} vanished while it was being read."),
             "Check that it still exists.",
         )
     })?;
+    properties.roles = roles(session)?;
+    properties.extensions = extensions(session)?;
+    properties.foreign_tables = catalog::labels(session, 'f')?;
+    Ok(properties)
+}
+
+/// What the server's common catalogs say of a database, whose name is the value of the expression `name`.
+pub(super) fn of_database(session: &mut Session, name: &str) -> Result<Option<DatabaseProperties>> {
+    let rows = session.query(&database_sql(session.server_version(), name))?;
+    let Some(row) = rows.first() else { return Ok(None) };
     let optional = |column: usize| row.get(column).map(str::to_owned);
     let mut properties = DatabaseProperties {
         server_version: session.server_version(),
@@ -39,15 +48,12 @@ pub(super) fn properties(session: &mut Session, database: &str) -> Result<Databa
         tablespace: row.text(12)?.into(),
         ..DatabaseProperties::default()
     };
-    settings(session, &mut properties)?;
-    properties.roles = roles(session)?;
-    properties.extensions = extensions(session)?;
-    properties.foreign_tables = catalog::labels(session, 'f')?;
-    Ok(properties)
+    settings(session, name, &mut properties)?;
+    Ok(Some(properties))
 }
 
 /// Columns of `pg_database` that came or were renamed with a version.
-fn database_sql(version: u32) -> String {
+fn database_sql(version: u32, name: &str) -> String {
     let provider = "CASE datlocprovider WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin' ELSE 'libc' END";
     let (provider, collation_version) = if version >= 150_000 { (provider, "datcollversion") } else { ("'libc'", "NULL") };
     let locale = match version {
@@ -60,7 +66,7 @@ fn database_sql(version: u32) -> String {
         "SELECT pg_encoding_to_char(d.encoding), d.datcollate, d.datctype, {provider}, {locale}, {rules}, {collation_version},
                 pg_get_userbyid(d.datdba), d.datconnlimit, d.datistemplate, array_to_json(d.datacl::text[]),
                 shobj_description(d.oid, 'pg_database'), t.spcname
-         FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace WHERE d.datname = current_database()"
+         FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace WHERE d.datname = {name}"
     )
 }
 
@@ -70,11 +76,11 @@ fn list(row: &Row, column: usize) -> Result<Option<Vec<String>>> {
     parsed.map_err(|error| Error::internal("A list in the server's catalog cannot be read.").because(error))
 }
 
-fn settings(session: &mut Session, properties: &mut DatabaseProperties) -> Result<()> {
-    let rows = session.query(
+fn settings(session: &mut Session, name: &str, properties: &mut DatabaseProperties) -> Result<()> {
+    let rows = session.query(&format!(
         "SELECT r.rolname, array_to_json(s.setconfig) FROM pg_db_role_setting s LEFT JOIN pg_roles r ON r.oid = s.setrole
-         WHERE s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY r.rolname",
-    )?;
+         WHERE s.setdatabase = (SELECT oid FROM pg_database WHERE datname = {name}) ORDER BY r.rolname"
+    ))?;
     for row in &rows {
         let settings = list(row, 1)?.unwrap_or_default();
         match row.get(0) {
@@ -105,7 +111,8 @@ fn roles(session: &mut Session) -> Result<Vec<String>> {
     rows.iter().map(|row| row.text(0).map(str::to_owned)).collect()
 }
 
-fn extensions(session: &mut Session) -> Result<Vec<Extension>> {
+/// The extensions that are installed.
+pub(super) fn extensions(session: &mut Session) -> Result<Vec<Extension>> {
     let rows = session.query(
         "SELECT e.extname, e.extversion, n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
          ORDER BY e.extname COLLATE \"C\"",

@@ -2,6 +2,7 @@
 //!
 //! Only SQL over the protocol: no psql, and no tool is ever given anything from an archive.
 
+mod compare;
 mod crew;
 mod database;
 mod definitions;
@@ -17,13 +18,15 @@ mod sweep;
 use super::{
     archive::{DatabaseProperties, Extra, POST_DATA, PRE_DATA, from_json},
     digest_tables,
-    wire::Target,
+    properties::{extensions, extra},
+    tools,
+    wire::{Session, Target},
 };
 use crate::{Context, Members, StageRequest, Staging, value::damaged};
 use crew::Crew;
 use database::StagingDatabase;
 use definitions::{Kept, Manner};
-use domain::{Phase, Result, Summary, TableSummary};
+use domain::{Code, Comparison, Phase, Result, Summary, TableSummary};
 use notes::Notes;
 use plan::Choice;
 use rows::small_member;
@@ -70,9 +73,7 @@ struct Restore {
 
 impl Staging for Restore {
     fn load(&mut self, archive: &dyn Members, context: &Context) -> Result<()> {
-        let summary: Summary = serde_json::from_slice(&small_member(archive, SUMMARY)?)
-            .map_err(|error| damaged("The summary in the archive cannot be read.").because(error))?;
-        let extra: Extra = from_json(&summary.extra)?;
+        let (summary, extra) = recorded(archive)?;
         let (before, after) = (small_member(archive, PRE_DATA)?, small_member(archive, POST_DATA)?);
         let (before, after) = (plan::before_rows(&before, self.choice())?, plan::after_rows(&after, self.choice())?);
         let only_table = self.request.only_table.as_deref();
@@ -102,6 +103,24 @@ impl Staging for Restore {
         digest_tables(&self.target, self.database.name(), self.workers, context)
     }
 
+    fn compare(&mut self, archive: &dyn Members, context: &Context) -> Result<Vec<Comparison>> {
+        let (_, then) = recorded(archive)?;
+        self.secure(context)?;
+        let mut session = crew::open(&self.target, self.database.name(), context)?;
+        compare::note_extensions(&self.properties.extensions, &extensions(&mut session)?, &self.notes);
+        let now = extra(&mut session, self.database.name())?;
+        let views = match self.request.only_table {
+            None => compare::materialized_views(&then, &now),
+            Some(_) => compare::no_materialized_views(),
+        };
+        Ok(vec![
+            self.compare_definitions(archive, &session, context)?,
+            compare::sequences(&then.sequences, &now.sequences),
+            views,
+            compare::database(&mut self.database, &self.properties, self.request.no_owner)?,
+        ])
+    }
+
     fn notes(&self) -> Vec<String> {
         self.notes.all()
     }
@@ -112,9 +131,7 @@ impl Staging for Restore {
 
     fn publish(mut self: Box<Self>, context: &Context) -> Result<()> {
         let name = self.request.name.clone();
-        if !self.securing.is_empty() {
-            self.securing.run(&mut crew::open(&self.target, self.database.name(), context)?)?;
-        }
+        self.secure(context)?;
         self.database.announce(context)?;
         let finishing = properties::statements(self.database.keeper(), &name, &self.properties, self.request.no_owner)?;
         self.database.publish(&name, &finishing, context)
@@ -130,6 +147,39 @@ impl Restore {
         Manner { notes: &self.notes, after_rows, keep_going: self.request.keep_going }
     }
 
+    /// Runs, once, what secures tables.
+    fn secure(&mut self, context: &Context) -> Result<()> {
+        let securing = std::mem::take(&mut self.securing);
+        if securing.is_empty() { Ok(()) } else { securing.run(&mut crew::open(&self.target, self.database.name(), context)?) }
+    }
+
+    /// The same pg_dump on a server of the same version writes equal definitions alike. Any other may not, and none is needed for
+    /// a restore: then it is said that they were not compared.
+    fn compare_definitions(&self, archive: &dyn Members, session: &Session, context: &Context) -> Result<Comparison> {
+        let not_compared = |why: String| Ok(Comparison::new("definitions", 0, vec![]).without(why));
+        let (then, now) = (self.properties.server_version / 10_000, session.server_version() / 10_000);
+        if then != now {
+            return not_compared(format!(
+                "The backup is of PostgreSQL {then} and the server is PostgreSQL {now}, which may write the same otherwise."
+            ));
+        }
+        let tool = match tools::find(session.server_version()) {
+            Ok(tools) => format!("pg_dump {}", tools.major),
+            Err(error) if matches!(error.code(), Code::ToolMissing | Code::ToolTooOld) => return not_compared(error.to_string()),
+            Err(error) => return Err(error),
+        };
+        let recorded_by = &self.request.description.tools;
+        if !recorded_by.iter().any(|recorded| recorded.split('.').next() == Some(&tool)) {
+            return not_compared(format!(
+                "They were recorded by {}, and here is {tool}, which may write the same otherwise.",
+                recorded_by.join(", ")
+            ));
+        }
+        let made = tools::schema_sql(&self.target, self.database.name(), session.server_version(), context)?;
+        let (before, after) = (small_member(archive, PRE_DATA)?, small_member(archive, POST_DATA)?);
+        compare::definitions([&before, &after], &made, self.choice())
+    }
+
     fn note_what_one_table_lacks(&self, table: &str, after: &plan::Plan<'_>) {
         self.notes.add(format!("Only the rows of {table} were restored: all other tables and materialized views are empty."));
         if after.foreign_keys_left_out > 0 {
@@ -137,6 +187,14 @@ impl Restore {
                 .add(format!("{} foreign keys were left out, because rows that they point to are not there.", after.foreign_keys_left_out));
         }
     }
+}
+
+/// What the archive says that was counted, and what it says beside that.
+fn recorded(archive: &dyn Members) -> Result<(Summary, Extra)> {
+    let summary: Summary = serde_json::from_slice(&small_member(archive, SUMMARY)?)
+        .map_err(|error| damaged("The summary in the archive cannot be read.").because(error))?;
+    let extra = from_json(&summary.extra)?;
+    Ok((summary, extra))
 }
 
 fn expected_bytes(summary: &Summary, only_table: Option<&str>) -> u64 {

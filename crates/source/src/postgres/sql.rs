@@ -5,10 +5,13 @@
 
 mod class;
 mod lexer;
+mod same;
 
 use crate::value::damaged;
 use domain::Result;
 use lexer::{Kind, Lexer};
+
+pub use same::canonical;
 
 pub use class::{Class, added_constraint, classify, commented_constraint, is_table_name, named_roles, setting};
 

@@ -11,6 +11,7 @@ mod define;
 mod fault;
 mod folder;
 mod full;
+mod header;
 mod held;
 mod image;
 mod job;

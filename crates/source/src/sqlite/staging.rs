@@ -6,13 +6,14 @@ use super::{
     fault::Subject,
     folder::{self, COMPANIONS, STAGING_PREFIX, companion},
     full::Properties,
+    header,
     load::Loader,
     moment::SHARED_FROM_BYTES,
     read::Reader,
     schema::{self, Layout, Object},
 };
 use crate::{Context, Members, Nowhere, StageRequest, Staging, lease::Lease, table};
-use domain::{Code, Error, Phase, Result, TableSummary};
+use domain::{Code, Comparison, Error, Phase, Result, TableSummary};
 use rusqlite::Connection;
 use std::{
     collections::HashMap,
@@ -149,7 +150,20 @@ impl Stage {
             connection.query_row("PRAGMA journal_mode=WAL", [], |_| Ok(())).map_err(fault)?;
         }
         let closed = self.connection.take().map_or(Ok(()), |connection| connection.close().map_err(|(_, error)| error));
-        closed.map_err(|error| self.subject.fault("Closing the new database", error))
+        closed.map_err(|error| self.subject.fault("Closing the new database", error))?;
+        let permissions = Permissions::from_mode(header::restored_mode(self.properties.mode));
+        let given = self.lease.file().set_permissions(permissions);
+        given.map_err(|error| self.subject.io_fault("Finishing the new database", &self.target, error))
+    }
+
+    /// Checks and completes the database, unless that is done.
+    fn finish(&mut self, context: &Context) -> Result<()> {
+        if self.connection.is_none() {
+            return Ok(());
+        }
+        self.check_integrity()?;
+        context.check()?;
+        self.complete()
     }
 }
 
@@ -206,10 +220,21 @@ impl Staging for Stage {
         reader.read(&mut readers, &Nowhere, context)
     }
 
+    fn compare(&mut self, _: &dyn Members, context: &Context) -> Result<Vec<Comparison>> {
+        self.finish(context)?;
+        let read = header::read(self.lease.file());
+        let made = read.map_err(|error| self.subject.io_fault("Reading the new database", &self.target, error))?;
+        let (count, different) = header::differences(&self.properties, &made);
+        // That every definition is as it was is what completing it has shown.
+        Ok(vec![
+            Comparison::new("definitions", self.objects.len(), vec![]),
+            Comparison::new("properties of the database", count, different),
+        ])
+    }
+
     fn publish(mut self: Box<Self>, context: &Context) -> Result<()> {
-        self.check_integrity()?;
+        self.finish(context)?;
         context.check()?;
-        self.complete()?;
         let failed = |error| self.subject.io_fault("Making the new database visible", &self.target, error);
         let made = make_folders(&self.root, &self.target).map_err(failed)?;
         let result = self.rename().map_err(|error| match error.kind() {
@@ -226,7 +251,6 @@ impl Staging for Stage {
 
 impl Stage {
     fn rename(&self) -> io::Result<()> {
-        self.lease.file().set_permissions(Permissions::from_mode(self.properties.mode & 0o666 | 0o600))?;
         self.lease.file().sync_all()?;
         // A journal of an earlier database of that name would be rolled back into the new one.
         if COMPANIONS.iter().any(|suffix| companion(&self.target, suffix).symlink_metadata().is_ok()) {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test that fails is to say where")]
 
+mod compare;
 mod needs;
 mod round;
 mod schema;

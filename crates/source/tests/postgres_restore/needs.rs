@@ -156,14 +156,21 @@ fn nobody_else_gets_in_before_the_end() {
 }
 
 #[test]
-fn a_view_that_cannot_be_filled_is_told_and_keeps_nothing_back() {
+fn a_view_that_cannot_be_filled_is_told_and_is_a_difference() {
     let archive = back_up(
         server(),
         &filled(
             "create table t(a int); insert into t values (1); create table broken(a int); create function f() returns bigint language plpgsql as $$ begin return (select count(*) from public.broken); end $$; create materialized view m as select f(); create materialized view n as select * from m; drop table broken",
         ),
     );
-    let request = archive.request(&fresh_name());
+    let request = source::StageRequest { keep_going: true, ..archive.request(&fresh_name()) };
+    let context = Context::default();
+    let mut staging = archive.load(server(), &request, &context).unwrap();
+    let compared = staging.compare(&archive.members, &context).unwrap();
+    let different: Vec<_> = compared.iter().flat_map(|it| it.different.clone()).collect();
+    assert_eq!(different, ["The materialized view public.m is not filled.", "The materialized view public.n is not filled."]);
+    drop(staging);
+
     let notes = archive.restore(server(), &request).unwrap();
     assert_eq!(notes.len(), 2, "{notes:?}");
     assert!(notes.iter().any(|note| note.contains("public.m")) && notes.iter().any(|note| note.contains("public.n")));

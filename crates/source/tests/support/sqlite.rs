@@ -79,6 +79,9 @@ impl Folder {
         let mut staging = self.source().stage(&self.request(backup, name), &context)?;
         staging.load(&backup.archive, &context)?;
         let tables = staging.tables(&context)?;
+        let compared = staging.compare(&backup.archive, &context)?;
+        assert!(compared.iter().all(domain::Comparison::is_equal), "{compared:?}");
+        assert_eq!(compared.iter().map(|it| it.what.as_str()).collect::<Vec<_>>(), ["definitions", "properties of the database"]);
         staging.publish(&context)?;
         Ok(tables)
     }

@@ -27,8 +27,8 @@ pub(super) fn set_sequences(sequences: &[Sequence], crew: &Crew<'_>) -> Result<(
 /// Fills the materialized views that held rows. One can read another, and only the server knows how: each round fills
 /// those whose sources are filled, until a round fills none.
 ///
-/// A view that cannot be filled (its foreign server is away, its function is gone) is no reason to withhold the
-/// tables: it stays empty, and a note says so. `settings` are the database's own: time zone, form of dates and search path
+/// A view that cannot be filled (its foreign server is away, its function is gone) is no reason to stop: it stays empty, a note says
+/// why, and the comparison names it. `settings` are the database's own: time zone, form of dates and search path
 /// decide about what a view holds.
 pub(super) fn refresh(extra: &Extra, settings: &[String], crew: &Crew<'_>, notes: &Notes) -> Result<()> {
     if extra.materialized_views.iter().any(|view| !is_table_name(view)) {
