@@ -119,12 +119,12 @@ fn member(archive: &ArchiveReader, name: &str, context: &Context) -> Result<Opti
 fn rows(archive: &ArchiveReader, name: &str, context: &Context) -> Result<TableSummary> {
     let mut reader = RowReader::new(archive.open_member(name)?)?;
     let mut part = TableSummary { table: reader.header().table.clone(), rows: 0, bytes: 0, digest: RowDigest::default() };
-    let mut reported = 0;
+    let (mut reported, wide) = (0, memchr::memmem::Finder::new(b"{\"wide\":\""));
     while let Some(row) = reader.next_row()? {
         part.rows += 1;
         part.bytes += row.len() as u64;
         part.digest.add(encode::row_hash(row));
-        if memchr::memmem::find(row, b"{\"wide\":\"").is_some() {
+        if wide.find(row).is_some() {
             wide_values(archive, row)?;
         }
         if part.bytes - reported >= 256 << 10 {

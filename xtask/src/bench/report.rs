@@ -21,6 +21,7 @@ pub fn report(measured: &[(&Scenario, Vec<Figures>)], scale: f64, rounds: u32) -
     for (scenario, figures) in measured {
         write!(text, "\n## {}\n\n{}\n\n", scenario.title, scenario.note)?;
         text.push_str(&table(scenario, figures));
+        text.push_str(&missed(scenario, figures));
         if let Some(apart) = &scenario.apart {
             text.push_str(&without(apart, scenario, figures)?);
         }
@@ -88,6 +89,14 @@ fn table(scenario: &Scenario, figures: &[Figures]) -> String {
     text
 }
 
+/// A sentence for each aim that is not reached.
+fn missed(scenario: &Scenario, figures: &[Figures]) -> String {
+    let ours = figures.first().map_or(0.0, Figures::seconds);
+    let ways = scenario.ways.iter().zip(figures);
+    let missed = ways.filter(|(way, figures)| way.aim.is_some_and(|aim| ours / figures.seconds() > aim));
+    missed.map(|(way, _)| format!("\nMissed against `{}`: {}\n", way.name, way.why)).collect()
+}
+
 fn without(apart: &Apart, scenario: &Scenario, figures: &[Figures]) -> Result<String> {
     let (Some(ours), Some(theirs), Some(way)) = (figures.first(), figures.last(), scenario.ways.last()) else { return Ok(String::new()) };
     let mut rest = Vec::new();
@@ -97,7 +106,8 @@ fn without(apart: &Apart, scenario: &Scenario, figures: &[Figures]) -> Result<St
         rest.push(measured.seconds - part.with_context(|| format!("Rookery's JSON has no {}", apart.field))?);
     }
     let (rest, ratio) = (median(rest.clone()), median(rest) / theirs.seconds());
-    Ok(format!("\nWithout {}: {rest:.2} s, {ratio:.2} of `{}` (aim ≤ {}).\n", apart.name, way.name, apart.aim))
+    let why = if ratio > apart.aim { format!(" {}", apart.why) } else { String::new() };
+    Ok(format!("\nWithout {}: {rest:.2} s, {ratio:.2} of `{}` (aim ≤ {}).{why}\n", apart.name, way.name, apart.aim))
 }
 
 impl Figures {
@@ -147,6 +157,8 @@ mod tests {
         let text = table(restore, &measured);
         assert!(text.contains("| `rookery restore` | 4.00 | 4.0 3.0 9.0 | – | – | 3.0 MiB | 32.0 MiB |"), "{text}");
         assert!(text.contains("| `pg_restore -j2` | 8.00 | 8.0 7.0 9.0 | 0.50 | ≤ 1.1 |"), "{text}");
+        assert_eq!(missed(restore, &measured), "");
+        assert!(missed(restore, &[figures(&[9.0], ""), figures(&[8.0], "")]).starts_with("\nMissed against `pg_restore -j2`: The server"));
         let apart = restore.apart.as_ref().expect("the comparison");
         let sentence = without(apart, restore, &measured).expect("a number in the JSON");
         assert!(sentence.contains("Without the comparison: 3.00 s, 0.38 of `pg_restore -j2` (aim ≤ 0.8)"), "{sentence}");

@@ -21,6 +21,11 @@ use tokio::{
 /// zstd's level: 3 is its default, and where more CPU stops paying for PostgreSQL's and SQLite's rows.
 const LEVEL: i32 = 3;
 
+/// Plain bytes up to which a member is gathered and compressed in one go: a part of a table and its last row. zstd then finds all of
+/// it in one place; given it row by row, it copies everything into a window of its own, and searching across that window's ends
+/// takes a third longer.
+const WHOLE_BYTES: usize = 5 << 20;
+
 /// Stored bytes after which a member no longer waits for its end but is written through.
 const STREAM_BYTES: usize = 16 << 20;
 
@@ -71,13 +76,7 @@ impl ArchiveWriter {
 
     /// Begins a member. Blocks while it is written: to be used outside of the runtime's own threads.
     pub fn member(&self, name: &str) -> Result<MemberWriter<'_>> {
-        let content = if name.ends_with(COMPRESSED) {
-            let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), LEVEL).map_err(compressing)?;
-            encoder.window_log(WINDOW_LOG).map_err(compressing)?;
-            Content::Compressed(encoder)
-        } else {
-            Content::Plain(Vec::new())
-        };
+        let content = if name.ends_with(COMPRESSED) { Content::Gathered(Vec::new()) } else { Content::Plain(Vec::new()) };
         Ok(MemberWriter { archive: self, name: name.into(), content, plain_bytes: 0, streaming: None })
     }
 
@@ -147,13 +146,22 @@ impl State {
 
 enum Content {
     Plain(Vec<u8>),
+    /// To be compressed, as long as it is small enough to be compressed in one go.
+    Gathered(Vec<u8>),
     Compressed(zstd::stream::write::Encoder<'static, Vec<u8>>),
 }
 
 impl Content {
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        if let Self::Gathered(plain) = self
+            && plain.len() + bytes.len() > WHOLE_BYTES
+        {
+            let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), LEVEL).map_err(compressing)?;
+            encoder.window_log(WINDOW_LOG).and_then(|()| encoder.write_all(plain)).map_err(compressing)?;
+            *self = Self::Compressed(encoder);
+        }
         match self {
-            Self::Plain(out) => {
+            Self::Plain(out) | Self::Gathered(out) => {
                 out.extend_from_slice(bytes);
                 Ok(())
             }
@@ -161,19 +169,28 @@ impl Content {
         }
     }
 
-    fn buffer(&mut self) -> &mut Vec<u8> {
+    /// What can be stored of it by now.
+    fn stored(&mut self) -> Option<&mut Vec<u8>> {
         match self {
-            Self::Plain(out) => out,
-            Self::Compressed(encoder) => encoder.get_mut(),
+            Self::Plain(out) => Some(out),
+            Self::Gathered(_) => None,
+            Self::Compressed(encoder) => Some(encoder.get_mut()),
         }
     }
 
     fn finish(self) -> Result<Vec<u8>> {
         match self {
             Self::Plain(out) => Ok(out),
+            Self::Gathered(plain) => whole(&plain).map_err(compressing),
             Self::Compressed(encoder) => encoder.finish().map_err(compressing),
         }
     }
+}
+
+fn whole(plain: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
+    compressor.set_parameter(zstd::zstd_safe::CParameter::WindowLog(WINDOW_LOG))?;
+    compressor.compress(plain)
 }
 
 /// One member being written. Dropped without [`MemberWriter::finish`] it is left out, unless it had grown so large
@@ -199,8 +216,10 @@ impl MemberWriter<'_> {
         for bytes in bytes.chunks(PIECE_BYTES) {
             self.content.write(bytes)?;
             self.plain_bytes += bytes.len() as u64;
-            if self.content.buffer().len() >= if self.streaming.is_some() { PIECE_BYTES } else { STREAM_BYTES } {
-                self.stream()?;
+            let limit = if self.streaming.is_some() { PIECE_BYTES } else { STREAM_BYTES };
+            if let Some(stored) = self.content.stored().filter(|stored| stored.len() >= limit) {
+                let stored = std::mem::take(stored);
+                self.stream(stored)?;
             }
         }
         Ok(())
@@ -234,8 +253,7 @@ impl MemberWriter<'_> {
         Ok(())
     }
 
-    fn stream(&mut self) -> Result<()> {
-        let bytes = std::mem::take(self.content.buffer());
+    fn stream(&mut self, bytes: Vec<u8>) -> Result<()> {
         let streaming = match &mut self.streaming {
             Some(streaming) => streaming,
             none => {

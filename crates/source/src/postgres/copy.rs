@@ -142,7 +142,7 @@ fn string<'a>(mut rest: &'a [u8], out: &mut Vec<u8>) -> Result<Option<&'a [u8]>>
     out.push(b'"');
     let mut at = 0;
     loop {
-        at += clean_bytes(&rest[at..]);
+        at += encode::clean_bytes(&rest[at..]);
         let escaped = match rest[at..] {
             [] | [b'\t', ..] => {
                 out.extend_from_slice(&rest[..at]);
@@ -162,28 +162,6 @@ fn string<'a>(mut rest: &'a [u8], out: &mut Vec<u8>) -> Result<Option<&'a [u8]>>
         rest = &rest[at + escaped.1..];
         at = 0;
     }
-}
-
-/// Number of bytes at the start that stand in a JSON string as they are: no control byte, quote or backslash.
-/// Eight bytes at a time; of a word's marks the lowest is exact, whatever a borrow did to those above it.
-fn clean_bytes(bytes: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let equal = |word: u64, byte: u8| {
-        let word = word ^ (ONES * u64::from(byte));
-        word.wrapping_sub(ONES) & !word
-    };
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (at, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let marks = (control | equal(word, b'"') | equal(word, b'\\')) & HIGH;
-        if marks != 0 {
-            return at * 8 + marks.trailing_zeros() as usize / 8;
-        }
-    }
-    let special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
-    words.len() * 8 + rest.iter().position(special).unwrap_or(rest.len())
 }
 
 /// Appends a document; `false`, with nothing appended, if it has to go as a string. The server never writes a control
@@ -329,12 +307,6 @@ mod tests {
             if kind != Kind::Bool {
                 prop_assert_eq!(encode(&vec![kind; values.len()], &again).unwrap(), row);
             }
-        }
-
-        #[test]
-        fn clean_bytes_are_counted(bytes in proptest::collection::vec(prop_oneof![4 => Just(b'x'), 1 => any::<u8>()], 0..64)) {
-            let special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
-            prop_assert_eq!(clean_bytes(&bytes), bytes.iter().position(special).unwrap_or(bytes.len()));
         }
 
         #[test]
