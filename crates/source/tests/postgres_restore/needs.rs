@@ -189,6 +189,8 @@ fn whoever_may_make_databases_can_restore_his_own() {
     let mut staging = source(&server, "maker").stage(&archive.request("again"), &context).unwrap();
     staging.load(&archive.members, &context).unwrap();
     assert_eq!(staging.tables(&context).unwrap(), archive.summary.tables);
+    let compared = staging.compare(&archive.members, &context).unwrap();
+    assert!(compared.iter().all(domain::Comparison::is_equal), "{compared:?}");
     staging.publish(&context).unwrap();
     same(&server, "mine", "again");
     assert_eq!(server.psql("postgres", "select pg_get_userbyid(datdba) from pg_database where datname = 'again'").unwrap(), "maker");
