@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use domain::{Destination, Error, Label};
 use repository::Fingerprint;
-use std::{path::PathBuf, str::FromStr};
+use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 const AFTER: &str = "\
 SERVER is one of
@@ -19,7 +19,8 @@ Examples:
   rookery backup sqlite:/srv/apps --to /backups
   rookery backup postgres://backup@db.example --to /backups --exclude 'tenant_*'
   rookery list /backups
-  rookery restore /backups --database shop --into postgres://admin@db.example --as shop_monday";
+  rookery restore /backups --database shop --into postgres://admin@db.example --as shop_monday
+  rookery serve";
 
 /// Reads a value, with the next step beside the sentence where it cannot be read.
 fn value<T: FromStr<Err = Error>>(text: &str) -> Result<T, String> {
@@ -51,6 +52,8 @@ pub enum Command {
     Cat(Cat),
     /// Try a server or a root, and say what is possible there
     Probe(Probe),
+    /// Run the console: schedules, live runs and guided restores in a browser
+    Serve(Serve),
 }
 
 impl Command {
@@ -59,7 +62,7 @@ impl Command {
         match self {
             Self::Backup(Backup { json, .. }) | Self::List(List { json, .. }) | Self::Restore(Restore { json, .. }) => *json,
             Self::Verify(Verify { json, .. }) | Self::Probe(Probe { json, .. }) => *json,
-            Self::Cat(_) => false,
+            Self::Cat(_) | Self::Serve(_) => false,
         }
     }
 }
@@ -209,4 +212,32 @@ pub struct Probe {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Args)]
+pub struct Serve {
+    /// Where to listen; beyond this machine only with TLS, ours or that of a proxy in front
+    #[arg(long, env = "ROOKERY_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3000")]
+    pub listen: SocketAddr,
+    /// The console's own database [default: sqlite:DIR/catalog.sqlite in the data directory]
+    #[arg(long, env = "ROOKERY_CATALOG", value_name = "URL")]
+    pub catalog: Option<String>,
+    /// Certificate chain for TLS, as PEM; read again when it changes
+    #[arg(long, env = "ROOKERY_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key, as PEM
+    #[arg(long, env = "ROOKERY_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// A proxy in front speaks TLS and tells by X-Forwarded-For and X-Forwarded-Proto who asks and how
+    #[arg(long, env = "ROOKERY_BEHIND_PROXY")]
+    pub behind_proxy: bool,
+    /// Seconds that running backups and restores get to finish when the console is stopped
+    #[arg(long, env = "ROOKERY_GRACE", value_name = "SECONDS", default_value = "60")]
+    pub grace: u64,
+    /// A folder of SQLite databases that is offered as the first server
+    #[arg(long, env = "ROOKERY_SAMPLE", value_name = "FOLDER")]
+    pub sample: Option<PathBuf>,
+    /// The root that is offered with it [default: a folder in the data directory]
+    #[arg(long, env = "ROOKERY_SAMPLE_ROOT", value_name = "FOLDER", requires = "sample")]
+    pub sample_root: Option<PathBuf>,
 }

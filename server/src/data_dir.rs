@@ -39,6 +39,11 @@ impl DataDir {
         Ok(data_dir)
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// This installation's key, made at the first call.
     pub fn instance(&self) -> Result<Instance> {
         let path = self.path.join(KEY);

@@ -4,8 +4,10 @@ mod arguments;
 mod command;
 mod credentials;
 mod data_dir;
+mod log;
 mod output;
 mod progress;
+mod serve;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
@@ -30,10 +32,7 @@ pub enum Exit {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("ROOKERY_LOG").unwrap_or_else(|_| "warn".into()))
-        .with_writer(std::io::stderr)
-        .init();
+    log::start(matches!(arguments.command, Command::Serve(_)));
     let output = Output::new(arguments.command.wants_json());
     let exit = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(run(arguments, &output)),
@@ -53,6 +52,7 @@ async fn run(arguments: Arguments, output: &Output) -> Exit {
         Command::Verify(arguments) => command::verify::run(arguments, data_dir, output, &context).await,
         Command::Cat(arguments) => command::cat::run(arguments, data_dir, output, &context).await,
         Command::Probe(arguments) => command::probe::run(arguments, output, &context).await,
+        Command::Serve(arguments) => serve::run(arguments, data_dir, context.cancel).await,
     };
     done.unwrap_or_else(|error| output.failed(&error))
 }

@@ -5,24 +5,62 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::run::run;
+use crate::run::{repository, run};
 
 /// Packages with a glob of a file that each brings.
-const NEEDED: [(&str, &str); 6] = [
+type Needed = (&'static str, &'static str);
+
+/// What building and trying the console takes.
+const FOR_RUNNING: [Needed; 2] = [("sqlite3", "/usr/bin/sqlite3"), ("gcc libc6-dev", "/usr/bin/cc")];
+
+/// What the tests take besides.
+const FOR_TESTS: [Needed; 8] = [
     ("postgresql", "/usr/lib/postgresql/*/bin/postgres"),
-    ("sqlite3", "/usr/bin/sqlite3"),
     ("python3", "/usr/bin/python3"),
     ("zstd", "/usr/bin/zstd"),
     ("unzip", "/usr/bin/unzip"),
-    ("gcc libc6-dev", "/usr/bin/cc"),
+    ("chromium", "/usr/bin/chromium"),
+    ("fonts-dejavu-core", "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"),
+    ("nodejs", "/usr/bin/node"),
+    ("npm", "/usr/bin/npm"),
 ];
 
-/// Installs the missing packages, and says which.
+/// Rust's library for browsers.
+const WASM: &str = "wasm32-unknown-unknown";
+
+/// Installs what building and trying the console takes, and says what.
 ///
 /// # Errors
 /// When something is missing and cannot be installed.
-pub fn install_missing() -> Result<()> {
-    let missing: Vec<&str> = NEEDED.iter().filter(|(_, file)| !exists(file)).flat_map(|(packages, _)| packages.split(' ')).collect();
+pub fn install_for_running() -> Result<()> {
+    install_wasm()?;
+    install(&FOR_RUNNING)
+}
+
+/// Installs what the tests take, and says what.
+///
+/// # Errors
+/// When something is missing and cannot be installed.
+pub fn install_for_tests() -> Result<()> {
+    install_wasm()?;
+    install(&[FOR_RUNNING.as_slice(), &FOR_TESTS].concat())
+}
+
+/// Whether or not the toolchain came by rustup, its library folder tells whether the target is there.
+fn install_wasm() -> Result<()> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or("rustc".into());
+    let folder = Command::new(rustc).args(["--print", "target-libdir", "--target", WASM]).current_dir(repository()).output();
+    let folder = String::from_utf8(folder.context("cannot run rustc")?.stdout)?;
+    if Path::new(folder.trim()).exists() {
+        return Ok(());
+    }
+    let mut rustup = Command::new("rustup");
+    rustup.args(["target", "add", WASM]).current_dir(repository());
+    run(rustup).with_context(|| format!("the toolchain lacks {WASM}; add it by hand"))
+}
+
+fn install(needed: &[Needed]) -> Result<()> {
+    let missing: Vec<&str> = needed.iter().filter(|(_, file)| !exists(file)).flat_map(|(packages, _)| packages.split(' ')).collect();
     if missing.is_empty() {
         return Ok(());
     }

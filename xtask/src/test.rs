@@ -22,12 +22,13 @@ pub fn quick() -> Result<()> {
 /// # Errors
 /// At the first that does not hold; of the tests, after all have run.
 pub fn everything() -> Result<()> {
-    packages::install_missing()?;
+    packages::install_for_tests()?;
     style()?;
     let tests = tests()?;
-    run(cargo("build --release --package rookery"))?;
+    crate::console::release()?;
     let black_box = black_box()?;
-    println!("\n{} passed, 0 failed", tests + black_box);
+    let stories = crate::e2e::play(&release_binary(), None, &[])?;
+    println!("\n{} passed, 0 failed", tests + black_box + stories);
     Ok(())
 }
 
@@ -47,7 +48,10 @@ fn tests() -> Result<u64> {
 }
 
 /// Runs tests with their output on ours, and returns how many passed.
-fn counted(mut command: Command) -> Result<u64> {
+///
+/// # Errors
+/// When one does not pass.
+pub fn counted(mut command: Command) -> Result<u64> {
     let line = show(&command);
     println!("\n$ {line}");
     let (reading, writing) = std::io::pipe()?;
@@ -66,9 +70,10 @@ fn counted(mut command: Command) -> Result<u64> {
     Ok(passed)
 }
 
-/// How many tests a closing line of libtest or nextest counts as passed; 0 for every other line.
+/// How many tests a closing line of libtest, nextest or Playwright counts as passed; 0 for every other line.
 fn passed_in(line: &str) -> u64 {
-    let closing = line.starts_with("test result:") || line.trim_start().starts_with("Summary [");
+    let of_stories = line.starts_with("  ") && line.ends_with(')') && line.contains(" passed (") && !line.contains('[');
+    let closing = line.starts_with("test result:") || line.trim_start().starts_with("Summary [") || of_stories;
     let before = line.split_once(" passed").filter(|_| closing).map_or("", |(before, _)| before);
     before.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0)
 }
@@ -91,10 +96,11 @@ mod tests {
     use super::passed_in;
 
     #[test]
-    fn closing_lines_of_both_runners_are_counted_and_no_other() {
+    fn closing_lines_of_all_runners_are_counted_and_no_other() {
         assert_eq!(passed_in("test result: ok. 8 passed; 0 failed; 0 ignored; 0 measured; 2 filtered out; finished in 7.36s"), 8);
         assert_eq!(passed_in("     Summary [   7.082s] 13 tests run: 13 passed, 0 skipped"), 13);
         assert_eq!(passed_in("     Summary [   7.082s] 13 tests run: 12 passed (1 slow), 1 failed, 0 skipped"), 12);
+        assert_eq!(passed_in("  14 passed (1.6m)"), 14);
         assert_eq!(passed_in("the bird said: 8 passed; 0 failed"), 0);
         assert_eq!(passed_in("test result: the parser"), 0);
     }

@@ -5,14 +5,18 @@ use std::collections::BTreeMap;
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// Every room of the house, with the rooms that it may import.
-const ROOMS: [(&str, &[&str]); 8] = [
+const ROOMS: [(&str, &[&str]); 11] = [
     ("domain", &[]),
     ("store", &["domain"]),
     ("source", &["domain"]),
     ("repository", &["domain", "store"]),
     ("engine", &["domain", "store", "source", "repository"]),
+    ("catalog", &["domain"]),
+    ("control", &["domain", "store", "source", "repository", "engine", "catalog"]),
+    // Control only on the server's side: in the browser there is the vocabulary alone.
+    ("app", &["domain", "control"]),
     // The command line opens servers and destinations itself, and reads repositories without a catalog.
-    ("rookery", &["domain", "store", "source", "repository", "engine"]),
+    ("rookery", &["domain", "store", "source", "repository", "engine", "catalog", "control", "app"]),
     // For tests only; knows nothing of ours, so that everybody can use it.
     ("testkit", &[]),
     // Runs the measurements on testkit's servers.
@@ -20,11 +24,16 @@ const ROOMS: [(&str, &[&str]); 8] = [
 ];
 
 /// Beginnings of the names of outside crates, with the only rooms that may depend on them.
-const HELD: [(&[&str], &[&str]); 4] = [
-    (&["axum", "hyper", "tower", "actix", "warp"], &["rookery"]),
+const HELD: [(&[&str], &[&str]); 8] = [
+    (&["axum", "hyper", "tower", "actix", "warp"], &["rookery", "app"]),
+    (&["leptos"], &["app", "rookery"]),
+    (&["wasm-bindgen", "web-sys", "js-sys", "console_error_panic_hook"], &["app", "xtask"]),
     (&["aws-sdk", "aws-config", "azure", "google-cloud", "object_store", "opendal", "russh", "ssh2", "suppaftp"], &["store"]),
-    (&["aes", "chacha20", "xchacha", "x25519", "ed25519", "hpke", "aws-lc", "ring", "hkdf", "argon2", "scrypt"], &["repository"]),
-    (&["rusqlite", "libsqlite3", "postgres", "tokio-postgres", "sqlx", "mysql"], &["source"]),
+    // Control seals the passwords of servers and hashes those of users.
+    (&["aes", "argon2"], &["repository", "control"]),
+    (&["chacha20", "xchacha", "x25519", "ed25519", "hpke", "aws-lc", "ring", "hkdf", "scrypt"], &["repository"]),
+    (&["sqlx"], &["catalog"]),
+    (&["rusqlite", "libsqlite3", "postgres", "tokio-postgres", "mysql"], &["source"]),
 ];
 
 struct Edge {
@@ -75,6 +84,11 @@ fn a_wrong_direction_would_be_found() {
         edge("repository", "aws-sdk-s3", DependencyKind::Normal),
         edge("engine", "aes-gcm", DependencyKind::Normal),
         edge("rookery", "rusqlite", DependencyKind::Normal),
+        edge("catalog", "source", DependencyKind::Normal),
+        edge("app", "catalog", DependencyKind::Normal),
+        edge("control", "sqlx", DependencyKind::Normal),
+        edge("control", "axum", DependencyKind::Normal),
+        edge("rookery", "wasm-bindgen", DependencyKind::Normal),
         edge("newcomer", "serde", DependencyKind::Normal),
     ];
     for edge in wrong {

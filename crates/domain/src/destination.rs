@@ -1,16 +1,27 @@
 //! A place where backups go, as a record.
 
 use crate::{Code, Error, Result};
-use std::{path::PathBuf, str::FromStr};
+use serde::{Deserialize, Serialize};
+use std::{fmt, path::PathBuf, str::FromStr};
 
 /// A destination together with the root inside it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "kind")]
 pub enum Destination {
     /// A folder of this machine.
     Local {
         /// The root folder.
         root: PathBuf,
     },
+}
+
+/// The root as people write it.
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local { root } => write!(f, "{}", root.display()),
+        }
+    }
 }
 
 impl FromStr for Destination {

@@ -1,6 +1,7 @@
 //! The one error type: a code, a sentence and a next step.
 
-use std::fmt;
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
 
 /// `Result` with Rookery's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -13,16 +14,73 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 pub struct Error(Box<Parts>);
 
 struct Parts {
-    code: Code,
-    sentence: String,
-    next_step: String,
+    told: Told,
     cause: Option<Cause>,
+}
+
+/// The part of an [`Error`] that a person is told. It may leave the process: it holds no cause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// The machine-readable class.
+    pub code: Code,
+    /// What happened.
+    pub sentence: String,
+    /// What to do now.
+    pub next_step: String,
+    /// What is wrong with single fields of a form, where one was checked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<FieldError>,
+}
+
+/// What is wrong with one field of a form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldError {
+    /// The field's name in the form.
+    pub field: String,
+    /// What is wrong and what would be right, a sentence.
+    pub sentence: String,
+}
+
+impl Told {
+    /// What is wrong with a field, if anything is.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|error| error.field == name).map(|error| error.sentence.as_str())
+    }
+}
+
+impl From<Told> for Error {
+    fn from(told: Told) -> Self {
+        Self(Box::new(Parts { told, cause: None }))
+    }
 }
 
 impl Error {
     /// An error with its sentence (what happened) and its next step (what to do now).
     pub fn new(code: Code, sentence: impl Into<String>, next_step: impl Into<String>) -> Self {
-        Self(Box::new(Parts { code, sentence: sentence.into(), next_step: next_step.into(), cause: None }))
+        Told { code, sentence: sentence.into(), next_step: next_step.into(), fields: vec![] }.into()
+    }
+
+    /// A form whose fields cannot be accepted as they are.
+    #[must_use]
+    pub fn invalid(fields: Vec<FieldError>) -> Self {
+        let sentence = match fields.as_slice() {
+            [one] => one.sentence.clone(),
+            several => format!("{} fields need another value.", several.len()),
+        };
+        Told { code: Code::Invalid, sentence, next_step: "Correct what is marked, and send the form again.".into(), fields }.into()
+    }
+
+    /// A form of which one field cannot be accepted.
+    #[must_use]
+    pub fn invalid_field(field: &str, sentence: impl Into<String>) -> Self {
+        Self::invalid(vec![FieldError { field: field.into(), sentence: sentence.into() }])
+    }
+
+    /// What a person is told.
+    #[must_use]
+    pub fn told(&self) -> &Told {
+        &self.0.told
     }
 
     /// The same error with what caused it.
@@ -38,6 +96,14 @@ impl Error {
         Self::new(Code::Cancelled, "The run was cancelled.", "Start it again when you are ready; nothing half-made was kept.")
     }
 
+    /// The same error, told at a field of a form too.
+    #[must_use]
+    pub fn at_field(mut self, field: &str) -> Self {
+        let sentence = format!("{} {}", self.0.told.sentence, self.0.told.next_step);
+        self.0.told.fields.push(FieldError { field: field.into(), sentence });
+        self
+    }
+
     /// A rule of ours that did not hold: a defect in Rookery, not in the user's set-up.
     pub fn internal(sentence: impl Into<String>) -> Self {
         Self::new(Code::Internal, sentence, "This is a defect in Rookery: please report it with the log of this run.")
@@ -46,32 +112,32 @@ impl Error {
     /// The machine-readable class.
     #[must_use]
     pub fn code(&self) -> Code {
-        self.0.code
+        self.0.told.code
     }
 
     /// What to do now, a sentence.
     #[must_use]
     pub fn next_step(&self) -> &str {
-        &self.0.next_step
+        &self.0.told.next_step
     }
 
     /// The same error with another sentence in front, for naming what was being done.
     #[must_use]
     pub fn during(mut self, doing: impl fmt::Display) -> Self {
-        self.0.sentence = format!("{doing}: {}", self.0.sentence);
+        self.0.told.sentence = format!("{doing}: {}", self.0.told.sentence);
         self
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.sentence)
+        f.write_str(&self.0.told.sentence)
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} [{}]", self.0.sentence, self.0.code)?;
+        write!(f, "{} [{}]", self.0.told.sentence, self.0.told.code)?;
         match &self.0.cause {
             Some(cause) => write!(f, " because {cause}"),
             None => Ok(()),
@@ -96,6 +162,15 @@ macro_rules! codes {
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)* }
+            }
+        }
+
+        impl FromStr for Code {
+            type Err = Error;
+
+            /// Reads the stable text. A code of a newer version reads as [`Code::Internal`].
+            fn from_str(text: &str) -> Result<Self> {
+                Ok(match text { $($text => Self::$variant,)* _ => Self::Internal })
             }
         }
     };
@@ -168,6 +243,39 @@ codes! {
     Different = "different",
     /// The data directory cannot be used.
     DataDir = "data-dir",
+    /// Fields of a form cannot be accepted.
+    Invalid = "invalid",
+    /// Somebody else changed it meanwhile.
+    Conflict = "conflict",
+    /// Nobody is signed in, or no longer.
+    SignedOut = "signed-out",
+    /// Whoever is signed in may not do this.
+    Forbidden = "forbidden",
+    /// Too many attempts.
+    TooMany = "too-many",
+    /// The console was stopped in the middle.
+    Interrupted = "interrupted",
+    /// The console's own database cannot be used.
+    Catalog = "catalog",
+}
+
+impl Code {
+    /// Whether the same work may succeed later without anybody doing anything.
+    #[must_use]
+    pub fn is_transient(self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable
+                | Self::ConnectionLost
+                | Self::Silent
+                | Self::Busy
+                | Self::ServerError
+                | Self::StoreFailed
+                | Self::AnswerLost
+                | Self::NoSpace
+                | Self::Interrupted
+        )
+    }
 }
 
 impl fmt::Display for Code {
@@ -176,20 +284,22 @@ impl fmt::Display for Code {
     }
 }
 
-impl serde::Serialize for Code {
+impl Serialize for Code {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
     }
 }
 
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(|error: Error| serde::de::Error::custom(error.to_string()))
+    }
+}
+
 /// The form in which an error leaves the process: never a debug print.
-impl serde::Serialize for Error {
+impl Serialize for Error {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeStruct;
-        let mut out = serializer.serialize_struct("Error", 3)?;
-        out.serialize_field("code", &self.0.code)?;
-        out.serialize_field("sentence", &self.0.sentence)?;
-        out.serialize_field("next_step", &self.0.next_step)?;
-        out.end()
+        self.0.told.serialize(serializer)
     }
 }

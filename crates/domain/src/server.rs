@@ -1,7 +1,8 @@
 //! A database server being protected, as a record.
 
 use crate::{Code, Dbms, Error, Result, Secret};
-use std::{path::PathBuf, str::FromStr};
+use serde::{Deserialize, Serialize};
+use std::{fmt, path::PathBuf, str::FromStr};
 use url::Url;
 
 /// A server: its name, and how to connect to it.
@@ -13,8 +14,9 @@ pub struct Server {
     pub connection: Connection,
 }
 
-/// How a server is reached.
-#[derive(Clone, Debug)]
+/// How a server is reached. Its serialized form has no password.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "dbms")]
 pub enum Connection {
     /// A folder of SQLite databases.
     Sqlite {
@@ -30,6 +32,7 @@ pub enum Connection {
         /// Role to connect as.
         user: String,
         /// Its password, if the server asks for one.
+        #[serde(skip)]
         password: Option<Secret<String>>,
         /// The database used for questions about the whole server.
         maintenance_database: String,
@@ -42,7 +45,8 @@ pub enum Connection {
 
 /// How TLS is used, with the meanings of libpq's `sslmode`
 /// (<https://www.postgresql.org/docs/current/libpq-ssl.html>). `allow` is not offered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum TlsMode {
     /// Never.
     Disable,
@@ -54,6 +58,20 @@ pub enum TlsMode {
     VerifyCa,
     /// Always; the certificate must come from a trusted authority and name the host.
     VerifyFull,
+}
+
+impl TlsMode {
+    /// The word of libpq.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Disable => "disable",
+            Self::Prefer => "prefer",
+            Self::Require => "require",
+            Self::VerifyCa => "verify-ca",
+            Self::VerifyFull => "verify-full",
+        }
+    }
 }
 
 impl FromStr for TlsMode {
@@ -81,9 +99,27 @@ impl Server {
     /// The kind of the server.
     #[must_use]
     pub fn dbms(&self) -> Dbms {
-        match self.connection {
-            Connection::Sqlite { .. } => Dbms::Sqlite,
-            Connection::Postgresql { .. } => Dbms::Postgresql,
+        self.connection.dbms()
+    }
+}
+
+impl Connection {
+    /// The kind of the server.
+    #[must_use]
+    pub fn dbms(&self) -> Dbms {
+        match self {
+            Self::Sqlite { .. } => Dbms::Sqlite,
+            Self::Postgresql { .. } => Dbms::Postgresql,
+        }
+    }
+}
+
+/// Where the server is, as people say it: `db.example:5432`, `/srv/apps`.
+impl fmt::Display for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite { folder } => write!(f, "{}", folder.display()),
+            Self::Postgresql { host, port, .. } => write!(f, "{host}:{port}"),
         }
     }
 }

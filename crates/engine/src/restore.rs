@@ -1,7 +1,7 @@
 //! One restore: a new database from a backup, proven equal.
 
 use crate::{archive::FromArchive, blocking, check, guarded, unless_cancelled, verify::stored_bytes};
-use domain::{Code, Comparison, Error, Label, Phase, Result, TableSummary};
+use domain::{Code, Comparison, Error, Label, Phase, Result, TableSummary, display};
 use repository::{ArchiveReader, Point, Repository};
 use serde::Serialize;
 use source::{Context, Source, StageRequest};
@@ -61,6 +61,15 @@ impl Restored {
     #[must_use]
     pub fn proven(&self) -> bool {
         self.complete && self.compared.iter().all(Comparison::is_equal)
+    }
+
+    /// What was compared, and what was not, in words: a sentence each.
+    pub fn compared_in_words(&self) -> impl Iterator<Item = String> {
+        let counts = self.compared.iter().filter(|it| it.count > 0);
+        let counts: Vec<_> = counts.map(|it| format!("{} ({})", it.what, display::count(it.count))).collect();
+        let without =
+            self.compared.iter().filter_map(|it| it.not_compared.as_ref().map(|why| format!("Not compared, of {}: {why}", it.what)));
+        std::iter::once(format!("Compared: {}.", counts.join(", "))).chain(without)
     }
 
     /// What differs, a sentence each, tables first.

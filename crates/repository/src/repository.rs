@@ -87,26 +87,40 @@ impl Repository {
 
     /// Every backup, newest first; of one database, if it is named.
     pub async fn points(&self, database: Option<&str>) -> Result<Vec<Point>> {
-        let folders = match database {
-            Some(database) => vec![layout::database_folder(database)?],
-            None => self.folders(None).await?.into_iter().filter(layout::is_database_folder).collect(),
-        };
         let mut points = vec![];
-        for folder in folders {
-            for chain in self.folders(Some(&folder)).await? {
-                let entries = self.store.list(Some(&chain)).await?;
-                for entry in &entries {
-                    if let (Some(place), Some(_)) = (Place::of_manifest(&entry.name), entry.size_bytes) {
-                        let archive = place.archive()?;
-                        let archive = entries.iter().find(|other| other.name == archive);
-                        points.push(self.point(place, archive.and_then(|archive| archive.size_bytes)).await?);
-                    }
-                }
-            }
+        for chain in self.chains(database).await? {
+            points.extend(self.points_of_chain(&chain).await?);
         }
         // A cut folder name may hold several databases' backups.
         points.retain(|point| database.is_none_or(|name| point.manifest.as_ref().map_or(true, |manifest| manifest.database == name)));
         points.sort_by_key(|point| std::cmp::Reverse(point.place.label()));
+        Ok(points)
+    }
+
+    /// The folders of all chains; of one database, if it is named. Nothing in them is read.
+    pub async fn chains(&self, database: Option<&str>) -> Result<Vec<ObjectName>> {
+        let folders = match database {
+            Some(database) => vec![layout::database_folder(database)?],
+            None => self.folders(None).await?.into_iter().filter(layout::is_database_folder).collect(),
+        };
+        let mut chains = vec![];
+        for folder in folders {
+            chains.extend(self.folders(Some(&folder)).await?);
+        }
+        Ok(chains)
+    }
+
+    /// The backups in the folder of one chain.
+    pub async fn points_of_chain(&self, chain: &ObjectName) -> Result<Vec<Point>> {
+        let entries = self.store.list(Some(chain)).await?;
+        let mut points = vec![];
+        for entry in &entries {
+            if let (Some(place), Some(_)) = (Place::of_manifest(&entry.name), entry.size_bytes) {
+                let archive = place.archive()?;
+                let archive = entries.iter().find(|other| other.name == archive);
+                points.push(self.point(place, archive.and_then(|archive| archive.size_bytes)).await?);
+            }
+        }
         Ok(points)
     }
 

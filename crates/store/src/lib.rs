@@ -4,6 +4,7 @@
 //! written, and in which order.
 
 pub mod faulty;
+mod free;
 pub mod local;
 pub mod memory;
 pub mod object_name;
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 use std::{ops::Range, sync::Arc};
 
 pub use faulty::{Fault, Faulty};
+pub use free::free_bytes;
 pub use local::Local;
 pub use memory::Memory;
 pub use object_name::ObjectName;

@@ -67,21 +67,13 @@ fn report(database: &str, request: &RestoreRequest, restored: &Restored, output:
         compare_seconds: restored.compare_seconds,
         error,
     };
-    let notes: String = compared(restored).chain(restored.notes.iter().cloned()).map(|note| format!("  · {}\n", harmless(&note))).collect();
+    let notes: String =
+        restored.compared_in_words().chain(restored.notes.iter().cloned()).map(|note| format!("  · {}\n", harmless(&note))).collect();
     output.result(&document, || match &document.error {
         None => format!("{} is restored as {} and proven: {}.\n{notes}", harmless(database), harmless(&request.name), outcome(restored)),
         Some(error) => format!("{}\n{notes}", crate::output::sentence(error)),
     })?;
     Ok(if restored.proven() { Exit::Done } else { Exit::Failed })
-}
-
-/// What was compared, and what was not, in words.
-fn compared(restored: &Restored) -> impl Iterator<Item = String> {
-    let counts = restored.compared.iter().filter(|it| it.count > 0);
-    let counts: Vec<_> = counts.map(|it| format!("{} ({})", it.what, display::count(it.count))).collect();
-    let without =
-        restored.compared.iter().filter_map(|it| it.not_compared.as_ref().map(|why| format!("Not compared, of {}: {why}", it.what)));
-    std::iter::once(format!("Compared: {}.", counts.join(", "))).chain(without)
 }
 
 fn outcome(restored: &Restored) -> String {

@@ -1,6 +1,9 @@
 //! The command line as a user meets it: the real binary, its exit code, what it prints.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "helpers of tests, of which each test binary uses its part")]
 
+pub mod console;
+pub mod http;
+
 use serde_json::Value;
 use std::{
     ffi::OsStr,

@@ -70,7 +70,7 @@ struct Bench {
 pub fn bench(options: &Options) -> Result<()> {
     let chosen: Vec<_> = SCENARIOS.iter().filter(|it| options.only.is_empty() || options.only.iter().any(|name| name == it.name)).collect();
     ensure!(!chosen.is_empty(), "no such scenario; there are: {}", SCENARIOS.map(|it| it.name).join(", "));
-    packages::install_missing()?;
+    packages::install_for_tests()?;
     run(cargo("build --release --package rookery"))?;
     let bench = Bench::new(options.scale)?;
     let mut measured = Vec::new();

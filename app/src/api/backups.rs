@@ -1,0 +1,45 @@
+//! What lies under a root.
+
+use super::Failure;
+use domain::{
+    DestinationId,
+    view::backup::{FolderView, RootView},
+};
+use leptos::prelude::*;
+
+#[cfg(feature = "ssr")]
+use {
+    super::asked,
+    control::{Operate, View},
+    leptos_axum::redirect,
+};
+
+/// The database folders under a destination's root.
+#[server(endpoint = "root")]
+pub async fn root(destination: DestinationId) -> Result<RootView, Failure> {
+    let (control, permit) = asked::<View>().await?;
+    Ok(control.root(&permit, destination).await?)
+}
+
+/// One database folder with its chains and restore points.
+#[server(endpoint = "folder")]
+pub async fn folder(destination: DestinationId, database: String) -> Result<FolderView, Failure> {
+    let (control, permit) = asked::<View>().await?;
+    Ok(control.folder(&permit, destination, &database).await?)
+}
+
+/// Reads a root again, for backups that another process made.
+#[server(endpoint = "read_again")]
+pub async fn read_again(destination: DestinationId) -> Result<(), Failure> {
+    let (control, permit) = asked::<Operate>().await?;
+    Ok(control.read_again(&permit, destination).await?)
+}
+
+/// Starts to read a backup back, and goes to that run.
+#[server(endpoint = "verify_now")]
+pub async fn verify_now(destination: DestinationId, database: String, label: String) -> Result<(), Failure> {
+    let (control, permit) = asked::<Operate>().await?;
+    let run = control.verify_now(&permit, destination, &database, &label).await?;
+    redirect(&format!("/runs/{run}"));
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! Users, sessions, signing in.
+
+use super::Failure;
+use domain::{
+    Role, UserForm, UserId,
+    view::people::{SessionLine, UserLine},
+};
+use leptos::prelude::*;
+
+#[cfg(feature = "ssr")]
+use {
+    super::{asked, visit},
+    control::{Administer, View},
+    domain::Error,
+    leptos_axum::redirect,
+};
+
+/// Makes the first administrator, who is signed in then.
+#[server(endpoint = "set_up")]
+pub async fn set_up(token: String, name: String, password: String, again: String) -> Result<(), Failure> {
+    same(&password, &again)?;
+    let visit = visit()?;
+    let form = UserForm { name, password, role: Role::Administrator.to_string() };
+    let session = visit.control.set_up(token.trim(), &form, &visit.caller).await?;
+    visit.signed_in(&session);
+    redirect("/");
+    Ok(())
+}
+
+/// Signs a user in, and goes to where the user was on the way to.
+#[server(endpoint = "sign_in")]
+pub async fn sign_in(name: String, password: String, next: String) -> Result<(), Failure> {
+    let visit = visit()?;
+    let session = visit.control.sign_in(&name, &password, &visit.caller).await?;
+    visit.signed_in(&session);
+    redirect(local(&next));
+    Ok(())
+}
+
+/// Ends the session that asks.
+#[server(endpoint = "sign_out")]
+pub async fn sign_out() -> Result<(), Failure> {
+    let visit = visit()?;
+    if let Some(actor) = &visit.actor {
+        visit.control.sign_out(actor).await?;
+    }
+    visit.signed_out();
+    redirect("/sign-in");
+    Ok(())
+}
+
+/// Sessions of whoever looks.
+#[server(endpoint = "sessions")]
+pub async fn sessions() -> Result<Vec<SessionLine>, Failure> {
+    let (control, permit) = asked::<View>().await?;
+    Ok(control.sessions(&permit).await?)
+}
+
+/// Ends another session of whoever looks.
+#[server(endpoint = "revoke_session")]
+pub async fn revoke_session(handle: String) -> Result<(), Failure> {
+    let (control, permit) = asked::<View>().await?;
+    Ok(control.revoke_session(&permit, &handle).await?)
+}
+
+/// Changes one's own password.
+#[server(endpoint = "change_password")]
+pub async fn change_password(current_password: String, password: String, again: String) -> Result<(), Failure> {
+    let (control, permit) = asked::<View>().await?;
+    same(&password, &again)?;
+    Ok(control.change_password(&permit, &current_password, &password).await?)
+}
+
+/// Every user.
+#[server(endpoint = "users")]
+pub async fn users() -> Result<Vec<UserLine>, Failure> {
+    let (control, permit) = asked::<Administer>().await?;
+    Ok(control.users(&permit).await?)
+}
+
+/// Adds a user.
+#[server(endpoint = "add_user")]
+pub async fn add_user(#[server(flatten)] form: UserForm, current_password: String) -> Result<(), Failure> {
+    let (control, permit) = asked::<Administer>().await?;
+    control.confirm_password(&permit, &current_password).await?;
+    control.add_user(&permit, &form).await?;
+    Ok(())
+}
+
+/// Gives a user another role.
+#[server(endpoint = "change_role")]
+pub async fn change_role(user: UserId, role: Role, current_password: String) -> Result<(), Failure> {
+    let (control, permit) = asked::<Administer>().await?;
+    control.confirm_password(&permit, &current_password).await?;
+    Ok(control.change_role(&permit, user, role).await?)
+}
+
+/// Gives a user another password.
+#[server(endpoint = "reset_password")]
+pub async fn reset_password(user: UserId, password: String, current_password: String) -> Result<(), Failure> {
+    let (control, permit) = asked::<Administer>().await?;
+    control.confirm_password(&permit, &current_password).await?;
+    Ok(control.reset_password(&permit, user, &password).await?)
+}
+
+/// Removes a user.
+#[server(endpoint = "remove_user")]
+pub async fn remove_user(user: UserId, current_password: String) -> Result<(), Failure> {
+    let (control, permit) = asked::<Administer>().await?;
+    control.confirm_password(&permit, &current_password).await?;
+    Ok(control.remove_user(&permit, user).await?)
+}
+
+/// A password is typed twice where nobody can read it back.
+#[cfg(feature = "ssr")]
+fn same(password: &str, again: &str) -> Result<(), Error> {
+    if password == again { Ok(()) } else { Err(Error::invalid_field("again", "This is not the same password. Type it once more.")) }
+}
+
+/// A path of ours, or the overview: whoever made the address must not send people elsewhere. Browsers read a backslash as a
+/// slash and leave tabs and line ends out.
+#[cfg(feature = "ssr")]
+fn local(next: &str) -> &str {
+    let is_ours = next.starts_with('/') && !next.starts_with("//") && !next.contains(|c: char| c == '\\' || c.is_control());
+    if is_ours { next } else { "/" }
+}
+
+#[cfg(all(test, feature = "ssr"))]
+mod tests {
+    use super::local;
+
+    #[test]
+    fn signing_in_leads_to_a_page_of_ours_alone() {
+        assert_eq!(local("/restore?step=point&name=a"), "/restore?step=point&name=a");
+        for elsewhere in ["", "runs", "https://example.org/", "//example.org/", "/\\example.org", "/\t/example.org", "/\n"] {
+            assert_eq!(local(elsewhere), "/", "{elsewhere:?}");
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Restores.
+
+use super::Failure;
+use domain::{RestoreForm, view::restore::RestorePreview};
+use leptos::prelude::*;
+
+#[cfg(feature = "ssr")]
+use {
+    super::asked,
+    control::{Administer, Operate},
+    leptos_axum::redirect,
+};
+
+/// What there is to choose from, and what the restore would do.
+#[server(endpoint = "preview_restore")]
+pub async fn preview_restore(form: RestoreForm) -> Result<RestorePreview, Failure> {
+    let (control, permit) = asked::<Operate>().await?;
+    Ok(control.preview_restore(&permit, &form).await?)
+}
+
+/// Starts a restore, and goes to its run.
+#[server(endpoint = "start_restore")]
+pub async fn start_restore(#[server(flatten)] form: RestoreForm) -> Result<(), Failure> {
+    let (control, permit) = asked::<Administer>().await?;
+    let run = control.restore(&permit, &form).await?;
+    redirect(&format!("/runs/{run}"));
+    Ok(())
+}

@@ -1,0 +1,22 @@
+//! Settings of the console.
+
+use super::Failure;
+use domain::view::people::{SettingsForm, SettingsView};
+use leptos::prelude::*;
+
+#[cfg(feature = "ssr")]
+use {super::asked, control::Administer};
+
+/// The settings, and how the background work is.
+#[server(endpoint = "settings")]
+pub async fn settings() -> Result<SettingsView, Failure> {
+    let (control, permit) = asked::<Administer>().await?;
+    Ok(control.settings(&permit).await?)
+}
+
+/// Changes the edit of the settings that `version` names.
+#[server(endpoint = "change_settings")]
+pub async fn change_settings(version: i64, #[server(flatten)] form: SettingsForm) -> Result<(), Failure> {
+    let (control, permit) = asked::<Administer>().await?;
+    Ok(control.change_settings(&permit, version, &form).await?)
+}

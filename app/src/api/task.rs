@@ -1,0 +1,79 @@
+//! Tasks.
+
+use super::Failure;
+use domain::{
+    RoundId, ServerId, TaskForm, TaskId,
+    view::task::{TaskPreview, TaskView},
+};
+use leptos::prelude::*;
+
+#[cfg(feature = "ssr")]
+use {
+    super::asked,
+    control::{Administer, Operate, View},
+    leptos_axum::redirect,
+};
+
+/// A task with its databases and rounds.
+#[server(endpoint = "task")]
+pub async fn task(task: TaskId) -> Result<TaskView, Failure> {
+    let (control, permit) = asked::<View>().await?;
+    Ok(control.task(&permit, task).await?)
+}
+
+/// A task as its form shows it, the number of that edit, and its server.
+#[server(ReadTaskForm, endpoint = "task_form")]
+pub async fn task_form(task: TaskId) -> Result<(TaskForm, i64, ServerId), Failure> {
+    let (control, permit) = asked::<View>().await?;
+    Ok(control.task_form(&permit, task).await?)
+}
+
+/// What a task would do if it were as the form says.
+#[server(endpoint = "preview_task")]
+pub async fn preview_task(server: ServerId, task: Option<TaskId>, form: TaskForm) -> Result<TaskPreview, Failure> {
+    let (control, permit) = asked::<View>().await?;
+    Ok(control.preview_task(&permit, server, task, &form).await?)
+}
+
+/// Adds a task, and goes to it.
+#[server(endpoint = "add_task")]
+pub async fn add_task(server: ServerId, #[server(flatten)] form: TaskForm) -> Result<(), Failure> {
+    let (control, permit) = asked::<Administer>().await?;
+    let task = control.add_task(&permit, server, &form).await?;
+    redirect(&format!("/tasks/{task}"));
+    Ok(())
+}
+
+/// Changes the edit of a task that `version` names, and goes to the task.
+#[server(endpoint = "change_task")]
+pub async fn change_task(task: TaskId, version: i64, #[server(flatten)] form: TaskForm) -> Result<(), Failure> {
+    let (control, permit) = asked::<Administer>().await?;
+    control.change_task(&permit, task, version, &form).await?;
+    redirect(&format!("/tasks/{task}"));
+    Ok(())
+}
+
+/// Lets a task follow its schedule, or not.
+#[server(endpoint = "enable_task")]
+pub async fn enable_task(task: TaskId, enabled: bool) -> Result<(), Failure> {
+    let (control, permit) = asked::<Administer>().await?;
+    Ok(control.enable_task(&permit, task, enabled).await?)
+}
+
+/// Deletes a task whose name was typed, and goes to its server.
+#[server(endpoint = "remove_task")]
+pub async fn remove_task(task: TaskId, server: ServerId, typed_name: String) -> Result<(), Failure> {
+    let (control, permit) = asked::<Administer>().await?;
+    control.remove_task(&permit, task, &typed_name).await?;
+    redirect(&format!("/servers/{server}"));
+    Ok(())
+}
+
+/// Starts a round of a task now, or of one of its databases, and goes to it.
+#[server(endpoint = "back_up_now")]
+pub async fn back_up_now(task: TaskId, database: Option<String>) -> Result<RoundId, Failure> {
+    let (control, permit) = asked::<Operate>().await?;
+    let round = control.back_up_now(&permit, task, database).await?;
+    redirect(&format!("/rounds/{round}"));
+    Ok(round)
+}

@@ -1,0 +1,116 @@
+//! The exact list of a folder's restore points.
+
+use crate::{
+    address,
+    api::backups::VerifyNow,
+    components::{
+        Button, ButtonKind, Cell, Count, Faults, FormProblem, Glyph, Hidden, Icon, LinkButton, Size, Table, Tag, VerifiedBadge, When, may,
+    },
+};
+use domain::{
+    BackupKind, DestinationId, RestoreForm, Role,
+    view::backup::{ChainView, PointLine},
+};
+use jiff::Timestamp;
+use leptos::prelude::*;
+
+/// Chains, newest first, with their points. The buttons of all lines belong to one form.
+#[component]
+pub fn Points(
+    /// The destination.
+    destination: DestinationId,
+    /// The database.
+    database: String,
+    /// Whether a database can be made of a point.
+    restorable: bool,
+    /// The chains that are shown.
+    chains: Vec<ChainView>,
+    /// Whether they come from several servers.
+    origins: bool,
+    /// When they were read.
+    now: Timestamp,
+) -> impl IntoView {
+    let verify = ServerAction::<VerifyNow>::new();
+    let form = StoredValue::new(RestoreForm { destination: destination.to_string(), database: database.clone(), ..RestoreForm::default() });
+    let bodies = chains.into_iter().map(move |chain| {
+        // A chain of one says nothing that its point does not say.
+        let heading = (chain.points.len() > 1).then(|| {
+            let words = format!("Chain of {} in ", chain.points.len());
+            view! { <tr class="chain"><th scope="rowgroup" colspan="7"><Icon name=Glyph::Folder/>{words}<code>{chain.folder.clone()}</code></th></tr> }
+        });
+        let folder = StoredValue::new(chain.folder);
+        let lines = chain.points.into_iter().map(move |point| view! { <Line point folder form restorable origins verify now/> });
+        view! { <tbody>{heading}{lines.collect_view()}</tbody> }
+    });
+    view! {
+        <ActionForm action=verify>
+            <FormProblem faults=Faults::of(verify.value())/>
+            <Hidden values=vec![("destination", destination.to_string()), ("database", database)]/>
+            <Table label="Restore points">
+                <thead>
+                    <tr>
+                        <th scope="col">"Moment"</th>
+                        <th scope="col">"Kind"</th>
+                        <th scope="col" class="right">"Size"</th>
+                        <th scope="col" class="right">"Rows"</th>
+                        <th scope="col" class="minor">"Made by"</th>
+                        <th scope="col">"Verified"</th>
+                        <th scope="col"><span class="unseen">"Actions"</span></th>
+                    </tr>
+                </thead>
+                {bodies.collect_view()}
+            </Table>
+        </ActionForm>
+    }
+}
+
+#[component]
+fn Line(
+    point: PointLine,
+    folder: StoredValue<String>,
+    form: StoredValue<RestoreForm>,
+    restorable: bool,
+    origins: bool,
+    verify: ServerAction<VerifyNow>,
+    now: Timestamp,
+) -> impl IntoView {
+    let (id, label) = (point.label.to_string(), point.label.to_string());
+    let moment = point.at.strftime("%-d %b %Y, %H:%M:%S UTC").to_string();
+    let restore = RestoreForm { origin: point.origin.clone().unwrap_or_default(), point: label.clone(), ..form.get_value() };
+    let restore = address::with_query("/restore?step=target", &restore);
+    let can_restore = restorable && point.fault.is_none() && may(Role::Administrator);
+    let made_by = point.task.unwrap_or_else(|| "command line".into());
+    let place = format!("{}/{label}", folder.get_value());
+    let origin = origins.then(|| point.origin.map(|origin| view! { <small class="dim">" on "{origin}</small> }));
+    view! {
+        <tr id=id>
+            <Cell>
+                <span class="name" title=place><When at=point.at now/></span>
+                {point.fault.map(|fault| view! { <p class="wrong"><Icon name=Glyph::Alert/>{fault}</p> })}
+            </Cell>
+            <Cell label="Kind">{kind_word(point.kind)} " " {point.sealed.then(|| view! { <Tag text="sealed" icon=Glyph::Lock/> })}</Cell>
+            <Cell label="Size" right=true><Size bytes=point.size_bytes/></Cell>
+            <Cell label="Rows" right=true><Count of=point.rows/></Cell>
+            <Cell label="Made by" minor=true>{made_by}{origin}</Cell>
+            <Cell label="Verified"><VerifiedBadge verified=point.verified/></Cell>
+            <Cell>
+                <span class="actions">
+                    {may(Role::Operator).then(|| view! {
+                        <Button kind=ButtonKind::Ghost icon=Glyph::Shield name="label" value=label busy=verify.pending() label=format!("Verify the backup of {moment}")>"Verify"</Button>
+                    })}
+                    {can_restore.then(|| view! {
+                        <LinkButton kind=ButtonKind::Ghost href=restore icon=Glyph::Restore>"Restore"<span class="unseen">{format!(" the backup of {moment}")}</span></LinkButton>
+                    })}
+                </span>
+            </Cell>
+        </tr>
+    }
+}
+
+/// What a backup's kind is called.
+pub(crate) fn kind_word(kind: BackupKind) -> &'static str {
+    match kind {
+        BackupKind::Full => "Full",
+        BackupKind::Incremental => "Incremental",
+    }
+}

@@ -1,0 +1,82 @@
+//! The moment: a picture of time, and the exact list below it.
+
+use super::{
+    super::backups::{Picture, Span, kind_word},
+    Draft, Wrong,
+    step::Step,
+};
+use crate::{
+    address,
+    components::{Card, Cell, Count, Glyph, Icon, Size, Table, Tag, VerifiedBadge, When, counted},
+};
+use domain::{Label, RestoreForm, view::backup::PointLine};
+use jiff::Timestamp;
+use leptos::prelude::*;
+
+/// Which restore point, newest first. Choosing one shows beside the list what would come of it.
+#[component]
+pub(super) fn Point(draft: Draft) -> impl IntoView {
+    let span = Span::of_word(&address::query_value("span").get_untracked());
+    let errors = draft.errors(&[]);
+    let (now, chosen) = (draft.preview.now, draft.point().map(|point| point.label));
+    let form = StoredValue::new(draft.form);
+    let points = draft.preview.points;
+    let begin = span.begins(now);
+    let shown = points.iter().filter(|point| begin.is_none_or(|begin| point.at >= begin));
+    let lines = shown.map(|point| view! { <Line point=point.clone() form span chosen now/> }).collect::<Vec<_>>();
+    let count = counted(lines.len() as u64, "restore point", "restore points");
+    let href = Callback::new(move |label: Label| chosen_is(&form.get_value(), label, span));
+    let spans = Callback::new(move |span: Span| address::with_pairs(&Draft::to(Step::Point, &form.get_value()), [("span", span.word())]));
+    view! {
+        <Wrong errors/>
+        <Card flush=true><Picture points span chosen href spans now/></Card>
+        <Card title="Restore points" flush=true actions=move || view! { <span class="dim small">{count}</span> }>
+            <Table label="Restore points">
+                <thead>
+                    <tr>
+                        <th scope="col">"Moment"</th>
+                        <th scope="col">"Kind"</th>
+                        <th scope="col" class="right">"Size"</th>
+                        <th scope="col" class="right">"Rows"</th>
+                        <th scope="col">"Verified"</th>
+                    </tr>
+                </thead>
+                <tbody>{lines}</tbody>
+            </Table>
+        </Card>
+        <p class="dim">"These are all the moments there are: those in between need incremental backups, which this version does not make yet."</p>
+    }
+}
+
+/// Address of this step with another choice.
+fn chosen_is(form: &RestoreForm, label: Label, span: Span) -> String {
+    let form = RestoreForm { point: label.to_string(), ..form.clone() };
+    address::with_pairs(&Draft::to(Step::Point, &form), [("span", span.word())])
+}
+
+#[component]
+fn Line(point: PointLine, form: StoredValue<RestoreForm>, span: Span, chosen: Option<Label>, now: Timestamp) -> impl IntoView {
+    // Which server a backup came from tells two of the same second apart.
+    let form = RestoreForm { origin: point.origin.clone().unwrap_or_default(), ..form.get_value() };
+    let is_chosen = chosen == Some(point.label);
+    let glyph = if is_chosen { Glyph::Check } else { Glyph::Clock };
+    let when = view! { <When at=point.at now/> };
+    let moment = if point.fault.is_some() || point.sealed {
+        view! { <span class="name off">{when}</span> }.into_any()
+    } else {
+        view! { <a class="name" href=chosen_is(&form, point.label, span) data-noscroll=""><Icon name=glyph/>{when}</a> }.into_any()
+    };
+    let fault = point.fault.or_else(|| point.sealed.then(|| "It is encrypted, and this version cannot decrypt it.".into()));
+    view! {
+        <tr aria-current=is_chosen.then_some("true")>
+            <Cell>
+                {moment}
+                {fault.map(|fault| view! { <p class="wrong"><Icon name=Glyph::Alert/>{fault}</p> })}
+            </Cell>
+            <Cell label="Kind">{kind_word(point.kind)} " " {point.sealed.then(|| view! { <Tag text="sealed" icon=Glyph::Lock/> })}</Cell>
+            <Cell label="Size" right=true><Size bytes=point.size_bytes/></Cell>
+            <Cell label="Rows" right=true><Count of=point.rows/></Cell>
+            <Cell label="Verified"><VerifiedBadge verified=point.verified/></Cell>
+        </tr>
+    }
+}

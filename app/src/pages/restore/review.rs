@@ -1,0 +1,81 @@
+//! Everything once more, and the start.
+
+use super::{Draft, Wrong, step::Step};
+use crate::{
+    address,
+    api::restore::StartRestore,
+    components::{
+        Button, ButtonKind, Card, Count, Fact, Facts, Faults, FormProblem, Glyph, LinkButton, Notice, Size, Tone, VerifiedBadge, When,
+        counted, may,
+    },
+};
+use domain::{
+    RestoreForm, Role,
+    form::is_on,
+    view::{backup::PointLine, restore::RestoreReview},
+};
+use leptos::prelude::*;
+
+/// What will happen, and the button that makes it happen.
+#[component]
+pub(super) fn Review(draft: Draft) -> impl IntoView {
+    let start = ServerAction::<StartRestore>::new();
+    let faults = Faults::of(start.value());
+    let errors = draft.errors(&[]);
+    let hidden = address::pairs(&draft.form).into_iter().map(|(name, value)| view! { <input type="hidden" name=name value=value/> });
+    let reason = (!may(Role::Administrator))
+        .then(|| "Restoring needs the role administrator. Ask one: the address of this page holds everything.".to_owned());
+    let (back, word) = (Draft::to(Step::Target, &draft.form), format!("Restore {}", draft.form.database));
+    let notes = draft.preview.review.iter().flat_map(|review| review.notes.clone());
+    let notes = notes.map(|note| view! { <Notice tone=Tone::Warn title=note/> }).collect_view();
+    let (facts, can_start) =
+        (draft.preview.review.clone().map(|review| view! { <What draft=draft.clone() review/> }), draft.preview.review.is_some());
+    view! {
+        <Wrong errors/>
+        <Card title="What will happen">
+            <div class="stack">
+                {facts}
+                {notes}
+                <ActionForm action=start attr:class="stack">
+                    <FormProblem faults/>
+                    {hidden.collect_view()}
+                    {reason.clone().map(|reason| view! { <Notice title=reason/> })}
+                    <div class="actions ways">
+                        <LinkButton href=back icon=Glyph::Left>"Back"</LinkButton>
+                        {can_start.then(|| view! {
+                            <Button kind=ButtonKind::Primary icon=Glyph::Restore reason=Signal::stored(reason) busy=start.pending()>{word}</Button>
+                        })}
+                    </div>
+                </ActionForm>
+            </div>
+        </Card>
+    }
+}
+
+#[component]
+fn What(draft: Draft, review: RestoreReview) -> impl IntoView {
+    let now = draft.preview.now;
+    let (destination, server) = (draft.destination().unwrap_or_default().to_owned(), draft.server().unwrap_or_default().to_owned());
+    let point = draft.point().cloned();
+    let RestoreForm { database, name, no_owner, create_roles, origin, .. } = draft.form;
+    let versions = match review.into_version {
+        Some(into) if into == review.from_version => format!("{into} on both sides"),
+        Some(into) => format!("{} into {into}", review.from_version),
+        None => format!("{} into one that is not known yet", review.from_version),
+    };
+    let files = counted(review.files, "file", "files");
+    view! {
+        <Facts>
+            <Fact label="From"><code>{database}</code>{(!origin.is_empty()).then(|| format!(" of {origin}"))}", at "{destination}</Fact>
+            {point.map(|PointLine { at, verified, .. }| view! {
+                <Fact label="Moment"><When at now/>" "<VerifiedBadge verified/></Fact>
+            })}
+            <Fact label="Into">{server}", new database "<code>{name}</code></Fact>
+            <Fact label="Reads">{files}", "<Size bytes=review.size_bytes/></Fact>
+            <Fact label="Writes"><Count of=review.rows/>" rows, about "<Size bytes=review.plain_bytes/>" before indexes"</Fact>
+            <Fact label="Versions">{versions}</Fact>
+            {is_on(&no_owner).then(|| view! { <Fact label="Owners">"Left out, privileges too"</Fact> })}
+            {is_on(&create_roles).then(|| view! { <Fact label="Roles">"Missing ones are made, without the right to log in"</Fact> })}
+        </Facts>
+    }
+}

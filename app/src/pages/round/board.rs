@@ -1,0 +1,162 @@
+//! A round as it goes on.
+
+use super::{
+    actions::{RetryRound, StopRound},
+    follow::Following,
+    log::Log,
+    report::{Report, failures},
+    row::Row,
+    runs::{Runs, Shown, renew},
+    words::{answer, lasted, started},
+};
+use crate::{
+    address::{query_value, with_pairs},
+    api::{
+        round::{AbortRound, RetryFailed, round},
+        run::AbortRun,
+    },
+    components::{Card, Faults, FormProblem, Notice, PageHead, Problem, RoundBadge, Segment, Segments, Table, Tone, When, may},
+    live::live,
+};
+use domain::{
+    Role, RoundId, RoundState,
+    view::run::{RoundLine, RoundView},
+};
+use leptos::prelude::*;
+
+/// More runs than this can be looked at by kind.
+const MANY: usize = 8;
+
+/// A round, and what becomes of it while the page is open.
+#[component]
+pub fn Board(
+    /// How the page was loaded.
+    view: RoundView,
+    /// Stops the round.
+    abort: ServerAction<AbortRound>,
+    /// Does what went wrong again.
+    retry: ServerAction<RetryFailed>,
+) -> impl IntoView {
+    let RoundView { line, runs, log, now } = view;
+    let (id, ended) = (line.id, line.state.has_ended());
+    let news = live(move || (!ended).then(|| format!("/live/rounds/{id}")), move || round(id));
+    let said = RwSignal::new(answer(&line, &runs));
+    let wrong = RwSignal::new(failures(&runs));
+    let (line, log, begun, now) = (RwSignal::new(line), RwSignal::new(log), now, RwSignal::new(now));
+    let runs = Runs::new(runs);
+    Effect::new(move |_| {
+        if let Some(view) = news.newest.get() {
+            renew(&said, answer(&view.line, &view.runs));
+            renew(&wrong, failures(&view.runs));
+            renew(&log, view.log);
+            renew(&line, view.line);
+            now.set(view.now);
+            runs.take(view.runs);
+        }
+    });
+    let stop = ServerAction::<AbortRun>::new();
+    let state = Memo::new(move |_| line.read().state);
+    let operates = may(Role::Operator);
+    let actions = move || {
+        let follow = move || (!state.get().has_ended()).then(|| view! { <Following line=news.line path=format!("/rounds/{id}")/> });
+        let doing = move || match state.get() {
+            _ if !operates => ().into_any(),
+            RoundState::Preparing | RoundState::Running => view! { <StopRound id abort/> }.into_any(),
+            RoundState::Partly | RoundState::Failed | RoundState::Aborted => view! { <RetryRound id retry/> }.into_any(),
+            RoundState::Succeeded | RoundState::Skipped => ().into_any(),
+        };
+        view! { {follow} {doing} }
+    };
+    let window = format!("Round of {}", line.read_untracked().task_name);
+    view! {
+        <PageHead
+            title=move || said.get()
+            window=window
+            crumbs=crumbs(&line.get_untracked())
+            badge=move || view! { {move || view! { <RoundBadge state=state.get()/> }} }
+            actions=actions
+        >
+            {move || view! { <Origins line=line.get() now=now.get()/> }}
+        </PageHead>
+        <FormProblem faults=Faults::of(abort.value())/>
+        <FormProblem faults=Faults::of(retry.value())/>
+        <FormProblem faults=Faults::of(stop.value())/>
+        {move || view! { <Whole line=line.get()/> }}
+        <Report failures=wrong log now=begun/>
+        <Databases runs id now abort=stop/>
+        <Log lines=log now=begun named=true/>
+    }
+}
+
+/// The way here.
+fn crumbs(line: &RoundLine) -> Vec<(String, String)> {
+    let task = line.task.map(|task| (line.task_name.clone(), format!("/tasks/{task}")));
+    std::iter::once(("Runs".into(), "/runs".into())).chain(task).collect()
+}
+
+/// When it began, how long it took, and who started it.
+#[component]
+fn Origins(line: RoundLine, now: jiff::Timestamp) -> impl IntoView {
+    let lasting = match line.ended_at {
+        Some(end) => format!("took {}", lasted(line.began_at, end)),
+        None => format!("for {}", lasted(line.began_at, now)),
+    };
+    let started = started(line.origin, line.started_by.as_deref());
+    let rest = format!(" · {lasting} · started {started}");
+    view! { {line.task_name} " on " {line.server_name} " · began " <When at=line.began_at now/> {rest} }
+}
+
+/// What concerns the round as a whole.
+#[component]
+fn Whole(line: RoundLine) -> impl IntoView {
+    match (line.state, line.error) {
+        (RoundState::Skipped, Some(told)) => {
+            view! { <Notice tone=Tone::Calm title=told.sentence><p>{told.next_step}</p></Notice> }.into_any()
+        }
+        (_, Some(told)) => view! { <Problem told/> }.into_any(),
+        (_, None) => ().into_any(),
+    }
+}
+
+/// Its databases.
+#[component]
+fn Databases(runs: Runs, id: RoundId, now: RwSignal<jiff::Timestamp>, abort: ServerAction<AbortRun>) -> impl IntoView {
+    let href = move |kind: Shown| with_pairs(&format!("/rounds/{id}"), [("show", kind.word())]);
+    let word = query_value("show");
+    let shown = Memo::new(move |_| Shown::of_word(&word.read()));
+    let segments = move || {
+        let here = shown.get();
+        let kinds = Shown::ALL.into_iter().filter(|kind| *kind == here || runs.count(*kind) > 0);
+        let segment =
+            |kind: Shown| Segment { word: format!("{} {}", kind.title(), runs.count(kind)), href: href(kind), here: kind == here };
+        let segments: Vec<_> = kinds.map(segment).collect();
+        (runs.count(Shown::All) > MANY).then(|| view! { <Segments label="Show" segments/> })
+    };
+    let cut = move || {
+        let links = runs.cut().into_iter().map(|(kind, more)| {
+            view! { <a class="link" href=href(kind)>{format!("{more} more: {}", kind.title().to_lowercase())}</a> }
+        });
+        (shown.get() == Shown::All).then(|| links.collect_view())
+    };
+    let row = move |id| runs.line(id).map(|run| view! { <Row run now abort/> });
+    view! {
+        <Show when=move || runs.count(Shown::All) != 0>
+            <Card title="Databases" flush=true actions=move || view! { {segments} }>
+                <Table label="Databases of this round">
+                    <thead>
+                        <tr>
+                            <th scope="col">"Database"</th>
+                            <th scope="col">"State"</th>
+                            <th scope="col" class="progress">"Progress"</th>
+                            <th scope="col"><span class="unseen">"Actions"</span></th>
+                        </tr>
+                    </thead>
+                    <tbody>
+                        <For each=move || runs.shown(shown.get()) key=|id| id.to_string() children=row/>
+                    </tbody>
+                </Table>
+                <p class="row rest">{cut}</p>
+            </Card>
+        </Show>
+    }
+}

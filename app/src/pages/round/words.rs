@@ -1,0 +1,281 @@
+//! Rounds and runs in sentences.
+
+use domain::{
+    Origin, Phase, RoundState, RunKind, RunState, display,
+    progress::Reading,
+    run::RETRY_AFTER_MINUTES,
+    view::run::{Progress, RoundLine, RunLine},
+};
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// The run for roles and tablespaces, which is not a database.
+const GLOBALS: &str = "_globals";
+
+/// What people call a database; what belongs to a whole server is no database.
+pub fn title_of(database: &str) -> String {
+    if database == GLOBALS { "Roles and tablespaces".into() } else { database.into() }
+}
+
+/// How many databases of a round are where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// All of them.
+    pub all: usize,
+    /// Backed up.
+    pub good: usize,
+    /// Ended, and not backed up.
+    pub bad: usize,
+    /// Being worked on.
+    pub working: usize,
+    /// Waiting for a place or for another attempt.
+    pub waiting: usize,
+}
+
+impl Count {
+    /// Counts runs.
+    pub fn of<'a>(runs: impl IntoIterator<Item = &'a RunLine>) -> Self {
+        let mut count = Self::default();
+        for run in runs {
+            count.all += 1;
+            match run.state {
+                RunState::Succeeded => count.good += 1,
+                RunState::Running => count.working += 1,
+                RunState::Queued => count.waiting += 1,
+                RunState::Failed | RunState::Aborted | RunState::Interrupted => count.bad += 1,
+            }
+        }
+        count
+    }
+}
+
+/// `1 database`, `7 databases`.
+pub fn databases(number: usize) -> String {
+    let count = display::count(number as u64);
+    if number == 1 { format!("{count} database") } else { format!("{count} databases") }
+}
+
+/// How a round stands, in one sentence without its full stop.
+pub fn answer(line: &RoundLine, runs: &[RunLine]) -> String {
+    let all = Count::of(runs);
+    let real = Count::of(runs.iter().filter(|run| run.database != GLOBALS));
+    match line.state {
+        RoundState::Preparing => "Finding out which databases there are".into(),
+        RoundState::Running => progress(real),
+        RoundState::Skipped => "Skipped, because the round before it was still running".into(),
+        _ if runs.is_empty() && line.error.is_some() => "Nothing was backed up".into(),
+        _ if runs.is_empty() => "There was nothing to back up".into(),
+        RoundState::Succeeded if real.all == 0 => "Roles and tablespaces are backed up".into(),
+        RoundState::Succeeded if real.all == 1 => "The database is backed up".into(),
+        RoundState::Succeeded => format!("All {} are backed up", databases(real.all)),
+        // Every database is there, so what is missing belongs to the server.
+        _ if real.bad == 0 => format!("{} backed up, but roles and tablespaces are not", all_of(real.good)),
+        RoundState::Aborted => format!("Stopped: {} of {} backed up", real.good, databases(real.all)),
+        _ if real.good == 0 => "No database was backed up".into(),
+        _ if all.bad == 1 => format!("{} of {} are backed up, 1 is not", real.good, databases(real.all)),
+        _ => format!("{} of {} are backed up, {} are not", real.good, databases(real.all), real.bad),
+    }
+}
+
+fn all_of(number: usize) -> String {
+    if number == 1 { "The database is".into() } else { format!("All {} are", databases(number)) }
+}
+
+fn progress(count: Count) -> String {
+    let mut parts = vec![format!("{} of {} done", display::count(count.good as u64), databases(count.all))];
+    for (number, word) in [(count.bad, "went wrong"), (count.working, "running"), (count.waiting, "waiting")] {
+        if number > 0 {
+            parts.push(format!("{} {word}", display::count(number as u64)));
+        }
+    }
+    parts.join(", ")
+}
+
+/// Who or what started it, behind the word started.
+pub fn started(origin: Origin, by: Option<&str>) -> String {
+    match (origin, by) {
+        (Origin::User, Some(name)) => format!("by {name}"),
+        (Origin::User, None) => "by hand".into(),
+        (Origin::Schedule, _) => "by its schedule".into(),
+        (Origin::CatchUp, _) => "late, for a time that was missed".into(),
+    }
+}
+
+/// The time between two moments, in words.
+pub fn lasted(from: Timestamp, to: Timestamp) -> String {
+    let lasted = Duration::try_from(to.duration_since(from)).unwrap_or_default();
+    if lasted < Duration::from_millis(100) { "under 0.1 s".into() } else { display::duration(lasted) }
+}
+
+/// What a run is doing or waits for, or how it ended.
+pub fn phase(run: &RunLine) -> String {
+    match (run.state, &run.progress) {
+        (RunState::Running, Some(progress)) => doing(run.kind, progress.reading.phase).into(),
+        (RunState::Running, None) => "Starting".into(),
+        (RunState::Queued, _) if run.retry_at.is_some() => "Waiting to be tried again".into(),
+        (RunState::Queued, _) => "Waiting".into(),
+        (RunState::Succeeded, _) => match (run.kind, run.proven) {
+            (RunKind::Backup, _) => "Backed up".into(),
+            (RunKind::Restore, Some(true)) => "Restored and proven".into(),
+            (RunKind::Restore, _) => "Restored".into(),
+            (RunKind::Verify, _) => "Verified".into(),
+        },
+        (RunState::Failed, _) => "Failed".into(),
+        (RunState::Aborted, _) => "Aborted".into(),
+        (RunState::Interrupted, _) => "Interrupted".into(),
+    }
+}
+
+/// A phase, as people say it.
+fn doing(kind: RunKind, phase: Phase) -> &'static str {
+    match (phase, kind) {
+        (Phase::Waiting | Phase::Preparing, _) => "Preparing",
+        (Phase::Reading, RunKind::Backup) => "Reading rows",
+        (Phase::Reading, _) => "Reading the archive",
+        (Phase::Verifying, RunKind::Backup) => "Reading the archive back",
+        (Phase::Verifying, _) => "Checking the archive",
+        (Phase::Loading, _) => "Loading rows",
+        (Phase::Indexing, _) => "Building indexes",
+        (Phase::Comparing, _) => "Comparing with the archive",
+        (Phase::Finishing, _) => "Finishing",
+    }
+}
+
+/// Amount, rate and remaining time of a run that works.
+pub fn amounts(progress: &Progress) -> String {
+    let Reading { rows, bytes, expected_bytes, .. } = progress.reading;
+    let mut parts = vec![];
+    match expected_bytes {
+        Some(expected) if bytes > 0 => parts.push(format!("{} of about {}", display::size(bytes), display::size(expected.max(bytes)))),
+        _ if bytes > 0 => parts.push(display::size(bytes)),
+        _ => {}
+    }
+    if rows > 0 {
+        parts.push(rows_of(rows));
+    }
+    if progress.bytes_per_second > 0 {
+        parts.push(format!("{}/s", display::size(progress.bytes_per_second)));
+    }
+    if let Some(seconds) = progress.seconds_left.filter(|_| bytes > 0) {
+        // Ten seconds are the finest that an estimate can be.
+        parts.push(match seconds {
+            0..10 => "a few seconds left".into(),
+            seconds => format!("about {} left", display::duration(Duration::from_secs(seconds))),
+        });
+    }
+    parts.join(" · ")
+}
+
+/// `1 row`, `12 000 rows`.
+pub fn rows_of(rows: u64) -> String {
+    if rows == 1 { "1 row".into() } else { format!("{} rows", display::count(rows)) }
+}
+
+/// What a run that has ended brought: bytes, rows and how long it took.
+pub fn result(run: &RunLine) -> String {
+    let mut parts = vec![];
+    parts.extend(run.stored_bytes.map(|bytes| format!("{} stored", display::size(bytes))));
+    parts.extend(run.rows.map(rows_of));
+    parts.extend(run.began_at.zip(run.ended_at).map(|(began, ended)| lasted(began, ended)));
+    parts.join(" · ")
+}
+
+/// Which attempt a run that waits for one comes to, of how many.
+pub fn next_attempt(run: &RunLine) -> String {
+    format!("attempt {} of {}", run.attempt, RETRY_AFTER_MINUTES.len() + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::{RoundId, RunId, ServerId};
+
+    fn id<T: std::str::FromStr>() -> T {
+        "01890a5d-ac96-774b-bcce-b302099a8057".parse().ok().unwrap()
+    }
+
+    fn run(database: &str, state: RunState) -> RunLine {
+        RunLine {
+            id: id::<RunId>(),
+            kind: RunKind::Backup,
+            round: None,
+            server: None,
+            server_name: "shop".into(),
+            database: database.into(),
+            state,
+            attempt: 1,
+            queued_at: Timestamp::UNIX_EPOCH,
+            began_at: None,
+            ended_at: None,
+            retry_at: None,
+            waits_for: None,
+            progress: None,
+            label: None,
+            stored_bytes: None,
+            rows: None,
+            reason: None,
+            proven: None,
+            error: None,
+        }
+    }
+
+    fn round(state: RoundState) -> RoundLine {
+        RoundLine {
+            id: id::<RoundId>(),
+            task: None,
+            task_name: "Nightly".into(),
+            server: id::<ServerId>(),
+            server_name: "shop".into(),
+            state,
+            origin: Origin::Schedule,
+            started_by: None,
+            due_at: Timestamp::UNIX_EPOCH,
+            began_at: Timestamp::UNIX_EPOCH,
+            ended_at: None,
+            runs: 0,
+            succeeded: 0,
+            failed: 0,
+            stored_bytes: 0,
+            error: None,
+        }
+    }
+
+    #[test]
+    fn a_round_answers_in_a_sentence() {
+        use RunState::{Aborted, Failed, Queued, Running, Succeeded};
+        for (state, runs, sentence) in [
+            (
+                RoundState::Running,
+                &[("a", Succeeded), ("b", Failed), ("c", Running), ("d", Queued)] as &[_],
+                "1 of 4 databases done, 1 went wrong, 1 running, 1 waiting",
+            ),
+            (RoundState::Succeeded, &[("a", Succeeded), (GLOBALS, Succeeded)], "The database is backed up"),
+            (RoundState::Succeeded, &[("a", Succeeded), ("b", Succeeded), (GLOBALS, Succeeded)], "All 2 databases are backed up"),
+            (RoundState::Partly, &[("a", Succeeded), ("b", Failed)], "1 of 2 databases are backed up, 1 is not"),
+            (
+                RoundState::Partly,
+                &[("a", Succeeded), ("b", Succeeded), (GLOBALS, Failed)],
+                "All 2 databases are backed up, but roles and tablespaces are not",
+            ),
+            (RoundState::Failed, &[("a", Failed)], "No database was backed up"),
+            (RoundState::Aborted, &[("a", Aborted)], "Stopped: 0 of 1 database backed up"),
+            (RoundState::Succeeded, &[], "There was nothing to back up"),
+        ] {
+            let runs: Vec<_> = runs.iter().map(|(name, state)| run(name, *state)).collect();
+            assert_eq!(answer(&round(state), &runs), sentence);
+        }
+    }
+
+    #[test]
+    fn progress_says_what_is_known_and_no_more() {
+        let reading = Reading { phase: Phase::Reading, rows: 12_000, bytes: 31_400_000, expected_bytes: Some(44_200_000) };
+        let full = Progress { reading, bytes_per_second: 2_100_000, seconds_left: Some(64) };
+        assert_eq!(amounts(&full), "31 MB of about 44 MB · 12\u{202f}000 rows · 2.1 MB/s · about 1 min 4 s left");
+        let begun =
+            Progress { reading: Reading { rows: 0, bytes: 0, expected_bytes: None, ..reading }, bytes_per_second: 0, seconds_left: None };
+        assert_eq!(amounts(&begun), "");
+        let mut working = run("a", RunState::Running);
+        working.progress = Some(full);
+        assert_eq!(phase(&working), "Reading rows");
+    }
+}

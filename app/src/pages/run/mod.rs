@@ -1,0 +1,27 @@
+//! Runs: the list of all, and one of them.
+
+mod compared;
+mod facts;
+mod list;
+mod one;
+mod words;
+
+pub use list::Runs;
+
+use crate::{
+    address::param,
+    api::run::{AbortRun, run},
+    loaded::loaded,
+};
+use domain::RunId;
+use leptos::prelude::*;
+use one::One;
+
+/// A run: a backup of one database, a restore or a verification.
+#[component]
+pub fn RunPage() -> impl IntoView {
+    let id = param::<RunId>("id");
+    let abort = ServerAction::<AbortRun>::new();
+    let view = Resource::new_blocking(move || (id.get(), abort.version().get()), |(id, _)| async move { run(id?).await });
+    loaded(view, move |view| view! { <One view abort/> }.into_any())
+}

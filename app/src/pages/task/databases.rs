@@ -1,0 +1,100 @@
+//! The databases of a task, each with its own state.
+
+use crate::{
+    address::with_pairs,
+    api::task::BackUpNow,
+    components::{Button, ButtonKind, Card, Cell, Empty, Glyph, Hidden, LinkButton, ProtectionBadge, RunBadge, Size, Table, When, may},
+    pages::round::words::title_of,
+};
+use domain::{Role, ServerId, TaskId, view::server::DatabaseLine};
+use jiff::Timestamp;
+use leptos::prelude::*;
+
+/// The databases.
+#[component]
+pub fn Databases(
+    /// The task.
+    id: TaskId,
+    /// Its server.
+    server: ServerId,
+    /// What is shown of them.
+    databases: Vec<DatabaseLine>,
+    /// How many there are.
+    total: u64,
+    /// When they were read.
+    now: Timestamp,
+    /// Starts a round of one.
+    back_up: ServerAction<BackUpNow>,
+) -> impl IntoView {
+    let all = format!("/servers/{server}/databases");
+    if databases.is_empty() {
+        let text = "The server has none that the task covers. New ones are found at every round, and every few minutes.";
+        return view! {
+            <Card title="Databases" icon=Glyph::Database>
+                <Empty
+                    title="No databases"
+                    text
+                    icon=Glyph::Database
+                    action=move || view! { <LinkButton href=all>"Databases of the server"</LinkButton> }
+                />
+            </Card>
+        }
+        .into_any();
+    }
+    let shown = databases.len() as u64;
+    let lines = databases.into_iter().map(move |database| view! { <Line id database now back_up/> });
+    view! {
+        <Card title="Databases" icon=Glyph::Database flush=true>
+            <Table label="Databases of this task">
+                <thead>
+                    <tr>
+                        <th scope="col">"Database"</th>
+                        <th scope="col" class="right minor">"Size"</th>
+                        <th scope="col">"State"</th>
+                        <th scope="col">"Last good backup"</th>
+                        <th scope="col">"Last run"</th>
+                        <th scope="col" class="minor">"Proven"</th>
+                        <th scope="col"><span class="unseen">"Actions"</span></th>
+                    </tr>
+                </thead>
+                <tbody>{lines.collect_view()}</tbody>
+            </Table>
+            {(total > shown).then(|| view! { <p><a href=all>{format!("All {} databases", domain::display::count(total))}</a></p> })}
+        </Card>
+    }
+    .into_any()
+}
+
+#[component]
+fn Line(id: TaskId, database: DatabaseLine, now: Timestamp, back_up: ServerAction<BackUpNow>) -> impl IntoView {
+    let name = database.name.clone();
+    let run = database.last_run.map(|run| {
+        let href = format!("/runs/{}", run.id);
+        let why = run.error.map(|told| view! { <small>{told.sentence}</small> });
+        view! { <a class="plain" href=href><RunBadge state=run.state/></a> {why} }
+    });
+    let restore = database.destination.map(|destination| {
+        let href = with_pairs("/restore", [("destination", destination.to_string()), ("database", name.clone())]);
+        view! { <LinkButton href kind=ButtonKind::Ghost>"Restore"</LinkButton> }
+    });
+    let start = (may(Role::Operator) && !database.gone).then(|| {
+        let (values, label) = (vec![("task", id.to_string()), ("database", name.clone())], format!("Back up {name} now"));
+        view! {
+            <ActionForm action=back_up>
+                <Hidden values/>
+                <Button kind=ButtonKind::Ghost label>"Back up"</Button>
+            </ActionForm>
+        }
+    });
+    view! {
+        <tr>
+            <Cell><b>{title_of(&name)}</b> {database.gone.then(|| view! { <small>"no longer on the server"</small> })}</Cell>
+            <Cell label="Size" right=true minor=true><Size bytes=database.size_bytes/></Cell>
+            <Cell label="State"><ProtectionBadge protection=database.protection/></Cell>
+            <Cell label="Last good backup"><When at=database.last_good now/></Cell>
+            <Cell label="Last run">{run}</Cell>
+            <Cell label="Proven" minor=true><When at=database.last_proven now/></Cell>
+            <Cell><div class="actions">{start} {restore}</div></Cell>
+        </tr>
+    }
+}

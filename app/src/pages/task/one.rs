@@ -1,0 +1,145 @@
+//! A task.
+
+use super::{
+    databases::Databases,
+    words::{answer, covers},
+};
+use crate::{
+    api::task::{BackUpNow, EnableTask, RemoveTask},
+    components::{
+        Badge, Button, ButtonKind, Card, Confirm, Empty, Fact, Facts, Faults, FormProblem, Glyph, Hidden, LinkButton, Manner, Notice,
+        PageHead, TallyBadge, Tone, When, may,
+    },
+    pages::round::RoundTable,
+};
+use domain::{
+    Role, TaskId,
+    view::task::{TaskLine, TaskView},
+};
+use leptos::prelude::*;
+
+/// A task and what can be done with it.
+#[component]
+pub fn One(
+    /// The task.
+    view: TaskView,
+    /// Starts a round.
+    back_up: ServerAction<BackUpNow>,
+    /// Pauses and resumes it.
+    enable: ServerAction<EnableTask>,
+    /// Deletes it.
+    remove: ServerAction<RemoveTask>,
+) -> impl IntoView {
+    let TaskView { line, task, server_name, tally, databases, rounds, now, .. } = view;
+    let (id, enabled, running) = (line.id, line.enabled, line.running);
+    let crumbs = vec![("Servers".into(), "/servers".into()), (server_name, format!("/servers/{}", line.server))];
+    let badge = move || match enabled {
+        true => view! { <TallyBadge tally/> }.into_any(),
+        false => view! { <Badge tone=Tone::Warn text="Paused" icon=Glyph::Pause/> }.into_any(),
+    };
+    let actions = move || view! { <Actions id enabled running=running.is_some() back_up enable/> };
+    let under_way = running.map(|round| {
+        view! {
+            <Notice title="A round of this task is under way.">
+                <p><a href=format!("/rounds/{round}")>"Watch it"</a></p>
+            </Notice>
+        }
+    });
+    let TaskLine { name, server, next, schedule, time_zone, destination, destination_id, root, .. } = line.clone();
+    view! {
+        <PageHead title=name.clone() crumbs badge actions>{answer(tally, enabled)}</PageHead>
+        <Busy back_up/>
+        <FormProblem faults=Faults::of(enable.value())/>
+        {under_way}
+        <Card title="The order" icon=Glyph::Backups>
+            <div class="facts-wide">
+                <Facts>
+                    <Fact label="Databases">{covers(&line)}</Fact>
+                    <Fact label="Type">"Backup (logical), always a full one"</Fact>
+                    <Fact label="Schedule">{schedule} " " <span class="dim">{time_zone}</span></Fact>
+                    <Fact label="Next">
+                        <When at=next now none="not while it is paused"/>
+                        " "
+                        {next.map(|at| view! { <span class="dim"><When at now manner=Manner::Relative/></span> })}
+                    </Fact>
+                </Facts>
+                <Facts>
+                    <Fact label="To">
+                        <a href=format!("/destinations/{destination_id}")>{destination}</a>
+                        " "
+                        <span class="code">{root}</span>
+                    </Fact>
+                    <Fact label="If missed">
+                        {if task.catch_up { "Made up for as soon as the console runs again" } else { "Left out until the next time" }}
+                    </Fact>
+                    <Fact label="Kept">"Every backup; Rookery deletes none yet"</Fact>
+                    <Fact label="Encryption">"None"</Fact>
+                </Facts>
+            </div>
+        </Card>
+        <Databases id server databases total=tally.total() now back_up/>
+        <Card title="Rounds" icon=Glyph::List flush=true>
+            {if rounds.is_empty() {
+                let text = "The first one begins at the time above, or when you press “Back up now”.";
+                view! { <Empty title="No rounds yet" text icon=Glyph::Clock/> }.into_any()
+            } else {
+                view! { <RoundTable rounds now/> }.into_any()
+            }}
+        </Card>
+        {may(Role::Administrator).then(|| view! { <Remove id server name remove/> })}
+    }
+}
+
+/// Back up, pause, edit: what the viewer's role allows.
+#[component]
+fn Actions(id: TaskId, enabled: bool, running: bool, back_up: ServerAction<BackUpNow>, enable: ServerAction<EnableTask>) -> impl IntoView {
+    let (word, icon) = if enabled { ("Pause", Glyph::Pause) } else { ("Resume", Glyph::Play) };
+    let administers = may(Role::Administrator);
+    view! {
+        {administers
+            .then(|| {
+                view! {
+                    <LinkButton href=format!("/tasks/{id}/edit") kind=ButtonKind::Ghost icon=Glyph::Edit>"Edit"</LinkButton>
+                    <ActionForm action=enable>
+                        <Hidden values=vec![("task", id.to_string()), ("enabled", (!enabled).to_string())]/>
+                        <Button icon busy=enable.pending()>{word}</Button>
+                    </ActionForm>
+                }
+            })}
+        {(may(Role::Operator) && !running)
+            .then(|| {
+                view! {
+                    <ActionForm action=back_up>
+                        <Hidden values=vec![("task", id.to_string())]/>
+                        <Button kind=ButtonKind::Primary icon=Glyph::Play busy=back_up.pending()>"Back up now"</Button>
+                    </ActionForm>
+                }
+            })}
+    }
+}
+
+/// Why a round could not be started; if one is under way, the way to it.
+#[component]
+fn Busy(back_up: ServerAction<BackUpNow>) -> impl IntoView {
+    let faults = Faults::of(back_up.value());
+    let round = faults.field("round");
+    let watch = |id: String| view! { <p><a class="link" href=format!("/rounds/{id}")>"Watch the round that is under way"</a></p> };
+    view! {
+        <FormProblem faults/>
+        {move || round.get().map(watch)}
+    }
+}
+
+/// Deletes the task.
+#[component]
+fn Remove(id: TaskId, server: domain::ServerId, name: String, remove: ServerAction<RemoveTask>) -> impl IntoView {
+    let faults = Faults::of(remove.value());
+    let text = "Its schedule ends, and its databases are backed up no more unless another task covers them. \
+                Its backups stay where they are, and so does the history of its rounds.";
+    view! {
+        <ActionForm action=remove>
+            <Hidden values=vec![("task", id.to_string()), ("server", server.to_string())]/>
+            <Confirm title="Delete this task" text name error=faults.field("typed_name")/>
+        </ActionForm>
+    }
+}

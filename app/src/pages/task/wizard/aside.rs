@@ -1,0 +1,104 @@
+//! What the task will do, in sentences, while it is written.
+
+use super::draft::Draft;
+use crate::{
+    components::{Card, counted},
+    pages::task::words::list,
+};
+use domain::{display, form::is_on, view::task::TaskPreview};
+use leptos::prelude::*;
+
+/// Names that are listed behind a count.
+const MOST: usize = 200;
+
+/// The side of the wizard.
+#[component]
+pub(super) fn Aside(draft: Draft, preview: TaskPreview) -> impl IntoView {
+    let form = draft.form();
+    let schedule = match &preview.schedule {
+        Some(words) => {
+            let words = words.strip_prefix('E').map_or_else(|| words.clone(), |rest| format!("e{rest}"));
+            let words = words.strip_prefix("On ").map_or_else(|| words.clone(), |rest| format!("on {rest}"));
+            view! { <b>{words}</b> " by the clocks of " {form.time_zone.clone()} }.into_any()
+        }
+        None => view! { <span class="dim">"at times that are not chosen yet"</span> }.into_any(),
+    };
+    let missed = if is_on(&form.catch_up) { "make up for a time that was missed," } else { "leave a time out that was missed," };
+    view! {
+        <Card title="This task will">
+            <div class="will">
+                <Covered preview=preview.clone()/>
+                <p>"fully, " {schedule} ","</p>
+                <p>{missed}</p>
+                <p>"keep " <b>"every backup"</b> ", not encrypted,"</p>
+                <Place preview=preview.clone()/>
+                <Next next=preview.next/>
+            </div>
+        </Card>
+    }
+}
+
+/// Which databases.
+#[component]
+fn Covered(preview: TaskPreview) -> impl IntoView {
+    let TaskPreview { server_name, included, excluded, unknown, size_bytes, .. } = preview;
+    let size = (size_bytes > 0).then(|| format!(" ({})", display::size(size_bytes)));
+    let count = counted(included.len() as u64, "database", "databases");
+    let what = if excluded.is_empty() { format!("all {count}") } else { format!("{count} of {}", included.len() + excluded.len()) };
+    let except = [excluded, unknown].concat();
+    let except = (!except.is_empty()).then(|| view! { ", except " <b>{list(&except)}</b> });
+    let more = included.len().saturating_sub(MOST);
+    view! {
+        <p>"back up " <b>{what}</b> " of " {server_name} {size} ", and new ones" {except} ","</p>
+        {(!included.is_empty())
+            .then(|| {
+                view! {
+                    <details>
+                        <summary>"Which ones"</summary>
+                        <ul class="names">
+                            {included.into_iter().take(MOST).map(|name| view! { <li>{name}</li> }).collect_view()}
+                            {(more > 0).then(|| view! { <li class="dim">{format!("and {more} more")}</li> })}
+                        </ul>
+                    </details>
+                }
+            })}
+    }
+}
+
+/// Where to, with the first child folders.
+#[component]
+fn Place(preview: TaskPreview) -> impl IntoView {
+    let TaskPreview { root, folders, included, .. } = preview;
+    let Some(root) = root else {
+        return view! { <p>"to " <span class="dim">"a destination that is not chosen yet."</span></p> }.into_any();
+    };
+    let base = format!("{}/", root.trim_end_matches('/'));
+    let more = included.len().saturating_sub(folders.len());
+    let last = folders.len();
+    let branch = |is_last: bool| if is_last { "└ " } else { "├ " };
+    let lines = folders.into_iter().enumerate().map(|(i, folder)| {
+        let name = folder.strip_prefix(&base).unwrap_or(&folder).to_owned();
+        view! { <li><span aria-hidden="true">{branch(i + 1 == last && more == 0)}</span>{name}</li> }
+    });
+    view! {
+        <p>"to"</p>
+        <ul class="tree code" aria-label="Folders">
+            <li>{base.clone()}</li>
+            {lines.collect_view()}
+            {(more > 0).then(|| view! { <li><span aria-hidden="true">{branch(true)}</span>{display::count(more as u64)} " more"</li> })}
+        </ul>
+    }
+    .into_any()
+}
+
+/// The next times.
+#[component]
+fn Next(next: Vec<(jiff::Timestamp, String)>) -> impl IntoView {
+    (!next.is_empty()).then(|| {
+        let lines = next.into_iter().map(|(at, words)| view! { <li><time datetime=at.to_string()>{words}</time></li> });
+        view! {
+            <h3>"Next runs"</h3>
+            <ol class="next-runs">{lines.collect_view()}</ol>
+        }
+    })
+}

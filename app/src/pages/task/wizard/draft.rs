@@ -1,0 +1,164 @@
+//! What the wizard's address holds: the whole form, so that reload, back and signing in again lose nothing.
+
+use super::{
+    step::Step,
+    when::{Every, When},
+};
+use domain::{TaskForm, form::is_on, view::task::TaskPreview};
+use url::form_urlencoded;
+
+/// A task's fields as they travel in a query, in their order.
+const FIELDS: [&str; 7] = ["name", "excluded", "backup_type", "cron", "time_zone", "catch_up", "destination"];
+
+/// A task that is being written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// The step that is shown.
+    pub step: Step,
+    /// Number of the edit that it was begun from, if it changes a task.
+    pub version: Option<i64>,
+    /// The task as it is stored, or what a new one begins with.
+    base: TaskForm,
+    /// What was filled in, by field.
+    given: Vec<(&'static str, String)>,
+    /// The schedule's fields, when they were sent.
+    when: Option<When>,
+}
+
+impl Draft {
+    /// Reads a query over what the task is without it.
+    pub fn read(base: TaskForm, version: Option<i64>, search: &str) -> Self {
+        let pairs: Vec<(String, String)> = form_urlencoded::parse(search.trim_start_matches('?').as_bytes()).into_owned().collect();
+        // The last one counts, as with every form.
+        let value = |name: &str| pairs.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+        let mut given: Vec<_> = FIELDS.into_iter().filter_map(|field| Some((field, value(field)?))).collect();
+        let when = value("every").and_then(|every| Every::of_word(&every)).map(|every| When {
+            every,
+            at: value("at").unwrap_or_default(),
+            weekday: value("weekday").unwrap_or_default(),
+            day: value("day").unwrap_or_default(),
+        });
+        if let Some(when) = &when {
+            let typed = value("cron").unwrap_or_default();
+            given.retain(|(field, _)| *field != "cron");
+            given.push(("cron", when.cron(&typed)));
+        }
+        Self {
+            step: Step::of_word(&value("step").unwrap_or_default()),
+            version: version.map(|stored| value("version").and_then(|text| text.parse().ok()).unwrap_or(stored)),
+            base,
+            given,
+            when,
+        }
+    }
+
+    /// The form, with what was not filled in as it was.
+    pub fn form(&self) -> TaskForm {
+        let mut form = self.base.clone();
+        for (field, value) in &self.given {
+            *slot(&mut form, field) = value.clone();
+        }
+        form
+    }
+
+    /// The task's name without what was filled in.
+    pub fn stored_name(&self) -> &str {
+        &self.base.name
+    }
+
+    /// The fields of the schedule step.
+    pub fn when(&self) -> When {
+        self.when.clone().unwrap_or_else(|| When::of_cron(&self.form().cron))
+    }
+
+    /// What a form of this step has to carry along: all that other steps asked for, and the edit's number.
+    pub fn carried(&self, step: Step) -> Vec<(&'static str, String)> {
+        let mut carried: Vec<_> = self.given.iter().filter(|(field, _)| !step.fields().contains(field)).cloned().collect();
+        carried.extend(self.version.map(|version| ("version", version.to_string())));
+        carried
+    }
+
+    /// What is wrong with a field, once it is due to be said: a new task is not blamed for what was not asked yet.
+    pub fn error(&self, field: &str, preview: &TaskPreview) -> Option<String> {
+        let due = self.version.is_some() || self.step == Step::Review || self.given.iter().any(|(given, _)| *given == field);
+        let error = preview.errors.iter().find(|error| due && error.field == field)?;
+        if field == "cron" && self.when().every != Every::Cron {
+            return Some("Give a time of day, such as 02:00, and a day.".into());
+        }
+        Some(error.sentence.clone())
+    }
+
+    /// Fields that this draft and the stored task have differently: the field, the draft's value, the stored one.
+    pub fn differences(&self) -> Vec<(&'static str, String, String)> {
+        let (mut base, mut form) = (self.base.clone(), self.form());
+        let values = FIELDS.into_iter().map(|field| (field, slot(&mut form, field).clone(), slot(&mut base, field).clone()));
+        values.filter(|(field, mine, stored)| !is_same(field, mine, stored)).collect()
+    }
+}
+
+/// Whether two values of a field say the same.
+fn is_same(field: &str, one: &str, other: &str) -> bool {
+    if field == "catch_up" { is_on(one) == is_on(other) } else { lines(one) == lines(other) }
+}
+
+/// Line ends travel as browsers like it; the lines count.
+fn lines(text: &str) -> Vec<&str> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect()
+}
+
+fn slot<'a>(form: &'a mut TaskForm, field: &str) -> &'a mut String {
+    match field {
+        "name" => &mut form.name,
+        "excluded" => &mut form.excluded,
+        "backup_type" => &mut form.backup_type,
+        "cron" => &mut form.cron,
+        "time_zone" => &mut form.time_zone,
+        "catch_up" => &mut form.catch_up,
+        _ => &mut form.destination,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new(search: &str) -> Draft {
+        Draft::read(TaskForm::default(), None, search)
+    }
+
+    /// The next page's address, as a form of this step makes it.
+    fn sent(draft: &Draft, step: Step, own: &[(&str, &str)]) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(draft.carried(step)).extend_pairs(own);
+        query.finish()
+    }
+
+    #[test]
+    fn every_step_carries_what_the_others_asked() {
+        let draft = new("step=schedule&name=Nightly&excluded=a%2Fb%0D%0A100%2525&destination=7");
+        let form = draft.form();
+        assert_eq!((form.name.as_str(), form.cron.as_str()), ("Nightly", "0 2 * * *"));
+        assert_eq!(form.excluded().collect::<Vec<_>>(), ["a/b", "100%25"]);
+        let again = new(&sent(&draft, Step::Retention, &[("step", "review")]));
+        assert_eq!((again.form(), again.step), (form, Step::Review));
+        assert_eq!(draft.carried(Step::Name), [("destination", "7".to_owned())]);
+    }
+
+    #[test]
+    fn the_fields_of_a_schedule_become_cron_on_the_next_page() {
+        let draft = new("step=retention&every=weekly&at=03:30&weekday=5&day=1&cron=ignored");
+        assert_eq!(draft.form().cron, "30 3 * * 5");
+        let search = sent(&draft, Step::Retention, &[]);
+        assert!(search.contains("cron=30+3+*+*+5") && !search.contains("every"), "{search}");
+        let half = new("step=schedule&every=monthly&at=&weekday=5&day=31&cron=x");
+        assert_eq!((half.when().every, half.form().cron.as_str()), (Every::Month, ""));
+    }
+
+    #[test]
+    fn an_edit_shows_what_it_would_change() {
+        let stored = TaskForm { name: "Nightly".into(), excluded: "a\nb".into(), ..TaskForm::default() };
+        let draft = Draft::read(stored, Some(4), "step=name&version=3&name=Weekly&catch_up=on&excluded=a%0D%0Ab%0D%0A");
+        assert_eq!(draft.version, Some(3));
+        assert_eq!(draft.differences(), [("name", "Weekly".to_owned(), "Nightly".to_owned())]);
+    }
+}

@@ -1,0 +1,125 @@
+//! The fields of each step.
+
+use super::{draft::Draft, review::Answers, schedule::Times, step::Step};
+use crate::{
+    components::{Choice, Choices, Empty, Fact, Facts, Field, Glyph, LinkButton, Notice, TextArea, Tone, counted},
+    pages::task::words::list,
+};
+use domain::view::task::TaskPreview;
+use leptos::prelude::*;
+
+/// What is wrong with a field, once it is due to be said.
+pub(super) fn fault(field: &'static str, draft: Memo<Draft>, preview: RwSignal<TaskPreview>) -> Signal<Option<String>> {
+    Signal::derive(move || draft.read().error(field, &preview.read()))
+}
+
+/// The fields of one step.
+#[component]
+pub(super) fn Fields(step: Step, draft: Memo<Draft>, preview: RwSignal<TaskPreview>) -> impl IntoView {
+    match step {
+        Step::Name => view! { <Name draft preview/> }.into_any(),
+        Step::Type => view! { <Type/> }.into_any(),
+        Step::Schedule => view! { <Times draft preview/> }.into_any(),
+        Step::Retention => view! { <Retention/> }.into_any(),
+        Step::Encryption => view! { <Encryption/> }.into_any(),
+        Step::Destination => view! { <Destination draft preview/> }.into_any(),
+        Step::Review => view! { <Answers draft preview/> }.into_any(),
+    }
+}
+
+#[component]
+fn Name(draft: Memo<Draft>, preview: RwSignal<TaskPreview>) -> impl IntoView {
+    let form = draft.read_untracked().form();
+    let matches = move || {
+        let TaskPreview { included, excluded, unknown, .. } = preview.get();
+        let all = counted((included.len() + excluded.len()) as u64, "database", "databases");
+        let mut told = match excluded.len() {
+            0 => format!("Nothing is left out: all {all} that are there today are covered."),
+            1 => format!("Leaves 1 of {all} out: {}.", excluded[0]),
+            _ => format!("Leaves {} of {all} out: {}.", excluded.len(), list(&excluded)),
+        };
+        if !unknown.is_empty() {
+            told.push_str(&format!(" Not there today, and left out if it comes: {}.", list(&unknown)));
+        }
+        told
+    };
+    view! {
+        <Field label="Name" name="name" value=form.name error=fault("name", draft, preview) placeholder="Nightly"/>
+        <div class="field">
+            <TextArea
+                label="Databases to leave out"
+                name="excluded"
+                value=form.excluded
+                optional=true
+                code=true
+                error=fault("excluded", draft, preview)
+                hint="One exact name a line. Patterns such as tmp_* come with a later version."
+            />
+            <p class="hint matches" aria-live="polite">{matches}</p>
+        </div>
+    }
+}
+
+#[component]
+fn Type() -> impl IntoView {
+    view! {
+        <input type="hidden" name="backup_type" value="logical"/>
+        <div class="only">
+            <h3>"Backup (logical)"</h3>
+            <p class="dim">"Every row and every definition, as text that can be read without Rookery."</p>
+            <Facts>
+                <Fact label="Holds">"Tables with their rows, views, functions, indexes, keys, owners and privileges"</Fact>
+                <Fact label="Restores into">"The same version of the server or a newer one, under any name, compared table by table"</Fact>
+                <Fact label="Disturbs">"Nobody: it reads one consistent moment beside whoever works"</Fact>
+            </Facts>
+        </div>
+        <p class="dim">"Snapshots, which copy a server's files and come back faster, come with a later version."</p>
+    }
+}
+
+#[component]
+fn Retention() -> impl IntoView {
+    view! {
+        <Notice tone=Tone::Calm title="Every backup is kept.">
+            <p>
+                "Rookery deletes nothing yet. Rules for how long backups are kept come with a later version; until then, "
+                "keep an eye on the free room of the destination."
+            </p>
+        </Notice>
+    }
+}
+
+#[component]
+fn Encryption() -> impl IntoView {
+    view! {
+        <Notice tone=Tone::Warn title="Rookery does not encrypt its archives yet.">
+            <p>
+                "Whoever can read the destination can read the data in the backups. Choose one that you trust, such as an "
+                "encrypted disk on which only Rookery's own user may read."
+            </p>
+        </Notice>
+        <p class="dim">"Signatures are there already: a backup that somebody else changed is noticed before anything of it is restored."</p>
+    }
+}
+
+#[component]
+fn Destination(draft: Memo<Draft>, preview: RwSignal<TaskPreview>) -> impl IntoView {
+    let chosen = draft.read_untracked().form().destination;
+    let destinations = preview.read_untracked().destinations.clone();
+    if destinations.is_empty() {
+        let text = "A destination is a folder in which backups are kept. Add one, then come back with your browser's back button: \
+                    what you filled in is still here.";
+        let add = || view! { <LinkButton href="/destinations/new" icon=Glyph::Plus>"Add destination"</LinkButton> };
+        return view! { <Empty title="No destinations yet" text icon=Glyph::Destination action=add/> }.into_any();
+    }
+    let choices = destinations.into_iter().map(move |(id, name, root)| {
+        let value = id.to_string();
+        let checked = value == chosen;
+        view! { <Choice name="destination" value checked title=name><small class="code">{root}</small></Choice> }
+    });
+    view! {
+        <Choices legend="Destination" error=fault("destination", draft, preview)>{choices.collect_view()}</Choices>
+        <p class="dim">"Another place? " <a href="/destinations/new">"Add a destination"</a> ", then come back with your browser's back button."</p>
+    }
+    .into_any()
+}

@@ -1,0 +1,101 @@
+//! The wizard that writes a task. Its whole form lives in the query of the address, so that reload, back, signing in again
+//! and a browser without scripts lose nothing; only the last step sends something that is kept.
+
+mod alive;
+mod aside;
+mod draft;
+mod fields;
+mod review;
+mod schedule;
+mod sheet;
+mod step;
+mod when;
+
+use crate::{
+    api::{
+        Failure,
+        task::{AddTask, ChangeTask, preview_task, task_form},
+    },
+    components::{Notice, Tone, may},
+    loaded::loaded,
+};
+use domain::{Role, ServerId, TaskForm, TaskId, view::task::TaskPreview};
+use draft::Draft;
+use leptos::prelude::*;
+use leptos_router::hooks::use_location;
+use serde::{Deserialize, Serialize};
+use sheet::Sheet;
+
+/// Identifier of the form that all steps send.
+const FORM: &str = "wizard";
+
+/// What the wizard writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A new task of a server.
+    New(ServerId),
+    /// One that is there.
+    Edit(TaskId),
+}
+
+/// What the wizard begins with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Opened {
+    server: ServerId,
+    /// The task that is changed.
+    task: Option<TaskId>,
+    /// The task as it is stored, or what a new one begins with.
+    base: TaskForm,
+    /// Number of the stored edit.
+    version: Option<i64>,
+    /// What the task would do, as the address has it.
+    preview: TaskPreview,
+}
+
+/// Both ways to send the last step.
+#[derive(Clone, Copy)]
+struct Sending {
+    add: ServerAction<AddTask>,
+    change: ServerAction<ChangeTask>,
+}
+
+/// The wizard.
+#[component]
+pub fn Wizard(
+    /// What it writes.
+    #[prop(into)]
+    target: Signal<Result<Target, Failure>>,
+) -> impl IntoView {
+    let send = Sending { add: ServerAction::new(), change: ServerAction::new() };
+    let search = use_location().search;
+    // Loaded again when somebody else's edit was in the way, and not with each step: a sheet follows the address itself.
+    let opened = Resource::new_blocking(
+        move || (target.get(), send.change.version().get()),
+        move |(target, _)| {
+            let search = search.get_untracked();
+            async move { open(target?, &search).await }
+        },
+    );
+    if !may(Role::Administrator) {
+        return view! {
+            <Notice tone=Tone::Warn title="Only administrators write tasks.">
+                <p>"Ask an administrator for the task that you need, or for the role."</p>
+            </Notice>
+        }
+        .into_any();
+    }
+    loaded(opened, move |opened| view! { <Sheet opened send/> }.into_any()).into_any()
+}
+
+async fn open(target: Target, search: &str) -> Result<Opened, Failure> {
+    let (server, task, base, version) = match target {
+        Target::New(server) => (server, None, TaskForm::default(), None),
+        Target::Edit(task) => {
+            let (form, version, server) = task_form(task).await?;
+            (server, Some(task), form, Some(version))
+        }
+    };
+    let form = Draft::read(base.clone(), version, search).form();
+    let preview = preview_task(server, task, form).await?;
+    Ok(Opened { server, task, base, version, preview })
+}

@@ -1,0 +1,104 @@
+//! Everything once more, and the button that keeps it.
+
+use super::{FORM, Sending, draft::Draft, step::Step};
+use crate::components::{Button, ButtonKind, Faults, FormProblem, Glyph, Hidden, Icon};
+use domain::{ServerId, TaskForm, TaskId, view::task::TaskPreview};
+use leptos::prelude::*;
+
+/// Every answer, with the way to change it.
+#[component]
+pub(super) fn Answers(draft: Memo<Draft>, preview: RwSignal<TaskPreview>) -> impl IntoView {
+    let line = move |step: Step| {
+        let answer = move || step.answer(&draft.read(), &preview.read());
+        let more = move || more_of(step, &draft.read().form(), &preview.read());
+        let error = move || step.error(&draft.read(), &preview.read()).map(|error| view! { <p class="wrong">{error}</p> });
+        let label = format!("Change {}", step.title().to_lowercase());
+        view! {
+            <li>
+                <b>{step.title()}</b>
+                <div>{answer} <small>{more}</small> {error}</div>
+                <Button kind=ButtonKind::Ghost name="step" value=step.word() label>"Change"</Button>
+            </li>
+        }
+    };
+    let lines = Step::ALL.into_iter().filter(|step| *step != Step::Review).map(line);
+    view! { <ul class="answers">{lines.collect_view()}</ul> }
+}
+
+/// What the list of steps has no room for.
+fn more_of(step: Step, form: &TaskForm, preview: &TaskPreview) -> String {
+    match step {
+        Step::Name => match form.excluded().collect::<Vec<_>>().as_slice() {
+            [] => "Leaves nothing out".into(),
+            names => format!("Leaves out {}", names.join(", ")),
+        },
+        Step::Schedule => format!("{} · {}", form.cron, form.time_zone),
+        Step::Destination => preview.root.clone().unwrap_or_default(),
+        _ => String::new(),
+    }
+}
+
+/// The form that is kept. It stands below the one that goes from step to step, to which the way back belongs.
+#[component]
+pub(super) fn Submit(
+    server: ServerId,
+    task: Option<TaskId>,
+    draft: Memo<Draft>,
+    preview: RwSignal<TaskPreview>,
+    send: Sending,
+) -> impl IntoView {
+    let reason = Signal::derive(move || {
+        let wrong = preview.with(|preview| preview.errors.len());
+        (wrong > 0).then(|| "Correct what is marked first.".to_owned())
+    });
+    let fields = move || {
+        let draft = draft.read();
+        view! { <Hidden values=fields(&draft.form(), draft.version)/> }
+    };
+    let (faults, sender) = match task {
+        None => (
+            Faults::of(send.add.value()),
+            view! {
+                <ActionForm action=send.add>
+                    <Hidden values=vec![("server", server.to_string())]/>
+                    {fields}
+                    <Button kind=ButtonKind::Primary icon=Glyph::Check reason busy=send.add.pending()>"Create task"</Button>
+                </ActionForm>
+            }
+            .into_any(),
+        ),
+        Some(task) => (
+            Faults::of(send.change.value()),
+            view! {
+                <ActionForm action=send.change>
+                    <Hidden values=vec![("task", task.to_string())]/>
+                    {fields}
+                    <Button kind=ButtonKind::Primary icon=Glyph::Check reason busy=send.change.pending()>"Save changes"</Button>
+                </ActionForm>
+            }
+            .into_any(),
+        ),
+    };
+    view! {
+        <FormProblem faults/>
+        <div class="actions ways">
+            <button class="button" type="submit" form=FORM name="step" value=Step::Destination.word()><Icon name=Glyph::Left/>"Back"</button>
+            {sender}
+        </div>
+    }
+}
+
+fn fields(form: &TaskForm, version: Option<i64>) -> Vec<(&'static str, String)> {
+    let TaskForm { name, backup_type, cron, time_zone, catch_up, excluded, destination } = form.clone();
+    let mut fields = vec![
+        ("name", name),
+        ("backup_type", backup_type),
+        ("cron", cron),
+        ("time_zone", time_zone),
+        ("catch_up", catch_up),
+        ("excluded", excluded),
+        ("destination", destination),
+    ];
+    fields.extend(version.map(|version| ("version", version.to_string())));
+    fields
+}

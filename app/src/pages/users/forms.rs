@@ -1,0 +1,129 @@
+//! The forms about users.
+
+use super::Actions;
+use crate::{
+    address,
+    api::people::AddUser,
+    components::{Button, ButtonKind, Card, Choice, Choices, Faults, Field, FormProblem, Glyph, Hidden, Icon, LinkButton, Notice, Tone},
+};
+use domain::{Role, UserForm, form::MIN_PASSWORD, view::people::UserLine};
+use leptos::prelude::*;
+
+/// Adds a user.
+#[component]
+pub(super) fn Add(action: ServerAction<AddUser>) -> impl IntoView {
+    let faults = Faults::of(action.value());
+    let form = address::query::<UserForm>().get_untracked();
+    let role = form.role.parse().unwrap_or(Role::Viewer);
+    let added = move || {
+        let name = action.value().with(|answer| matches!(answer, Some(Ok(())))).then(|| action.input().get())??.form.name;
+        Some(view! { <Notice tone=Tone::Good title=format!("{} can sign in now.", name.trim())/> })
+    };
+    view! {
+        <Card title="Add a user">
+            {added}
+            <ActionForm action attr:class="form">
+                <FormProblem faults marked=true/>
+                <Field label="Name" name="name" value=form.name error=faults.field("name")/>
+                <Roles role error=faults.field("role")/>
+                <Field
+                    label="First password"
+                    name="password"
+                    kind="password"
+                    error=faults.field("password")
+                    autocomplete="new-password"
+                    hint=format!("At least {MIN_PASSWORD} characters. The user can change it after signing in.")
+                />
+                <Own id="own-add" faults/>
+                <div class="actions">
+                    <Button kind=ButtonKind::Primary icon=Glyph::Plus busy=action.pending()>"Add user"</Button>
+                </div>
+            </ActionForm>
+        </Card>
+    }
+}
+
+/// Changes the role of a user, gives the user another password, or removes the user.
+#[component]
+pub(super) fn Change(user: UserLine, actions: Actions) -> impl IntoView {
+    let UserLine { id, name, role, is_you, .. } = user;
+    let Actions { role: change, password: reset, remove, .. } = actions;
+    let (role_faults, password_faults, remove_faults) = (Faults::of(change.value()), Faults::of(reset.value()), Faults::of(remove.value()));
+    let role_done = move || is_done(change.value().get()) && change.input().get().is_some_and(|input| input.user == id);
+    let password_done = move || is_done(reset.value().get()) && reset.input().get().is_some_and(|input| input.user == id);
+    let hidden = move || view! { <Hidden values=vec![("user", id.to_string())]/> };
+    let word = if is_you { "Remove yourself".to_owned() } else { format!("Remove {name}") };
+    view! {
+        <Card title=name.clone() icon=Glyph::User actions=|| view! { <LinkButton href="/users" kind=ButtonKind::Ghost>"Close"</LinkButton> }>
+            <div class="stack">
+                <ActionForm action=change attr:class="form">
+                    {move || role_done().then(|| view! { <Notice tone=Tone::Good title="The role is changed. The user has to sign in again."/> })}
+                    <FormProblem faults=role_faults marked=true/>
+                    {hidden()}
+                    <Roles role error=role_faults.field("role")/>
+                    <Own id="own-role" faults=role_faults/>
+                    <div class="actions"><Button busy=change.pending()>"Change the role"</Button></div>
+                </ActionForm>
+                <hr/>
+                <ActionForm action=reset attr:class="form">
+                    {move || password_done().then(|| view! { <Notice tone=Tone::Good title="The new password counts from now on."/> })}
+                    <FormProblem faults=password_faults marked=true/>
+                    {hidden()}
+                    <Field
+                        label="New password"
+                        name="password"
+                        kind="password"
+                        error=password_faults.field("password")
+                        autocomplete="new-password"
+                        hint=format!("At least {MIN_PASSWORD} characters. All sessions of the user end.")
+                    />
+                    <Own id="own-password" faults=password_faults/>
+                    <div class="actions"><Button busy=reset.pending()>"Reset the password"</Button></div>
+                </ActionForm>
+                <hr/>
+                <ActionForm action=remove attr:class="form">
+                    {hidden()}
+                    <details class="confirm" open=move || remove_faults.told().read().is_some()>
+                        <summary><Icon name=Glyph::Trash/>{word.clone()}</summary>
+                        <div class="stack">
+                            <FormProblem faults=remove_faults marked=true/>
+                            <p>"All sessions of the user end, and the name can be given to somebody else. What the user did stays in the audit log."</p>
+                            <Own id="own-remove" faults=remove_faults/>
+                            <div class="actions"><Button kind=ButtonKind::Danger busy=remove.pending()>{word.clone()}</Button></div>
+                        </div>
+                    </details>
+                </ActionForm>
+            </div>
+        </Card>
+    }
+}
+
+fn is_done<E>(answer: Option<Result<(), E>>) -> bool {
+    matches!(answer, Some(Ok(())))
+}
+
+#[component]
+fn Roles(role: Role, error: Signal<Option<String>>) -> impl IntoView {
+    let choices = Role::ALL.map(|one| {
+        let mut title = one.to_string();
+        title[..1].make_ascii_uppercase();
+        view! { <Choice name="role" value=one.as_str() checked=one == role title text=one.purpose()/> }
+    });
+    view! { <Choices legend="Role" error>{choices.collect_view()}</Choices> }
+}
+
+/// The administrator's own password once more.
+#[component]
+fn Own(id: &'static str, faults: Faults) -> impl IntoView {
+    view! {
+        <Field
+            label="Your own password"
+            name="current_password"
+            id
+            kind="password"
+            error=faults.field("current_password")
+            autocomplete="current-password"
+            hint="May stay empty for five minutes after you gave it or signed in."
+        />
+    }
+}

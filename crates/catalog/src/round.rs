@@ -1,0 +1,285 @@
+//! Rounds.
+
+use crate::{
+    AuditRecord, Catalog, PAGE_SIZE, before, page,
+    sql::{Record, Row, changed, missing, sql, statements},
+};
+use domain::{Code, DestinationId, Error, Origin, Result, RoundId, RoundState, RunState, ServerId, TaskId, Told, view::Page};
+use jiff::Timestamp;
+use std::collections::HashMap;
+
+/// A round, as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RoundRecord {
+    /// Identifier.
+    pub id: RoundId,
+    /// Its task, until that is deleted.
+    pub task: Option<TaskId>,
+    /// The task's name when it began.
+    pub task_name: String,
+    /// Its server.
+    pub server: ServerId,
+    /// Where its backups go. The destination may have been deleted since.
+    pub destination: DestinationId,
+    /// The one database that was asked for, if not all.
+    pub only_database: Option<String>,
+    /// State.
+    pub state: RoundState,
+    /// What started it.
+    pub origin: Origin,
+    /// Who started it, if a user did.
+    pub started_by: Option<String>,
+    /// Number of the attempt, from 1.
+    pub attempt: u32,
+    /// When it will be tried again, if it waits for that.
+    pub retry_at: Option<Timestamp>,
+    /// When it was due.
+    pub due_at: Timestamp,
+    /// When it began.
+    pub began_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Why it failed or was skipped as a whole.
+    pub error: Option<Told>,
+}
+
+/// What the runs of a round come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RoundTotals {
+    /// Runs.
+    pub runs: u64,
+    /// Those that succeeded.
+    pub succeeded: u64,
+    /// Those that failed, were aborted or interrupted.
+    pub failed: u64,
+    /// Bytes that they stored.
+    pub stored_bytes: u64,
+}
+
+/// How many runs of a round are in a state, and the bytes that they stored.
+struct InState {
+    round: RoundId,
+    state: RunState,
+    runs: u64,
+    stored_bytes: u64,
+}
+
+/// How many rounds one statement sums up.
+const AT_ONCE: usize = 25;
+
+statements! {
+    ONE = "SELECT * FROM rounds WHERE id = $1";
+    PAGE = "SELECT * FROM rounds ORDER BY began_at DESC, id DESC LIMIT $1 OFFSET $2";
+    COUNT = "SELECT count(*) FROM rounds";
+    FAILED = "SELECT * FROM rounds WHERE state NOT IN ('preparing', 'running', 'succeeded')
+        ORDER BY began_at DESC, id DESC LIMIT $1 OFFSET $2";
+    COUNT_FAILED = "SELECT count(*) FROM rounds WHERE state NOT IN ('preparing', 'running', 'succeeded')";
+    OF_SERVER = "SELECT * FROM rounds WHERE server_id = $1 ORDER BY began_at DESC, id DESC LIMIT $2";
+    OF_TASK = "SELECT * FROM rounds WHERE task_id = $1 ORDER BY began_at DESC, id DESC LIMIT $2";
+    BETWEEN = "SELECT * FROM rounds WHERE began_at >= $1 AND began_at < $2 ORDER BY began_at, id";
+    OPEN = "SELECT * FROM rounds WHERE state IN ('preparing', 'running') ORDER BY began_at, id";
+    LAST_OF_SERVERS = "SELECT rounds.* FROM servers JOIN rounds ON rounds.id =
+        (SELECT id FROM rounds WHERE server_id = servers.id ORDER BY began_at DESC, id DESC LIMIT 1)";
+    LAST_ENDED_OF_TASKS = "SELECT rounds.* FROM tasks JOIN rounds ON rounds.id =
+        (SELECT id FROM rounds WHERE task_id = tasks.id AND ended_at IS NOT NULL ORDER BY began_at DESC, id DESC LIMIT 1)";
+    INSERT = "INSERT INTO rounds
+        (id, task_id, task_name, server_id, destination_id, only_database, state, origin, started_by, attempt, retry_at, due_at, began_at,
+        ended_at, error) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+    CHANGE = "UPDATE rounds SET state = $3, attempt = $4, retry_at = $5, began_at = $6, ended_at = $7, error = $8
+        WHERE id = $1 AND state = $2";
+    IN_STATES = "SELECT round_id, state, count(*) AS runs, CAST(coalesce(sum(stored_bytes), 0) AS BIGINT) AS stored_bytes
+        FROM runs WHERE round_id IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+        $23, $24, $25) GROUP BY round_id, state";
+}
+
+impl Record for RoundRecord {
+    fn read(row: &Row) -> Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            task: row.get("task_id")?,
+            task_name: row.get("task_name")?,
+            server: row.get("server_id")?,
+            destination: row.get("destination_id")?,
+            only_database: row.get("only_database")?,
+            state: row.get("state")?,
+            origin: row.get("origin")?,
+            started_by: row.get("started_by")?,
+            attempt: row.get("attempt")?,
+            retry_at: row.get("retry_at")?,
+            due_at: row.get("due_at")?,
+            began_at: row.get("began_at")?,
+            ended_at: row.get("ended_at")?,
+            error: row.get("error")?,
+        })
+    }
+}
+
+impl Record for InState {
+    fn read(row: &Row) -> Result<Self> {
+        Ok(Self { round: row.get("round_id")?, state: row.get("state")?, runs: row.get("runs")?, stored_bytes: row.get("stored_bytes")? })
+    }
+}
+
+impl RoundTotals {
+    fn add(&mut self, some: &InState) {
+        self.runs += some.runs;
+        self.stored_bytes += some.stored_bytes;
+        match some.state {
+            RunState::Succeeded => self.succeeded += some.runs,
+            state if state.has_ended() => self.failed += some.runs,
+            _ => {}
+        }
+    }
+}
+
+impl Catalog {
+    /// One round.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`].
+    pub async fn round(&self, id: RoundId) -> Result<RoundRecord> {
+        sql(ONE).with(&id).one(self.reader()).await?.ok_or_else(|| missing("round"))
+    }
+
+    /// A page of all rounds, newest first; with `only_failed` those alone that ended and did not wholly succeed.
+    ///
+    /// # Errors
+    /// [`Code::Catalog`].
+    pub async fn rounds(&self, number: u64, only_failed: bool) -> Result<Page<RoundRecord>> {
+        let (select, count) = if only_failed { (FAILED, COUNT_FAILED) } else { (PAGE, COUNT) };
+        let items = sql(select).with(&PAGE_SIZE).with(&before(number)).all(self.reader()).await?;
+        Ok(page(number, items, sql(count).count(self.reader()).await?))
+    }
+
+    /// The newest rounds of a server, newest first.
+    ///
+    /// # Errors
+    /// [`Code::Catalog`].
+    pub async fn rounds_of_server(&self, server: ServerId, most: u64) -> Result<Vec<RoundRecord>> {
+        sql(OF_SERVER).with(&server).with(&most).all(self.reader()).await
+    }
+
+    /// The newest rounds of a task, newest first.
+    ///
+    /// # Errors
+    /// [`Code::Catalog`].
+    pub async fn rounds_of_task(&self, task: TaskId, most: u64) -> Result<Vec<RoundRecord>> {
+        sql(OF_TASK).with(&task).with(&most).all(self.reader()).await
+    }
+
+    /// Rounds that began at `from` or later and before `to`, oldest first.
+    ///
+    /// # Errors
+    /// [`Code::Catalog`].
+    pub async fn rounds_between(&self, from: Timestamp, to: Timestamp) -> Result<Vec<RoundRecord>> {
+        sql(BETWEEN).with(&from).with(&to).all(self.reader()).await
+    }
+
+    /// Rounds that prepare or run, oldest first.
+    ///
+    /// # Errors
+    /// [`Code::Catalog`].
+    pub async fn open_rounds(&self) -> Result<Vec<RoundRecord>> {
+        sql(OPEN).all(self.reader()).await
+    }
+
+    /// The round of each server that began last, ended or not.
+    ///
+    /// # Errors
+    /// [`Code::Catalog`].
+    pub async fn last_rounds_of_servers(&self) -> Result<HashMap<ServerId, RoundRecord>> {
+        let rounds: Vec<RoundRecord> = sql(LAST_OF_SERVERS).all(self.reader()).await?;
+        Ok(rounds.into_iter().map(|round| (round.server, round)).collect())
+    }
+
+    /// The round of each task that began last among those that have ended.
+    ///
+    /// # Errors
+    /// [`Code::Catalog`].
+    pub async fn last_ended_rounds_of_tasks(&self) -> Result<HashMap<TaskId, RoundRecord>> {
+        let rounds: Vec<RoundRecord> = sql(LAST_ENDED_OF_TASKS).all(self.reader()).await?;
+        Ok(rounds.into_iter().filter_map(|round| Some((round.task?, round))).collect())
+    }
+
+    /// What the runs of these rounds come to. A round without runs is not in the answer.
+    ///
+    /// # Errors
+    /// [`Code::Catalog`].
+    pub async fn round_totals(&self, rounds: &[RoundId]) -> Result<HashMap<RoundId, RoundTotals>> {
+        let mut all: HashMap<_, RoundTotals> = HashMap::with_capacity(rounds.len());
+        for some in rounds.chunks(AT_ONCE) {
+            // The statement has a fixed number of places; those that are left name a round twice.
+            let names = (0..AT_ONCE).map(|place| some[place.min(some.len() - 1)]);
+            let statement = names.fold(sql(IN_STATES), |statement, round| statement.with(&round));
+            for in_state in statement.all::<InState>(self.reader()).await? {
+                all.entry(in_state.round).or_default().add(&in_state);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Adds a round.
+    ///
+    /// # Errors
+    /// [`Code::Busy`] if the round is to be open and its task has an open one already.
+    pub async fn insert_round(&self, round: &RoundRecord, audit: &AuditRecord) -> Result<()> {
+        let mut write = self.begin().await?;
+        sql(INSERT)
+            .with(&round.id)
+            .with(&round.task)
+            .with(&round.task_name)
+            .with(&round.server)
+            .with(&round.destination)
+            .with(&round.only_database)
+            .with(&round.state)
+            .with(&round.origin)
+            .with(&round.started_by)
+            .with(&round.attempt)
+            .with(&round.retry_at)
+            .with(&round.due_at)
+            .with(&round.began_at)
+            .with(&round.ended_at)
+            .with(&round.error)
+            .run(write.on())
+            .await
+            .map_err(under_way)?;
+        write.commit_with(audit).await
+    }
+
+    /// Changes a round that is still in the state `expected`: its state, attempt, times and error.
+    ///
+    /// # Errors
+    /// [`Code::Conflict`] if it is in another state; [`Code::Busy`] if it is to be open and its task has an open one already;
+    /// [`Code::NotFound`].
+    pub async fn change_round(&self, round: &RoundRecord, expected: RoundState, audit: &AuditRecord) -> Result<()> {
+        let mut write = self.begin().await?;
+        let done = sql(CHANGE)
+            .with(&round.id)
+            .with(&expected)
+            .with(&round.state)
+            .with(&round.attempt)
+            .with(&round.retry_at)
+            .with(&round.began_at)
+            .with(&round.ended_at)
+            .with(&round.error)
+            .run(write.on())
+            .await
+            .map_err(under_way)?;
+        if done == 0 {
+            sql(ONE).with(&round.id).one::<RoundRecord>(write.on()).await?.ok_or_else(|| missing("round"))?;
+            return Err(changed("round"));
+        }
+        write.commit_with(audit).await
+    }
+}
+
+/// The one rule of the schema that a round can break: a task has at most one that is open.
+fn under_way(error: Error) -> Error {
+    match error.code() {
+        Code::NameTaken => {
+            let next_step = "Wait until it has ended, or abort it.";
+            Error::new(Code::Busy, "A round of this task is under way already.", next_step).because(error)
+        }
+        _ => error,
+    }
+}

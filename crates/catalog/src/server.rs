@@ -1,0 +1,167 @@
+//! Servers.
+
+use crate::{
+    AuditRecord, Catalog,
+    sql::{Record, Row, changed, missing, named, sql, statements},
+};
+use domain::{Code, Error, Result, Server, ServerId, view::server::Sighting};
+use jiff::Timestamp;
+
+/// A server, as it is stored.
+#[derive(Clone, Debug)]
+pub struct ServerRecord {
+    /// Identifier.
+    pub id: ServerId,
+    /// Name and connection, without the password.
+    pub server: Server,
+    /// The password, sealed with a key that the catalog does not have.
+    pub sealed_password: Option<String>,
+    /// Runs at once, if set.
+    pub jobs: Option<u16>,
+    /// Note.
+    pub note: String,
+    /// Number of the edit.
+    pub version: i64,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// What the last look found.
+    pub seen: Option<Sighting>,
+    /// What stays the same while it is the same server: how its backups are recognised.
+    pub instance: Option<String>,
+}
+
+statements! {
+    LIST = "SELECT * FROM servers ORDER BY name";
+    ONE = "SELECT * FROM servers WHERE id = $1";
+    INSERT = "INSERT INTO servers
+        (id, name, connection, sealed_password, jobs, note, version, created_at, seen_at, seen_version, seen_error, seen_instance)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    UPDATE = "UPDATE servers SET name = $3, connection = $4, sealed_password = $5, jobs = $6, note = $7, version = version + 1
+        WHERE id = $1 AND version = $2";
+    SEEN = "UPDATE servers SET seen_at = $2, seen_version = $3, seen_error = $4, seen_instance = coalesce($5, seen_instance)
+        WHERE id = $1";
+    DELETE = "DELETE FROM servers WHERE id = $1";
+    TASKS = "SELECT count(*) FROM tasks WHERE server_id = $1";
+    OPEN_RUNS = "SELECT count(*) FROM runs WHERE state IN ('queued', 'running') AND server_id = $1";
+}
+
+impl Record for ServerRecord {
+    fn read(row: &Row) -> Result<Self> {
+        let seen_at: Option<Timestamp> = row.get("seen_at")?;
+        let seen = match seen_at {
+            Some(at) => Some(Sighting { at, version: row.get("seen_version")?, error: row.get("seen_error")? }),
+            None => None,
+        };
+        Ok(Self {
+            id: row.get("id")?,
+            server: Server { name: row.get("name")?, connection: row.get("connection")? },
+            sealed_password: row.get("sealed_password")?,
+            jobs: row.get("jobs")?,
+            note: row.get("note")?,
+            version: row.get("version")?,
+            created_at: row.get("created_at")?,
+            seen,
+            instance: row.get("seen_instance")?,
+        })
+    }
+}
+
+impl Catalog {
+    /// All servers, by name.
+    ///
+    /// # Errors
+    /// [`Code::Catalog`].
+    pub async fn servers(&self) -> Result<Vec<ServerRecord>> {
+        sql(LIST).all(self.reader()).await
+    }
+
+    /// One server.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`].
+    pub async fn server(&self, id: ServerId) -> Result<ServerRecord> {
+        sql(ONE).with(&id).one(self.reader()).await?.ok_or_else(|| missing("server"))
+    }
+
+    /// Adds a server.
+    ///
+    /// # Errors
+    /// [`Code::Invalid`] at the field `name`, if that is in use.
+    pub async fn insert_server(&self, record: &ServerRecord, audit: &AuditRecord) -> Result<()> {
+        let mut write = self.begin().await?;
+        let seen = record.seen.as_ref();
+        sql(INSERT)
+            .with(&record.id)
+            .with(&record.server.name)
+            .with(&record.server.connection)
+            .with(&record.sealed_password)
+            .with(&record.jobs)
+            .with(&record.note)
+            .with(&record.version)
+            .with(&record.created_at)
+            .with(&seen.map(|seen| seen.at))
+            .with(&seen.and_then(|seen| seen.version.clone()))
+            .with(&seen.and_then(|seen| seen.error.clone()))
+            .with(&record.instance)
+            .run(write.on())
+            .await
+            .map_err(|error| named("server", error))?;
+        write.commit_with(audit).await
+    }
+
+    /// Changes name, connection, password, jobs and note. `record.version` is the number of the edit that the change was
+    /// begun from; the stored one counts on.
+    ///
+    /// # Errors
+    /// [`Code::Conflict`] if it was changed meanwhile, [`Code::NotFound`], or [`Code::Invalid`] at the field `name`.
+    pub async fn update_server(&self, record: &ServerRecord, audit: &AuditRecord) -> Result<()> {
+        let mut write = self.begin().await?;
+        let done = sql(UPDATE)
+            .with(&record.id)
+            .with(&record.version)
+            .with(&record.server.name)
+            .with(&record.server.connection)
+            .with(&record.sealed_password)
+            .with(&record.jobs)
+            .with(&record.note)
+            .run(write.on())
+            .await
+            .map_err(|error| named("server", error))?;
+        if done == 0 {
+            sql(ONE).with(&record.id).one::<ServerRecord>(write.on()).await?.ok_or_else(|| missing("server"))?;
+            return Err(changed("server"));
+        }
+        write.commit_with(audit).await
+    }
+
+    /// Forgets a server with its databases, rounds and runs. Backups stay where they are.
+    ///
+    /// # Errors
+    /// [`Code::Busy`] while it has tasks or runs that have not ended; [`Code::NotFound`].
+    pub async fn delete_server(&self, id: ServerId, audit: &AuditRecord) -> Result<()> {
+        let mut write = self.begin().await?;
+        if sql(TASKS).with(&id).count(write.on()).await? > 0 {
+            return Err(Error::new(Code::Busy, "The server still has tasks.", "Delete its tasks first."));
+        }
+        if sql(OPEN_RUNS).with(&id).count(write.on()).await? > 0 {
+            return Err(Error::new(Code::Busy, "The server still has runs under way.", "Wait for them, or abort them first."));
+        }
+        if sql(DELETE).with(&id).run(write.on()).await? == 0 {
+            return Err(missing("server"));
+        }
+        write.commit_with(audit).await
+    }
+
+    /// Writes down what a look at a server found. Without an instance (the server was not reached) the known one stays.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`].
+    pub async fn set_seen(&self, id: ServerId, seen: &Sighting, instance: Option<&str>) -> Result<()> {
+        let mut write = self.begin().await?;
+        let statement = sql(SEEN).with(&id).with(&seen.at).with(&seen.version).with(&seen.error);
+        if statement.with(&instance.map(String::from)).run(write.on()).await? == 0 {
+            return Err(missing("server"));
+        }
+        write.commit().await
+    }
+}

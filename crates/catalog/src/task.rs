@@ -1,0 +1,187 @@
+//! Tasks.
+
+use crate::{
+    AuditRecord, Catalog,
+    sql::{Record, Row, changed, missing, named, sql, statements},
+};
+use domain::{Result, Schedule, ServerId, Task, TaskId};
+use jiff::Timestamp;
+
+/// A task, as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskRecord {
+    /// Identifier.
+    pub id: TaskId,
+    /// The task.
+    pub task: Task,
+    /// Whether its schedule is followed.
+    pub enabled: bool,
+    /// When it is due next; none while it is not enabled.
+    pub next_at: Option<Timestamp>,
+    /// Number of the edit.
+    pub version: i64,
+    /// When it was added.
+    pub created_at: Timestamp,
+}
+
+statements! {
+    LIST = "SELECT * FROM tasks ORDER BY name";
+    OF_SERVER = "SELECT * FROM tasks WHERE server_id = $1 ORDER BY name";
+    ONE = "SELECT * FROM tasks WHERE id = $1";
+    DUE = "SELECT * FROM tasks WHERE enabled AND next_at <= $1 ORDER BY next_at, id";
+    INSERT = "INSERT INTO tasks
+        (id, name, server_id, destination_id, selection, cron, time_zone, catch_up, enabled, next_at, version, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    UPDATE = "UPDATE tasks SET name = $3, destination_id = $4, selection = $5, cron = $6, time_zone = $7, catch_up = $8,
+        next_at = CASE WHEN enabled THEN CAST($9 AS BIGINT) END, version = version + 1
+        WHERE id = $1 AND version = $2";
+    ENABLE = "UPDATE tasks SET enabled = $2, next_at = $3 WHERE id = $1";
+    NEXT = "UPDATE tasks SET next_at = $3 WHERE id = $1 AND next_at = $2 AND enabled";
+    DELETE = "DELETE FROM tasks WHERE id = $1";
+}
+
+impl Record for TaskRecord {
+    fn read(row: &Row) -> Result<Self> {
+        let task = Task {
+            name: row.get("name")?,
+            server: row.get("server_id")?,
+            selection: row.get("selection")?,
+            schedule: Schedule { cron: row.get("cron")?, time_zone: row.get("time_zone")? },
+            catch_up: row.get("catch_up")?,
+            destination: row.get("destination_id")?,
+        };
+        Ok(Self {
+            id: row.get("id")?,
+            task,
+            enabled: row.get("enabled")?,
+            next_at: row.get("next_at")?,
+            version: row.get("version")?,
+            created_at: row.get("created_at")?,
+        })
+    }
+}
+
+impl Catalog {
+    /// All tasks, by name.
+    ///
+    /// # Errors
+    /// [`domain::Code::Catalog`].
+    pub async fn tasks(&self) -> Result<Vec<TaskRecord>> {
+        sql(LIST).all(self.reader()).await
+    }
+
+    /// Tasks of a server, by name.
+    ///
+    /// # Errors
+    /// [`domain::Code::Catalog`].
+    pub async fn tasks_of(&self, server: ServerId) -> Result<Vec<TaskRecord>> {
+        sql(OF_SERVER).with(&server).all(self.reader()).await
+    }
+
+    /// One task.
+    ///
+    /// # Errors
+    /// [`domain::Code::NotFound`].
+    pub async fn task(&self, id: TaskId) -> Result<TaskRecord> {
+        sql(ONE).with(&id).one(self.reader()).await?.ok_or_else(|| missing("task"))
+    }
+
+    /// Enabled tasks whose time has come, the longest overdue first.
+    ///
+    /// # Errors
+    /// [`domain::Code::Catalog`].
+    pub async fn due_tasks(&self, now: Timestamp) -> Result<Vec<TaskRecord>> {
+        sql(DUE).with(&now).all(self.reader()).await
+    }
+
+    /// Adds a task.
+    ///
+    /// # Errors
+    /// [`domain::Code::Invalid`] at the field `name`, if that is in use; [`domain::Code::Conflict`] if its server or
+    /// destination was deleted meanwhile.
+    pub async fn insert_task(&self, record: &TaskRecord, audit: &AuditRecord) -> Result<()> {
+        let mut write = self.begin().await?;
+        let task = &record.task;
+        sql(INSERT)
+            .with(&record.id)
+            .with(&task.name)
+            .with(&task.server)
+            .with(&task.destination)
+            .with(&task.selection)
+            .with(&task.schedule.cron)
+            .with(&task.schedule.time_zone)
+            .with(&task.catch_up)
+            .with(&record.enabled)
+            .with(&record.next_at.filter(|_| record.enabled))
+            .with(&record.version)
+            .with(&record.created_at)
+            .run(write.on())
+            .await
+            .map_err(|error| named("task", error))?;
+        write.commit_with(audit).await
+    }
+
+    /// Changes all but the server and whether it is enabled; the next time counts only if it is. `record.version` is the
+    /// number of the edit that the change was begun from; the stored one counts on.
+    ///
+    /// # Errors
+    /// [`domain::Code::Conflict`] if it was changed meanwhile, [`domain::Code::NotFound`], or [`domain::Code::Invalid`] at the
+    /// field `name`.
+    pub async fn update_task(&self, record: &TaskRecord, audit: &AuditRecord) -> Result<()> {
+        let mut write = self.begin().await?;
+        let task = &record.task;
+        let done = sql(UPDATE)
+            .with(&record.id)
+            .with(&record.version)
+            .with(&task.name)
+            .with(&task.destination)
+            .with(&task.selection)
+            .with(&task.schedule.cron)
+            .with(&task.schedule.time_zone)
+            .with(&task.catch_up)
+            .with(&record.next_at)
+            .run(write.on())
+            .await
+            .map_err(|error| named("task", error))?;
+        if done == 0 {
+            sql(ONE).with(&record.id).one::<TaskRecord>(write.on()).await?.ok_or_else(|| missing("task"))?;
+            return Err(changed("task"));
+        }
+        write.commit_with(audit).await
+    }
+
+    /// Enables a task with its next time, or disables it.
+    ///
+    /// # Errors
+    /// [`domain::Code::NotFound`].
+    pub async fn set_enabled(&self, id: TaskId, enabled: bool, next_at: Option<Timestamp>, audit: &AuditRecord) -> Result<()> {
+        let mut write = self.begin().await?;
+        if sql(ENABLE).with(&id).with(&enabled).with(&next_at.filter(|_| enabled)).run(write.on()).await? == 0 {
+            return Err(missing("task"));
+        }
+        write.commit_with(audit).await
+    }
+
+    /// Sets when an enabled task is due next, if it was due at `was` until now. One that was changed, disabled or deleted
+    /// meanwhile stays as it is.
+    ///
+    /// # Errors
+    /// [`domain::Code::Catalog`].
+    pub async fn set_next(&self, id: TaskId, was: Timestamp, next_at: Option<Timestamp>) -> Result<()> {
+        let mut write = self.begin().await?;
+        sql(NEXT).with(&id).with(&was).with(&next_at).run(write.on()).await?;
+        write.commit().await
+    }
+
+    /// Forgets a task. Its rounds and its backups stay.
+    ///
+    /// # Errors
+    /// [`domain::Code::NotFound`].
+    pub async fn delete_task(&self, id: TaskId, audit: &AuditRecord) -> Result<()> {
+        let mut write = self.begin().await?;
+        if sql(DELETE).with(&id).run(write.on()).await? == 0 {
+            return Err(missing("task"));
+        }
+        write.commit_with(audit).await
+    }
+}

@@ -1,0 +1,214 @@
+use super::fixture::{Opened, at, audit, ended, line, round, run};
+use crate::{RoundRecord, RoundTotals, RunRecord};
+use domain::{
+    Code, Error, Origin, RoundState, RunKind, RunState,
+    view::run::{ComparedTable, LogLine},
+};
+
+#[tokio::test]
+async fn a_round_reads_back_as_it_was_stored_and_changes_only_from_the_state_that_is_expected() {
+    let opened = Opened::new().await;
+    let task = opened.with_task().await;
+    let stored = RoundRecord {
+        only_database: Some("orders".into()),
+        origin: Origin::CatchUp,
+        started_by: Some("ada".into()),
+        retry_at: Some(at(5)),
+        error: Some(Error::new(Code::Unreachable, "No answer.", "Try again.").told().clone()),
+        ..round(&task, at(0))
+    };
+    opened.insert_round(&stored, &audit()).await.unwrap();
+    assert_eq!(opened.round(stored.id).await.unwrap(), stored);
+
+    let changed = RoundRecord { state: RoundState::Partly, ended_at: Some(at(9)), retry_at: None, error: None, ..stored };
+    opened.change_round(&changed, RoundState::Running, &audit()).await.unwrap();
+    assert_eq!(opened.round(changed.id).await.unwrap(), changed);
+    assert_eq!(opened.change_round(&changed, RoundState::Running, &audit()).await.unwrap_err().code(), Code::Conflict);
+}
+
+#[tokio::test]
+async fn a_task_has_one_round_under_way() {
+    let opened = Opened::new().await;
+    let task = opened.with_task().await;
+    let first = round(&task, at(0));
+    opened.insert_round(&first, &audit()).await.unwrap();
+    let second = RoundRecord { state: RoundState::Preparing, ..round(&task, at(1)) };
+    assert_eq!(opened.insert_round(&second, &audit()).await.unwrap_err().code(), Code::Busy);
+    let skipped = ended(&task, at(1), RoundState::Skipped);
+    opened.insert_round(&skipped, &audit()).await.unwrap();
+    assert_eq!(opened.open_rounds().await.unwrap(), std::slice::from_ref(&first));
+
+    opened.change_round(&ended(&task, at(0), RoundState::Failed).with_id(&first), RoundState::Running, &audit()).await.unwrap();
+    opened.insert_round(&second, &audit()).await.unwrap();
+    // The first one cannot be opened again while the second one is.
+    assert_eq!(opened.change_round(&first, RoundState::Failed, &audit()).await.unwrap_err().code(), Code::Busy);
+}
+
+impl RoundRecord {
+    fn with_id(self, other: &Self) -> Self {
+        Self { id: other.id, ..self }
+    }
+}
+
+#[tokio::test]
+async fn rounds_are_found_by_time_server_task_and_how_they_went() {
+    let opened = Opened::new().await;
+    let task = opened.with_task().await;
+    let states = [RoundState::Succeeded, RoundState::Partly, RoundState::Skipped, RoundState::Succeeded, RoundState::Failed];
+    let mut rounds: Vec<_> = (0..).zip(states).map(|(hour, state)| ended(&task, at(hour * 60), state)).collect();
+    rounds.push(round(&task, at(300)));
+    for round in &rounds {
+        opened.insert_round(round, &audit()).await.unwrap();
+    }
+    let newest: Vec<_> = rounds.iter().rev().cloned().collect();
+    let all = opened.rounds(0, false).await.unwrap();
+    assert_eq!((&all.items, all.total, all.number), (&newest, 6, 1));
+    let failed = opened.rounds(1, true).await.unwrap();
+    assert_eq!(
+        failed.items.iter().map(|round| round.state).collect::<Vec<_>>(),
+        [RoundState::Failed, RoundState::Skipped, RoundState::Partly]
+    );
+    assert_eq!((failed.total, opened.rounds(2, true).await.unwrap().items.len()), (3, 0));
+    assert_eq!(opened.rounds_of_server(task.task.server, 2).await.unwrap(), newest[..2]);
+    assert_eq!(opened.rounds_of_task(task.id, 3).await.unwrap(), newest[..3]);
+    assert_eq!(opened.rounds_between(at(60), at(180)).await.unwrap(), rounds[1..3]);
+    assert_eq!(opened.last_rounds_of_servers().await.unwrap()[&task.task.server], newest[0]);
+    assert_eq!(opened.last_ended_rounds_of_tasks().await.unwrap()[&task.id], newest[1]);
+}
+
+#[tokio::test]
+async fn totals_of_more_rounds_than_fit_a_statement_are_right() {
+    let opened = Opened::new().await;
+    let task = opened.with_task().await;
+    let rounds: Vec<_> = (0..60).map(|number| ended(&task, at(number), RoundState::Partly)).collect();
+    for round in &rounds {
+        opened.insert_round(round, &audit()).await.unwrap();
+    }
+    let states = [RunState::Succeeded, RunState::Succeeded, RunState::Failed, RunState::Aborted, RunState::Interrupted, RunState::Queued];
+    let runs =
+        |round| states.map(|state| RunRecord { state, stored_bytes: (state == RunState::Succeeded).then_some(5), ..run(round, "a") });
+    opened.insert_runs(&rounds[1..].iter().flat_map(runs).collect::<Vec<_>>(), &audit()).await.unwrap();
+    let totals = opened.round_totals(&rounds.iter().map(|round| round.id).collect::<Vec<_>>()).await.unwrap();
+    assert_eq!((totals.len(), totals.get(&rounds[0].id)), (59, None));
+    assert!(totals.values().all(|totals| *totals == RoundTotals { runs: 6, succeeded: 2, failed: 3, stored_bytes: 10 }), "{totals:?}");
+    assert!(opened.round_totals(&[]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_run_reads_back_as_it_was_stored_and_changes_only_from_the_state_that_is_expected() {
+    let opened = Opened::new().await;
+    let task = opened.with_task().await;
+    let round = round(&task, at(0));
+    opened.insert_round(&round, &audit()).await.unwrap();
+    let run = run(&round, "orders");
+    opened.insert_runs(std::slice::from_ref(&run), &audit()).await.unwrap();
+    assert_eq!(opened.run(run.id).await.unwrap(), run);
+
+    let changed = RunRecord {
+        state: RunState::Running,
+        attempt: 2,
+        queued_at: at(1),
+        began_at: Some(at(2)),
+        ended_at: Some(at(3)),
+        retry_at: Some(at(4)),
+        reason: Some("No full yet.".into()),
+        request: Some(serde_json::json!({ "into": "orders 2" })),
+        label: Some("2026-11-22-03-00-00Z.full-backup".into()),
+        stored_bytes: Some(u64::MAX >> 1),
+        rows: Some(0),
+        proven: Some(false),
+        compared: vec![ComparedTable { table: "t".into(), rows: 4, equal: false }],
+        notes: vec!["Left out.".into()],
+        error: Some(Error::cancelled().told().clone()),
+        ..run
+    };
+    opened.change_run(&changed, RunState::Queued, &audit(), &line("Restored.")).await.unwrap();
+    assert_eq!(opened.run(changed.id).await.unwrap(), changed);
+    assert_eq!(opened.change_run(&changed, RunState::Queued, &audit(), &line("Again.")).await.unwrap_err().code(), Code::Conflict);
+    assert_eq!(opened.log_of_run(changed.id).await.unwrap(), [line("Restored.")]);
+    assert_eq!(opened.running_runs().await.unwrap(), [changed]);
+}
+
+#[tokio::test]
+async fn runs_that_cannot_all_be_added_are_not_added() {
+    let opened = Opened::new().await;
+    let task = opened.with_task().await;
+    let (there, nowhere) = (round(&task, at(0)), round(&task, at(1)));
+    opened.insert_round(&there, &audit()).await.unwrap();
+    let error = opened.insert_runs(&[run(&there, "a"), run(&nowhere, "b")], &audit()).await.unwrap_err();
+    assert_eq!(error.code(), Code::Conflict);
+    assert!(opened.queued_runs().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn runs_wait_in_order_and_are_listed_by_kind() {
+    let opened = Opened::new().await;
+    let task = opened.with_task().await;
+    let round = round(&task, at(0));
+    opened.insert_round(&round, &audit()).await.unwrap();
+    let kinds = [RunKind::Backup, RunKind::Restore, RunKind::Verify, RunKind::Restore];
+    let runs: Vec<_> = (0..)
+        .zip(kinds)
+        .map(|(minute, kind)| RunRecord {
+            kind,
+            queued_at: at(10 - minute),
+            state: if minute == 3 { RunState::Interrupted } else { RunState::Queued },
+            ..run(&round, &format!("d{minute}"))
+        })
+        .collect();
+    opened.insert_runs(&runs, &audit()).await.unwrap();
+    let names = |runs: &[RunRecord]| runs.iter().map(|run| run.database.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&opened.queued_runs().await.unwrap()), ["d2", "d1", "d0"]);
+    assert_eq!(names(&opened.runs_of_round(round.id).await.unwrap()), ["d0", "d1", "d2", "d3"]);
+    let listed = opened.runs_page(&[RunKind::Restore, RunKind::Verify], false, 1).await.unwrap();
+    assert_eq!((names(&listed.items), listed.total), (vec!["d1".into(), "d2".into(), "d3".into()], 3));
+    let failed = opened.runs_page(&[RunKind::Restore], true, 1).await.unwrap();
+    assert_eq!((names(&failed.items), failed.total), (vec!["d3".into()], 1));
+    assert_eq!(opened.runs_page(&[], false, 1).await.unwrap().total, 0);
+}
+
+#[tokio::test]
+async fn a_database_fails_until_a_later_run_succeeds_or_it_is_gone() {
+    let opened = Opened::new().await;
+    let task = opened.with_task().await;
+    let server = task.task.server;
+    let databases = ["fails", "mended", "waits", "good", "gone"];
+    let found = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), None)).collect::<Vec<_>>();
+    opened.replace_databases(server, &found(&databases), at(0)).await.unwrap();
+    opened.replace_databases(server, &found(&databases[..4]), at(1)).await.unwrap();
+    use RunState::{Aborted, Failed, Queued, Succeeded};
+    let story = [(Failed, Failed, Failed, Succeeded, Failed), (Aborted, Succeeded, Queued, Succeeded, Failed)];
+    for (hour, (fails, mended, waits, good, gone)) in (0..).zip(story) {
+        let round = ended(&task, at(hour * 60), RoundState::Partly);
+        opened.insert_round(&round, &audit()).await.unwrap();
+        let runs = databases.into_iter().zip([fails, mended, waits, good, gone]);
+        let mut runs: Vec<_> = runs.map(|(name, state)| RunRecord { state, ..run(&round, name) }).collect();
+        // A restore of that name says nothing about its backups.
+        runs.push(RunRecord { kind: RunKind::Restore, state: Failed, ..run(&round, "good") });
+        opened.insert_runs(&runs, &audit()).await.unwrap();
+    }
+    assert_eq!(opened.failing_count().await.unwrap(), 2);
+    let mut newest = opened.newest_backup_run_per_database(server).await.unwrap();
+    newest.sort_by(|one, other| one.database.cmp(&other.database));
+    let told: Vec<_> = newest.iter().map(|run| (run.database.as_str(), run.state)).collect();
+    assert_eq!(told, [("fails", Aborted), ("gone", Failed), ("good", Succeeded), ("mended", Succeeded), ("waits", Queued)]);
+    assert_eq!(opened.newest_backup_runs().await.unwrap().len(), 5);
+}
+
+#[tokio::test]
+async fn the_log_reads_in_the_order_of_its_writing() {
+    let opened = Opened::new().await;
+    let task = opened.with_task().await;
+    let round = round(&task, at(0));
+    opened.insert_round(&round, &audit()).await.unwrap();
+    let run = run(&round, "orders");
+    opened.insert_runs(std::slice::from_ref(&run), &audit()).await.unwrap();
+    let line = |number: i64| LogLine { at: at(number), database: "orders".into(), text: format!("line {number}"), bad: number == 2 };
+    for number in 0..5 {
+        opened.append_log(Some(round.id), (number % 2 == 0).then_some(run.id), &line(number)).await.unwrap();
+    }
+    assert_eq!(opened.log_of_round(round.id, 3).await.unwrap(), [line(2), line(3), line(4)]);
+    assert_eq!(opened.log_of_run(run.id).await.unwrap(), [line(0), line(2), line(4)]);
+    assert_eq!(opened.delete_logs_before(at(3)).await.unwrap(), 3);
+    assert_eq!(opened.log_of_round(round.id, 10).await.unwrap(), [line(3), line(4)]);
+}

@@ -1,0 +1,223 @@
+//! What lies at destinations: root → database folders → chains → restore points.
+
+use crate::{Control, Operate, Permit, View, shelf, underway::Nudge};
+use catalog::{BackupRecord, DestinationRecord};
+use domain::{
+    Code, DestinationId, Error, Label, Result,
+    view::backup::{ChainView, FolderLine, FolderView, PointLine, RootView, Verified},
+};
+use jiff::Timestamp;
+use repository::{Point, Repository};
+use std::collections::{BTreeMap, HashMap};
+use store::Mode;
+
+impl Control {
+    /// A root with its database folders.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] if there is no such destination, and what reading it says.
+    pub async fn root(&self, _: &Permit<View>, id: DestinationId) -> Result<RootView> {
+        let destination = self.catalog.destination(id).await?;
+        let folders = self.folders(&destination).await?;
+        Ok(RootView { destination: id, name: destination.name, root: destination.destination.to_string(), folders, now: Timestamp::now() })
+    }
+
+    pub(crate) async fn folders(&self, destination: &DestinationRecord) -> Result<Vec<FolderLine>> {
+        let known = self.catalog.backups_of(destination.id, None).await?;
+        let Some(repository) = self.open_known(destination, &known).await? else { return Ok(vec![]) };
+        let mut found = shelf::read(&repository, destination.id, &self.trust, &known).await?;
+        // The command line wrote or somebody removed something: other screens should know as well.
+        if found.len() != known.len() {
+            self.nudge(Nudge::Inventory);
+        }
+        adopt_faults(&mut found, &known);
+        Ok(lines(&found))
+    }
+
+    /// A database folder with its chains, newest first.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] if there is no such destination or folder, and what reading it says.
+    pub async fn folder(&self, _: &Permit<View>, id: DestinationId, database: &str) -> Result<FolderView> {
+        let destination = self.catalog.destination(id).await?;
+        let points = self.points(&destination, database).await?;
+        if points.is_empty() {
+            return Err(Error::new(
+                Code::NotFound,
+                format!("There is no backup of database {database:?} at {}.", destination.name),
+                "Go back to the destination and choose from what is there.",
+            ));
+        }
+        // The points come newest first, and chains keep that order.
+        let mut chains: Vec<ChainView> = vec![];
+        for (folder, line) in points {
+            match chains.iter_mut().find(|chain| chain.folder == folder) {
+                Some(chain) => chain.points.push(line),
+                None => chains.push(ChainView { folder, origin: line.origin.clone(), points: vec![line] }),
+            }
+        }
+        Ok(FolderView {
+            destination: id,
+            name: destination.name,
+            root: destination.destination.to_string(),
+            database: database.into(),
+            chains,
+            now: Timestamp::now(),
+        })
+    }
+
+    /// Restore points of a database, newest first, each with the folder of its chain.
+    pub(crate) async fn points(&self, destination: &DestinationRecord, database: &str) -> Result<Vec<(String, PointLine)>> {
+        let known = self.catalog.backups_of(destination.id, Some(database)).await?;
+        let Some(repository) = self.open_known(destination, &known).await? else { return Ok(vec![]) };
+        let points = repository.points(Some(database)).await?;
+        let known: HashMap<_, _> = known.iter().map(|record| ((record.folder.as_str(), record.label), record)).collect();
+        let line = |point: &Point| {
+            let folder = point.place.folder().as_str();
+            let trusted = point.manifest.as_ref().is_ok_and(|manifest| manifest.check_trust(&self.trust).is_ok());
+            (folder.to_owned(), point_line(point, trusted, known.get(&(folder, point.place.label())).copied()))
+        };
+        Ok(points.iter().map(line).collect())
+    }
+
+    /// Opens the repository of a destination to read it; none if nothing was ever written there. A root that vanished with
+    /// backups in it is an error.
+    pub(crate) async fn open_known(&self, destination: &DestinationRecord, known: &[BackupRecord]) -> Result<Option<Repository>> {
+        let opened = match self.open_store(destination, Mode::Read).await {
+            Ok(store) => Repository::open(store, self.trust.clone()).await,
+            Err(error) => Err(error),
+        };
+        match opened {
+            Ok(repository) => Ok(Some(repository)),
+            Err(error) if error.code() == Code::NotFound && known.is_empty() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads a destination's repository into the catalog now, every manifest of it.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] if there is no such destination, and what reading it says.
+    pub async fn read_again(&self, _: &Permit<Operate>, id: DestinationId) -> Result<()> {
+        let destination = self.catalog.destination(id).await?;
+        let control = self.clone();
+        crate::run::carried_through(async move { control.take_inventory(&destination, true).await }).await
+    }
+}
+
+/// What verifications found wrong is not seen by looking at manifests.
+fn adopt_faults(found: &mut [BackupRecord], known: &[BackupRecord]) {
+    let known: HashMap<(&str, Label), &BackupRecord> =
+        known.iter().map(|record| ((record.folder.as_str(), record.label), record)).collect();
+    for record in found.iter_mut().filter(|record| record.fault.is_none()) {
+        record.fault = known.get(&(record.folder.as_str(), record.label)).and_then(|known| later_fault(known, record.checked_at));
+    }
+}
+
+/// The fault that was found by whoever looked later than `at`.
+fn later_fault(known: &BackupRecord, at: Timestamp) -> Option<String> {
+    known.fault.clone().filter(|_| known.checked_at > at)
+}
+
+fn lines(found: &[BackupRecord]) -> Vec<FolderLine> {
+    let mut folders: BTreeMap<(&str, Option<&str>), FolderLine> = BTreeMap::new();
+    for record in found {
+        let line = folders.entry((&record.database, record.server_name.as_deref())).or_insert_with(|| FolderLine {
+            database: record.database.clone(),
+            origin: record.server_name.clone(),
+            dbms: record.dbms,
+            points: 0,
+            newest: None,
+            oldest: None,
+            stored_bytes: 0,
+            bad: 0,
+        });
+        line.stored_bytes += record.size_bytes.unwrap_or(0);
+        if record.trusted && record.fault.is_none() {
+            line.points += 1;
+            line.newest = line.newest.max(Some(record.at));
+            line.oldest = Some(line.oldest.map_or(record.at, |oldest| oldest.min(record.at)));
+        } else {
+            line.bad += 1;
+        }
+    }
+    folders.into_values().collect()
+}
+
+fn point_line(point: &Point, trusted: bool, known: Option<&BackupRecord>) -> PointLine {
+    let (label, manifest) = (point.place.label(), point.manifest.as_ref().ok());
+    let fault = shelf::fault(point).or_else(|| known.and_then(|record| later_fault(record, label.at())));
+    let checked_at = known.map_or(label.at(), |record| record.checked_at);
+    let verified = match (&fault, known.and_then(|record| record.proven_at)) {
+        (Some(_), _) => Verified::Damaged,
+        (None, _) if !trusted => Verified::Untrusted,
+        (None, Some(at)) => Verified::Proven { at },
+        (None, None) => Verified::Checked { at: checked_at },
+    };
+    PointLine {
+        label,
+        kind: label.kind(),
+        backup_type: label.backup_type(),
+        at: label.at(),
+        size_bytes: manifest.map(|manifest| manifest.archive.size_bytes).or(point.archive_bytes),
+        rows: manifest.map(|manifest| manifest.archive.rows),
+        sealed: manifest.is_some_and(repository::Manifest::sealed),
+        task: manifest.and_then(|manifest| manifest.task.clone()),
+        origin: shelf::origin(point),
+        verified,
+        fault,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::at;
+    use domain::{BackupKind, BackupType, Dbms};
+    use uuid::Uuid;
+
+    fn record(database: &str, server: &str, time: &str, fault: Option<&str>) -> BackupRecord {
+        let label = Label::new(at(time), BackupKind::Full, BackupType::Logical);
+        BackupRecord {
+            destination: DestinationId::new(Uuid::nil()),
+            folder: format!("{database}/{label}-{server}"),
+            label,
+            database: database.into(),
+            server_name: Some(server.into()),
+            server_instance: Some(server.into()),
+            dbms: Some(Dbms::Sqlite),
+            at: label.at(),
+            size_bytes: Some(10),
+            rows: Some(1),
+            task_name: None,
+            fault: fault.map(String::from),
+            trusted: true,
+            checked_at: label.at(),
+            proven_at: None,
+        }
+    }
+
+    #[test]
+    fn a_folder_has_a_line_for_each_server_and_counts_what_cannot_be_used_apart() {
+        let records = [
+            record("shop", "b", "03:00:00", None),
+            record("shop", "a", "01:00:00", None),
+            record("shop", "a", "02:00:00", None),
+            record("shop", "a", "04:00:00", Some("Broken.")),
+            record("blog", "a", "01:00:00", Some("Broken.")),
+        ];
+        let lines = lines(&records);
+        let shown: Vec<_> = lines.iter().map(|line| (line.database.as_str(), line.origin.as_deref(), line.points, line.bad)).collect();
+        assert_eq!(shown, [("blog", Some("a"), 0, 1), ("shop", Some("a"), 2, 1), ("shop", Some("b"), 1, 0)]);
+        assert_eq!((lines[1].newest, lines[1].oldest, lines[1].stored_bytes), (Some(at("02:00:00")), Some(at("01:00:00")), 30));
+        assert_eq!((lines[0].newest, lines[0].oldest), (None, None));
+    }
+
+    #[test]
+    fn a_fault_that_a_verification_found_is_not_forgotten() {
+        let mut found = [record("shop", "a", "01:00:00", None), record("shop", "a", "02:00:00", None)];
+        let verified = BackupRecord { checked_at: at("05:00:00"), ..record("shop", "a", "02:00:00", Some("Its bytes differ.")) };
+        adopt_faults(&mut found, &[verified, record("shop", "a", "01:00:00", Some("It was missing."))]);
+        assert_eq!([found[0].fault.as_deref(), found[1].fault.as_deref()], [None, Some("Its bytes differ.")]);
+    }
+}

@@ -1,0 +1,90 @@
+//! A backup run.
+
+use super::{Done, workers};
+use crate::{Control, shelf, underway::Ground};
+use catalog::RunRecord;
+use domain::{Error, Result, RoundId, display};
+use engine::{BackedUp, BackupRequest, backup};
+use jiff::Timestamp;
+use source::{Context, Scope};
+use std::sync::Arc;
+
+/// Why every backup is full today.
+const REASON: &str = "The task makes a full backup each time.";
+
+/// What tells a run for what belongs to the whole server from one for a database that has the same name.
+const GLOBALS: &str = "globals";
+
+/// The request of a run.
+pub(crate) fn request(scope: &Scope) -> Option<serde_json::Value> {
+    (*scope == Scope::Globals).then(|| serde_json::json!({ GLOBALS: true }))
+}
+
+fn scope(run: &RunRecord) -> Scope {
+    let globals = run.request.as_ref().and_then(|request| request.get(GLOBALS)).and_then(serde_json::Value::as_bool);
+    if globals == Some(true) { Scope::Globals } else { Scope::Database(run.database.clone()) }
+}
+
+impl Control {
+    pub(super) async fn perform_backup(&self, run: &RunRecord, context: &Context) -> Result<Done> {
+        let id = run.round.ok_or_else(|| Error::internal("A backup belongs to no round."))?;
+        let backed_up = match self.back_up(id, run, context).await {
+            Ok(backed_up) => backed_up,
+            Err(error) => {
+                // Whatever is wrong with the server or the place, the next run looks at them anew.
+                self.underway.drop_ground(id);
+                return Err(error);
+            }
+        };
+        let manifest = &backed_up.manifest;
+        let record = shelf::record_of(manifest, run.destination, true, Timestamp::now())?;
+        if let Err(error) = self.catalog.upsert_backup(&record).await {
+            tracing::warn!(?error, "a new backup is not in the catalog yet; the next reading of its repository will find it");
+        }
+        Ok(Done {
+            label: Some(manifest.label.to_string()),
+            stored_bytes: Some(manifest.archive.size_bytes),
+            rows: Some(manifest.archive.rows),
+            reason: Some(REASON.into()),
+            notes: backed_up.notes.clone(),
+            said: format!(
+                "Backed up and verified: {} rows, {} stored.",
+                display::count(manifest.archive.rows),
+                display::size(manifest.archive.size_bytes)
+            ),
+            ..Done::default()
+        })
+    }
+
+    async fn back_up(&self, id: RoundId, run: &RunRecord, context: &Context) -> Result<BackedUp> {
+        let ground = self.ground_of(id, context).await?;
+        let task = self.catalog.round(id).await?.task_name;
+        let request = BackupRequest {
+            source: Arc::clone(&ground.source),
+            server: ground.server.clone(),
+            scope: scope(run),
+            repository: ground.repository.clone(),
+            instance: Arc::clone(&self.instance),
+            task: Some(task),
+            reason: REASON.into(),
+            workers: workers(),
+        };
+        backup(&request, context).await
+    }
+
+    /// What the runs of the round share; opened anew after a restart or a failure.
+    async fn ground_of(&self, id: RoundId, context: &Context) -> Result<Arc<Ground>> {
+        if let Some(ground) = self.underway.ground(id) {
+            return Ok(ground);
+        }
+        let round = self.catalog.round(id).await?;
+        let server = self.catalog.server(round.server).await?;
+        let destination = self.catalog.destination(round.destination).await?;
+        let source = self.open_source(&server).await?;
+        let (asked, watched) = (Arc::clone(&source), context.clone());
+        let identity = crate::blocking(move |_| asked.identify(&watched)).await?;
+        let ground = self.open_ground(source, &server, identity, &destination).await?;
+        self.underway.keep_ground(id, &ground);
+        Ok(ground)
+    }
+}

@@ -1,0 +1,166 @@
+//! Carries out runs that have a place: the engine works, this writes down what became of it.
+
+mod backup;
+mod restore;
+mod verdict;
+mod verify;
+
+pub(crate) use backup::request as backup_request;
+pub(crate) use verdict::{INTERRUPTED, interrupted, may_resume, retry_at, told};
+
+use crate::{
+    Control,
+    cause::Cause,
+    run::carried_through,
+    underway::{Ground, Place},
+};
+use catalog::RunRecord;
+use domain::{Code, Error, Result, RunKind, RunState, view::run::ComparedTable};
+use jiff::Timestamp;
+use repository::{Repository, ServerRef};
+use source::{Context, Source};
+use std::{sync::Arc, time::Duration};
+use store::Mode;
+
+/// What a run did.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    pub label: Option<String>,
+    pub stored_bytes: Option<u64>,
+    pub rows: Option<u64>,
+    pub reason: Option<String>,
+    pub proven: Option<bool>,
+    pub compared: Vec<ComparedTable>,
+    pub notes: Vec<String>,
+    /// Why it did not do what it was for, though it came to its end.
+    pub error: Option<Error>,
+    /// What happened, a sentence.
+    pub said: String,
+}
+
+/// Longest wait before the outcome of a run is written again, where the catalog could not be.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+impl Control {
+    /// Begins a run. Its place is free again when it has really ended and that is written down.
+    pub(crate) fn begin(&self, place: Place) {
+        let control = self.clone();
+        tokio::spawn(async move { control.carry_out(place).await });
+    }
+
+    async fn carry_out(&self, place: Place) {
+        let run = match self.claim(&place).await {
+            Ok(run) => run,
+            // Aborted, or gone with its server: it is not in the line any more.
+            Err(error) if matches!(error.code(), Code::Conflict | Code::NotFound) => return self.underway.forget(place.run),
+            Err(error) => {
+                tracing::warn!(?error, run = %place.run, "a run could not begin; it stays in the line");
+                return self.pause(Duration::from_secs(5)).await;
+            }
+        };
+        // A panic in a run makes that run fail, and nothing else.
+        let outcome = carried_through(self.clone().perform(run.clone(), place.context.clone())).await;
+        self.write_down(&run, &place, outcome).await;
+    }
+
+    /// Takes the run out of the line, in the catalog, too.
+    async fn claim(&self, place: &Place) -> Result<RunRecord> {
+        let run = self.catalog.run(place.run).await?;
+        if run.state != RunState::Queued {
+            return Err(Error::new(Code::Conflict, "The run does not wait any more.", "Look at it again."));
+        }
+        let cause = Cause::console(if run.attempt == 1 { "Began.".into() } else { format!("Attempt {} began.", run.attempt) });
+        let began = |run: &mut RunRecord| {
+            (run.began_at, run.ended_at, run.retry_at, run.error) = (Some(Timestamp::now()), None, None, None);
+        };
+        self.change(&run, RunState::Running, &cause, began).await
+    }
+
+    async fn perform(self, run: RunRecord, context: Context) -> Result<Done> {
+        match run.kind {
+            RunKind::Backup => self.perform_backup(&run, &context).await,
+            RunKind::Restore => self.perform_restore(&run, &context).await,
+            RunKind::Verify => self.perform_verification(&run, &context).await,
+        }
+    }
+
+    /// Writes down what became of a run, again and again if the catalog cannot be written: what is not written would be
+    /// taken for cut off.
+    async fn write_down(&self, run: &RunRecord, place: &Place, outcome: Result<Done>) {
+        if let Err(error) = &outcome {
+            tracing::warn!(run = %run.id, database = run.database, ?error, "a run did not do what it was for");
+        }
+        let next_due = self.next_due(run).await;
+        let ending = self.underway.ending(place.run);
+        let verdict = verdict::verdict(run.kind, run.attempt, &outcome, ending.as_ref(), next_due, Timestamp::now());
+        let cause = match &ending {
+            Some(crate::underway::Ending::Abort(cause)) if verdict.state == RunState::Aborted => cause.clone(),
+            _ => Cause::console(String::new()).saying(verdict.said.clone(), verdict.bad),
+        };
+        let mut wait = Duration::from_secs(1);
+        loop {
+            match self.change(run, verdict.state, &cause, |run| fill(run, &outcome, &verdict)).await {
+                Ok(_) => return,
+                Err(error) if matches!(error.code(), Code::Conflict | Code::NotFound) => {
+                    return tracing::warn!(?error, run = %run.id, "the record of a run is not there any more");
+                }
+                Err(error) => tracing::error!(?error, run = %run.id, "the outcome of a run could not be written down yet"),
+            }
+            if self.underway.stopping.is_cancelled() {
+                return;
+            }
+            self.pause(wait).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    /// When the task that ordered a run is due next.
+    async fn next_due(&self, run: &RunRecord) -> Option<Timestamp> {
+        let round = self.catalog.round(run.round?).await.ok()?;
+        self.catalog.task(round.task?).await.ok()?.next_at
+    }
+
+    /// Waits, unless the console stops.
+    pub(crate) async fn pause(&self, wait: Duration) {
+        tokio::select! {
+            () = self.underway.stopping.cancelled() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+
+    /// Opens a server and a repository for the backups of a round.
+    pub(crate) async fn open_ground(
+        &self,
+        source: Arc<dyn Source>,
+        server: &catalog::ServerRecord,
+        identity: source::Identity,
+        destination: &catalog::DestinationRecord,
+    ) -> Result<Arc<Ground>> {
+        let store = self.open_store(destination, Mode::Write).await?;
+        let repository = Repository::create(store, &self.instance, self.trust.clone()).await?;
+        let server =
+            ServerRef { name: server.server.name.clone(), dbms: identity.dbms, version: identity.version, instance: identity.instance };
+        Ok(Arc::new(Ground { source, server, repository }))
+    }
+}
+
+/// Threads for one run.
+fn workers() -> usize {
+    crate::queue::cores().clamp(2, 4)
+}
+
+fn fill(run: &mut RunRecord, outcome: &Result<Done>, verdict: &verdict::Verdict) {
+    run.error.clone_from(&verdict.error);
+    run.retry_at = verdict.retry_at;
+    if verdict.state == RunState::Queued {
+        run.attempt += 1;
+    } else {
+        run.ended_at = Some(Timestamp::now());
+    }
+    let Ok(done) = outcome else { return };
+    run.label = done.label.clone().or_else(|| run.label.take());
+    (run.stored_bytes, run.rows, run.proven) = (done.stored_bytes, done.rows, done.proven);
+    run.reason.clone_from(&done.reason);
+    run.compared.clone_from(&done.compared);
+    run.notes.clone_from(&done.notes);
+}

@@ -1,0 +1,53 @@
+//! A verification run.
+
+use super::{Done, workers};
+use crate::{Control, restore, shelf};
+use catalog::RunRecord;
+use domain::{Code, Error, Result, display};
+use engine::verify;
+use jiff::Timestamp;
+use repository::{Point, Repository};
+use source::Context;
+use store::Mode;
+
+impl Control {
+    pub(super) async fn perform_verification(&self, run: &RunRecord, context: &Context) -> Result<Done> {
+        let request = restore::Request::of(run)?;
+        let (repository, point) = self.find_point(run, &request).await?;
+        let folder = point.place.folder().as_str().to_owned();
+        let now = Timestamp::now();
+        match verify(&repository, &point, workers(), context).await {
+            Ok(_) => {
+                self.catalog.set_checked(run.destination, &folder, request.label, now).await?;
+                let manifest = repository.usable(&point)?;
+                let (rows, size) = (manifest.archive.rows, manifest.archive.size_bytes);
+                let said = format!("Its {} and {} rows are what was signed.", display::size(size), display::count(rows));
+                Ok(Done { label: Some(request.label.to_string()), rows: Some(rows), said, ..Done::default() })
+            }
+            Err(error) => {
+                if matches!(error.code(), Code::Damaged | Code::BadSignature | Code::TooLarge) {
+                    self.catalog.set_fault(run.destination, &folder, request.label, &error.to_string(), now).await?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The backup that a restore or a verification was asked for.
+    pub(super) async fn find_point(&self, run: &RunRecord, request: &restore::Request) -> Result<(Repository, Point)> {
+        let destination = self.catalog.destination(run.destination).await?;
+        let repository = Repository::open(self.open_store(&destination, Mode::Read).await?, self.trust.clone()).await?;
+        let points = repository.points(Some(&request.database)).await?;
+        let found = points
+            .into_iter()
+            .find(|point| point.place.label() == request.label && (request.origin.is_none() || shelf::origin(point) == request.origin));
+        let gone = || {
+            Error::new(
+                Code::NotFound,
+                format!("Database {:?} has no restore point {} at {} any more.", request.database, request.label, destination.name),
+                "Choose another restore point.",
+            )
+        };
+        Ok((repository, found.ok_or_else(gone)?))
+    }
+}

@@ -1,0 +1,137 @@
+//! Records for tests of decisions, and a console to take its steps one by one.
+
+use crate::{Control, Options, Safe, cause::Cause};
+use catalog::{Catalog, DestinationRecord, RoundRecord, RunRecord, ServerRecord, TaskRecord};
+use domain::{
+    Connection, Destination, DestinationId, Origin, RoundId, RoundState, RunId, RunKind, RunState, Schedule, Selection, Server, ServerId,
+    Task, TaskId,
+};
+use jiff::Timestamp;
+use repository::{Instance, Trust};
+use std::sync::Arc;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+/// A moment of the 24th of November 2026, such as `02:00:00`.
+pub fn at(time: &str) -> Timestamp {
+    format!("2026-11-24T{time}Z").parse().unwrap()
+}
+
+/// A server.
+pub fn server() -> ServerId {
+    ServerId::new(Uuid::now_v7())
+}
+
+/// A backup run that waits.
+pub fn run(database: &str) -> RunRecord {
+    RunRecord {
+        id: RunId::new(Uuid::now_v7()),
+        round: Some(RoundId::new(Uuid::now_v7())),
+        kind: RunKind::Backup,
+        server: Some(server()),
+        destination: DestinationId::new(Uuid::now_v7()),
+        database: database.into(),
+        state: RunState::Queued,
+        attempt: 1,
+        started_by: None,
+        queued_at: at("02:00:00"),
+        began_at: None,
+        ended_at: None,
+        retry_at: None,
+        reason: None,
+        request: None,
+        label: None,
+        stored_bytes: None,
+        rows: None,
+        proven: None,
+        compared: vec![],
+        notes: vec![],
+        error: None,
+    }
+}
+
+/// A task that is due every day at two, made up for if missed.
+pub fn task() -> TaskRecord {
+    TaskRecord {
+        id: TaskId::new(Uuid::now_v7()),
+        task: Task {
+            name: "nightly".into(),
+            server: server(),
+            selection: Selection::default(),
+            schedule: Schedule::parse("0 2 * * *", "UTC").unwrap(),
+            catch_up: true,
+            destination: DestinationId::new(Uuid::now_v7()),
+        },
+        enabled: true,
+        next_at: Some(at("02:00:00")),
+        version: 1,
+        created_at: at("00:00:00"),
+    }
+}
+
+/// A round of a task that its schedule began when it was due.
+pub fn round(task: &TaskRecord, state: RoundState) -> RoundRecord {
+    RoundRecord {
+        id: RoundId::new(Uuid::now_v7()),
+        task: Some(task.id),
+        task_name: task.task.name.clone(),
+        server: task.task.server,
+        destination: task.task.destination,
+        only_database: None,
+        state,
+        origin: Origin::Schedule,
+        started_by: None,
+        attempt: 1,
+        retry_at: None,
+        due_at: at("02:00:00"),
+        began_at: at("02:00:00"),
+        ended_at: None,
+        error: None,
+    }
+}
+
+/// A console that does nothing by itself: tests take its steps one by one, at moments that they choose.
+pub async fn console() -> (Control, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let instance = Arc::new(Instance::generate().unwrap());
+    let control = Control::open(Options {
+        catalog: Catalog::open(&format!("sqlite:{}", folder.path().join("catalog").display())).await.unwrap(),
+        safe: Safe::new(&[7; 32]),
+        trust: Trust::new([instance.fingerprint()]),
+        instance,
+        data_dir: folder.path().into(),
+        version: "0.0.0-test",
+        sample: None,
+        sample_root: None,
+    });
+    (control.await.unwrap(), folder)
+}
+
+/// Adds a task, with a server and a destination for it that are folders which do not exist.
+pub async fn add_task(control: &Control, task: &TaskRecord) {
+    let audit = Cause::console("").audit(at("00:00:00"), "test", "", String::new());
+    let server = ServerRecord {
+        id: task.task.server,
+        server: Server { name: "apps".into(), connection: Connection::Sqlite { folder: "/nowhere/dbs".into() } },
+        sealed_password: None,
+        jobs: None,
+        note: String::new(),
+        version: 1,
+        created_at: at("00:00:00"),
+        seen: None,
+        instance: None,
+    };
+    let destination = DestinationRecord {
+        id: task.task.destination,
+        name: "vault".into(),
+        destination: Destination::Local { root: "/nowhere/root".into() },
+        note: String::new(),
+        version: 1,
+        created_at: at("00:00:00"),
+        read_at: None,
+        read_error: None,
+    };
+    control.catalog.insert_server(&server, &audit).await.unwrap();
+    control.catalog.insert_destination(&destination, &audit).await.unwrap();
+    control.catalog.insert_task(task, &audit).await.unwrap();
+}

@@ -1,0 +1,239 @@
+//! Preparing a round: which databases there are now, and a run for each.
+
+use crate::{
+    Control,
+    cause::Cause,
+    execute::{backup_request, retry_at, told},
+    underway::{Ground, Nudge},
+};
+use catalog::{RoundRecord, RunRecord};
+use domain::{Code, Error, Result, RoundId, RoundState, RunId, RunKind, RunState, Selection};
+use jiff::Timestamp;
+use repository::layout::GLOBALS;
+use source::{Database, Scope};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// What a round begins with.
+struct Prepared {
+    ground: Arc<Ground>,
+    scopes: Vec<Scope>,
+}
+
+impl Control {
+    /// Begins to prepare a round, unless that is under way.
+    pub(crate) fn begin_preparing(&self, id: RoundId) {
+        if let Some(token) = self.underway.begin_preparing(id) {
+            let control = self.clone();
+            tokio::spawn(async move {
+                if let Err(error) = control.prepare(id, &token).await {
+                    tracing::warn!(?error, round = %id, "a round is not prepared yet");
+                }
+                control.underway.end_preparing(id);
+                control.underway.changed();
+            });
+        }
+    }
+
+    /// Prepares a round. Whoever cancels says in the catalog what becomes of it; where the console stops, it is prepared
+    /// again at the next start.
+    async fn prepare(&self, id: RoundId, token: &CancellationToken) -> Result<()> {
+        let round = self.catalog.round(id).await?;
+        // A crash came between the last two steps: all runs are there already.
+        if !self.catalog.runs_of_round(id).await?.is_empty() {
+            return self.let_run(&round, None).await;
+        }
+        let (control, asked) = (self.clone(), round.clone());
+        let mut work = tokio::spawn(async move { control.look_for(&asked).await });
+        let outcome = tokio::select! {
+            () = token.cancelled() => {
+                work.abort();
+                return Ok(());
+            }
+            done = &mut work => done.unwrap_or_else(|error| Err(Error::internal("A piece of work broke off.").because(error))),
+        };
+        match outcome {
+            Ok(prepared) => self.let_run(&round, Some(prepared)).await,
+            Err(error) => self.not_prepared(&round, &error).await,
+        }
+    }
+
+    async fn look_for(&self, round: &RoundRecord) -> Result<Prepared> {
+        let gone = || {
+            Error::new(
+                Code::NotFound,
+                "The task was deleted before its round began.",
+                "Create a new task if the databases are to be backed up.",
+            )
+        };
+        let task = self.catalog.task(round.task.ok_or_else(gone)?).await.map_err(|error| match error.code() {
+            Code::NotFound => gone(),
+            _ => error,
+        })?;
+        let server = self.catalog.server(round.server).await?;
+        let destination = self.catalog.destination(round.destination).await?;
+        let (identity, databases) = self.discover(&server).await?;
+        let scopes = scopes(&databases, identity.has_globals, &task.task.selection, round.only_database.as_deref())?;
+        let source = self.open_source(&server).await?;
+        let ground = self.open_ground(source, &server, identity, &destination).await?;
+        Ok(Prepared { ground, scopes })
+    }
+
+    /// Adds the runs and lets the round run. Two steps, and a crash between them is seen above.
+    async fn let_run(&self, round: &RoundRecord, prepared: Option<Prepared>) -> Result<()> {
+        let deciding = self.deciding().await;
+        let now = self.catalog.round(round.id).await?;
+        if now.state != RoundState::Preparing {
+            return Ok(());
+        }
+        let mut said = "Goes on where the console was stopped.".to_owned();
+        if let Some(Prepared { ground, scopes }) = prepared {
+            let databases = scopes.iter().filter(|scope| **scope != Scope::Globals).count();
+            let globals = if scopes.contains(&Scope::Globals) { ", and the server's roles and tablespaces" } else { "" };
+            said = format!("Found {databases} {} to back up{globals}.", if databases == 1 { "database" } else { "databases" });
+            self.underway.keep_ground(round.id, &ground);
+            let runs = runs(&now, &scopes, Timestamp::now());
+            self.queue_runs(runs, "backups queued", now.task_name.clone(), crate::round::path(now.id), &Cause::console(&said)).await?;
+        }
+        let ready = |round: &mut RoundRecord| (round.retry_at, round.error) = (None, None);
+        self.change_round(&deciding, &now, RoundState::Running, &Cause::console(said), ready).await?;
+        drop(deciding);
+        // They may all have ended before the round ran.
+        self.settle(round.id).await
+    }
+
+    async fn not_prepared(&self, round: &RoundRecord, error: &Error) -> Result<()> {
+        tracing::warn!(round = %round.id, task = round.task_name, ?error, "a round could not be prepared");
+        let next_due = match round.task {
+            Some(task) => self.catalog.task(task).await.ok().and_then(|task| task.next_at),
+            None => None,
+        };
+        let deciding = self.deciding().await;
+        let round = self.catalog.round(round.id).await?;
+        if round.state != RoundState::Preparing {
+            return Ok(());
+        }
+        let (now, told) = (Timestamp::now(), told(error));
+        let again = retry_at(round.attempt, now, next_due).filter(|_| error.code().is_transient());
+        let cause = Cause::console(String::new());
+        if again.is_some() {
+            let cause = cause.saying(format!("Attempt {}: {} It will be tried again.", round.attempt, told.sentence), true);
+            let later = |round: &mut RoundRecord| {
+                (round.retry_at, round.error, round.attempt) = (again, Some(told), round.attempt + 1);
+            };
+            self.change_round(&deciding, &round, RoundState::Preparing, &cause, later).await?;
+        } else {
+            let cause = cause.saying(format!("{} {}", told.sentence, told.next_step), true);
+            let failed = |round: &mut RoundRecord| {
+                (round.retry_at, round.error, round.ended_at) = (None, Some(told), Some(now));
+            };
+            self.change_round(&deciding, &round, RoundState::Failed, &cause, failed).await?;
+            self.nudge(Nudge::Schedule);
+        }
+        Ok(())
+    }
+}
+
+/// What is to be backed up: one database, or all that the task does not leave out and what belongs to the whole server.
+fn scopes(databases: &[Database], has_globals: bool, selection: &Selection, only: Option<&str>) -> Result<Vec<Scope>> {
+    let of = |database: &Database| Scope::Database(database.name.clone());
+    if let Some(name) = only {
+        return match databases.iter().find(|database| database.name == name) {
+            Some(database) => Ok(vec![of(database)]),
+            None if name == GLOBALS && has_globals => Ok(vec![Scope::Globals]),
+            None => Err(Error::new(
+                Code::DatabaseGone,
+                format!("The server has no database {name:?} any more."),
+                "Its backups stay where they are.",
+            )),
+        };
+    }
+    let mut scopes: Vec<_> = databases.iter().filter(|database| selection.includes(&database.name)).map(of).collect();
+    if scopes.is_empty() {
+        let sentence = if databases.is_empty() {
+            "The server has no database to back up."
+        } else {
+            "The task leaves every database of the server out."
+        };
+        return Err(Error::new(Code::NoDatabases, sentence, "Check the server's settings and what the task leaves out."));
+    }
+    if has_globals {
+        scopes.push(Scope::Globals);
+    }
+    Ok(scopes)
+}
+
+fn runs(round: &RoundRecord, scopes: &[Scope], now: Timestamp) -> Vec<RunRecord> {
+    let run = |scope: &Scope| RunRecord {
+        id: RunId::new(Uuid::now_v7()),
+        round: Some(round.id),
+        kind: RunKind::Backup,
+        server: Some(round.server),
+        destination: round.destination,
+        database: match scope {
+            Scope::Database(name) => name.clone(),
+            Scope::Globals => GLOBALS.into(),
+        },
+        state: RunState::Queued,
+        attempt: 1,
+        started_by: round.started_by.clone(),
+        queued_at: now,
+        began_at: None,
+        ended_at: None,
+        retry_at: None,
+        reason: None,
+        request: backup_request(scope),
+        label: None,
+        stored_bytes: None,
+        rows: None,
+        proven: None,
+        compared: vec![],
+        notes: vec![],
+        error: None,
+    };
+    scopes.iter().map(run).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    fn databases(names: &[&str]) -> Vec<Database> {
+        names.iter().map(|name| Database { name: (*name).into(), size_bytes: None }).collect()
+    }
+
+    fn database(name: &str) -> Scope {
+        Scope::Database(name.into())
+    }
+
+    #[test]
+    fn all_databases_but_those_left_out_and_what_belongs_to_the_server() {
+        let selection = Selection { excluded: vec!["scratch".into(), "not there".into()] };
+        let found = databases(&["blog", "scratch", "shop"]);
+        let chosen = scopes(&found, true, &selection, None).unwrap();
+        assert_eq!(chosen, [database("blog"), database("shop"), Scope::Globals]);
+        assert_eq!(scopes(&found, false, &selection, None).unwrap().len(), 2);
+        assert_eq!(scopes(&found, true, &selection, Some("shop")).unwrap(), [database("shop")]);
+        assert_eq!(scopes(&found, true, &selection, Some(GLOBALS)).unwrap(), [Scope::Globals]);
+    }
+
+    #[test]
+    fn nothing_to_back_up_is_said() {
+        let code = |names: &[&str], selection: &Selection, only| scopes(&databases(names), true, selection, only).unwrap_err().code();
+        let all = Selection { excluded: vec!["shop".into()] };
+        assert_eq!(code(&[], &Selection::default(), None), Code::NoDatabases);
+        assert_eq!(code(&["shop"], &all, None), Code::NoDatabases);
+        assert_eq!(code(&["shop"], &all, Some("blog")), Code::DatabaseGone);
+    }
+
+    #[test]
+    fn a_database_that_is_called_like_what_belongs_to_the_server_is_still_a_database() {
+        let round = fixture::round(&fixture::task(), RoundState::Preparing);
+        let runs = runs(&round, &[database(GLOBALS), Scope::Globals], fixture::at("02:00:00"));
+        assert_eq!(runs[0].database, runs[1].database);
+        assert!(runs[0].request.is_none() && runs[1].request.is_some());
+        assert!(runs[0].id < runs[1].id, "runs begin in the order of their identifiers");
+    }
+}

@@ -1,0 +1,149 @@
+//! Restores and verifications, as people ask for them. They wait in the same line as backups.
+
+mod draft;
+mod name;
+
+use crate::{Administer, Control, Operate, Permit, cause::Cause, shelf};
+use catalog::{DestinationRecord, RunRecord, ServerRecord};
+use domain::{Code, DestinationId, Error, Label, RestoreForm, Result, RunId, RunKind, RunState, ServerId, view::restore::RestorePreview};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Which backup is read, and how it is restored; kept with the run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Request {
+    /// The database whose backup it is.
+    pub database: String,
+    /// The server that it came from, as its manifest names it.
+    pub origin: Option<String>,
+    /// Which restore point.
+    pub label: Label,
+    /// Leave ownership and privileges out.
+    #[serde(default)]
+    pub no_owner: bool,
+    /// Create roles that are missing, without the right to log in.
+    #[serde(default)]
+    pub create_roles: bool,
+}
+
+/// A restore that can be begun.
+pub(crate) struct Order {
+    pub destination: DestinationRecord,
+    pub server: ServerRecord,
+    pub request: Request,
+    pub name: String,
+}
+
+impl Request {
+    /// What a run was asked for.
+    pub fn of(run: &RunRecord) -> Result<Self> {
+        let request = run.request.clone().unwrap_or_default();
+        serde_json::from_value(request).map_err(|error| Error::internal("What the run was asked for cannot be read.").because(error))
+    }
+}
+
+impl Control {
+    /// What the restore wizard shows: what can be chosen, what is wrong so far, and what would happen. Bad input is no
+    /// error of this, it is in the answer.
+    ///
+    /// # Errors
+    /// [`Code::Catalog`].
+    pub async fn preview_restore(&self, _: &Permit<Operate>, form: &RestoreForm) -> Result<RestorePreview> {
+        Ok(self.draft_restore(form).await?.0)
+    }
+
+    /// Begins a restore. It waits for its place like every run.
+    ///
+    /// # Errors
+    /// [`Code::Invalid`] with all that is wrong, the server that cannot be reached and the name that is in use included.
+    pub async fn restore(&self, permit: &Permit<Administer>, form: &RestoreForm) -> Result<RunId> {
+        let (preview, order) = self.draft_restore(form).await?;
+        let Some(order) = order else { return Err(Error::invalid(preview.errors)) };
+        // The catalog's list of databases may be minutes old.
+        let at_server = |error: Error| Error::invalid_field("server", format!("{error} {}", error.next_step()));
+        let (_, databases) = self.discover(&order.server).await.map_err(at_server)?;
+        if databases.iter().any(|database| database.name == order.name) {
+            return Err(name::taken(&order.name, &order.server.server.name));
+        }
+        let said = format!(
+            "Asked for by {}: {:?} of {} from {}, as {:?} on {}.",
+            permit.actor().name(),
+            order.request.database,
+            order.request.label,
+            order.destination.name,
+            order.name,
+            order.server.server.name
+        );
+        let run = run(RunKind::Restore, Some(order.server.id), order.destination.id, order.name, order.request, permit.actor().name())?;
+        self.queue_one(run, "restore queued", &Cause::user(permit, said)).await
+    }
+
+    /// Begins to verify a backup: everything that was stored is read back and compared with what was signed.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] if there is no such backup; what reading the repository says.
+    pub async fn verify_now(&self, permit: &Permit<Operate>, id: DestinationId, database: &str, label: &str) -> Result<RunId> {
+        let label: Label = label.parse()?;
+        let destination = self.catalog.destination(id).await?;
+        let missing = || {
+            Error::new(
+                Code::NotFound,
+                format!("Database {database:?} has no restore point {label} at {}.", destination.name),
+                "Load the page again and choose from what is there.",
+            )
+        };
+        let repository = self.open_known(&destination, &[]).await?.ok_or_else(missing)?;
+        let points = repository.points(Some(database)).await?;
+        let point = points.iter().find(|point| point.place.label() == label).ok_or_else(missing)?;
+        let instance = point.manifest.as_ref().ok().map(|manifest| manifest.server.instance.clone());
+        let server = self.catalog.servers().await?.into_iter().find(|server| server.instance.is_some() && server.instance == instance);
+        let request = Request { database: database.into(), origin: shelf::origin(point), label, no_owner: false, create_roles: false };
+        let said = format!("Asked for by {}: {database:?} of {label} at {}.", permit.actor().name(), destination.name);
+        let run = run(RunKind::Verify, server.map(|server| server.id), id, database.into(), request, permit.actor().name())?;
+        self.queue_one(run, "verification queued", &Cause::user(permit, said)).await
+    }
+
+    async fn queue_one(&self, run: RunRecord, action: &'static str, cause: &Cause) -> Result<RunId> {
+        let (id, database) = (run.id, run.database.clone());
+        self.queue_runs(vec![run], action, database.clone(), format!("/runs/{id}"), cause).await?;
+        self.log(None, Some(id), &database, cause).await;
+        Ok(id)
+    }
+}
+
+fn run(
+    kind: RunKind,
+    server: Option<ServerId>,
+    destination: DestinationId,
+    database: String,
+    request: Request,
+    started_by: &str,
+) -> Result<RunRecord> {
+    let label = Some(request.label.to_string());
+    let request = serde_json::to_value(request).map_err(|error| Error::internal("What was asked for cannot be kept.").because(error))?;
+    Ok(RunRecord {
+        id: RunId::new(Uuid::now_v7()),
+        round: None,
+        kind,
+        server,
+        destination,
+        database,
+        state: RunState::Queued,
+        attempt: 1,
+        started_by: Some(started_by.into()),
+        queued_at: Timestamp::now(),
+        began_at: None,
+        ended_at: None,
+        retry_at: None,
+        reason: None,
+        request: Some(request),
+        label,
+        stored_bytes: None,
+        rows: None,
+        proven: None,
+        compared: vec![],
+        notes: vec![],
+        error: None,
+    })
+}

@@ -1,0 +1,136 @@
+//! What people ask of rounds: begin one, stop it, try its failures again.
+
+use crate::{Control, Operate, Permit, cause::Cause, run::carried_through, underway::Nudge};
+use catalog::{RoundRecord, RunRecord};
+use domain::{Code, Error, FieldError, Origin, Result, RoundId, RoundState, RunAction, RunState, TaskId, Told};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+impl Control {
+    /// Starts a round of a task now: of all databases, or of one.
+    ///
+    /// # Errors
+    /// [`Code::Busy`] while a round of the task is under way: the field `round` of the error holds its identifier.
+    /// [`Code::Invalid`] at the field `database` if the task leaves that one out. [`Code::NotFound`].
+    pub async fn back_up_now(&self, permit: &Permit<Operate>, id: TaskId, database: Option<String>) -> Result<RoundId> {
+        let task = self.catalog.task(id).await?;
+        if let Some(name) = database.as_deref().filter(|name| !task.task.selection.includes(name)) {
+            return Err(Error::invalid_field("database", format!("The task leaves {name:?} out. Take it off that list first.")));
+        }
+        let (now, who) = (Timestamp::now(), permit.actor().name());
+        let round = RoundRecord {
+            id: RoundId::new(Uuid::now_v7()),
+            task: Some(id),
+            task_name: task.task.name,
+            server: task.task.server,
+            destination: task.task.destination,
+            only_database: database,
+            state: RoundState::Preparing,
+            origin: Origin::User,
+            started_by: Some(who.into()),
+            attempt: 1,
+            retry_at: None,
+            due_at: now,
+            began_at: now,
+            ended_at: None,
+            error: None,
+        };
+        let said = match &round.only_database {
+            Some(name) => format!("Started by {who}, for {name:?} alone."),
+            None => format!("Started by {who}."),
+        };
+        let began = round.id;
+        match self.begin_round(round, &Cause::user(permit, said)).await {
+            Ok(()) => Ok(began),
+            Err(error) if error.code() == Code::Busy => Err(self.with_open_round(error, id).await),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Names the round that is in the way, so that a screen can lead to it.
+    async fn with_open_round(&self, error: Error, task: TaskId) -> Error {
+        let rounds = self.catalog.rounds_of_task(task, 20).await.unwrap_or_default();
+        let Some(open) = rounds.iter().find(|round| !round.state.has_ended()) else { return error };
+        let fields = vec![FieldError { field: "round".into(), sentence: open.id.to_string() }];
+        Told { fields, ..error.told().clone() }.into()
+    }
+
+    /// Stops a round: while it prepares, or all its runs that have not ended. Runs that work end by themselves a little
+    /// later, when they have cleaned up, and the round with the last of them.
+    ///
+    /// # Errors
+    /// [`Code::Conflict`] if it has ended; [`Code::NotFound`].
+    pub async fn abort_round(&self, permit: &Permit<Operate>, id: RoundId) -> Result<()> {
+        let (control, cause) = (self.clone(), Cause::user(permit, format!("Stopped by {}.", permit.actor().name())));
+        carried_through(async move { control.abort_all(id, &cause).await }).await
+    }
+
+    async fn abort_all(&self, id: RoundId, cause: &Cause) -> Result<()> {
+        let deciding = self.deciding().await;
+        let round = self.catalog.round(id).await?;
+        if round.state.has_ended() {
+            return Err(Error::new(Code::Conflict, "The round has ended already.", "Nothing is left to stop."));
+        }
+        self.underway.hold_back(id);
+        let runs = self.catalog.runs_of_round(id).await?;
+        if round.state == RoundState::Preparing {
+            self.underway.cancel_preparing(id);
+            // With runs, preparing was cut off at its very end: the round ends as those do.
+            let (to, ended) = if runs.is_empty() { (RoundState::Aborted, Some(Timestamp::now())) } else { (RoundState::Running, None) };
+            self.change_round(&deciding, &round, to, cause, |round| (round.ended_at, round.retry_at) = (ended, None)).await?;
+        } else {
+            self.log(Some(id), None, "", &cause.saying(format!("{} asked to stop the round.", cause.who()), false)).await;
+        }
+        drop(deciding);
+        // What works first: it is what costs something.
+        let (working, waiting): (Vec<_>, Vec<_>) =
+            runs.iter().filter(|run| !run.state.has_ended()).partition(|run| run.state == RunState::Running);
+        for run in working.into_iter().chain(waiting) {
+            match self.abort(run.id, cause).await {
+                // It ended by itself, just now.
+                Err(error) if error.code() == Code::Conflict => {}
+                done => done?,
+            }
+        }
+        self.nudge(Nudge::Schedule);
+        Ok(())
+    }
+
+    /// Queues the runs of an ended round again that did not succeed; a round that failed before it had runs is prepared
+    /// again.
+    ///
+    /// # Errors
+    /// [`Code::Conflict`] if there is nothing to try again; [`Code::Busy`] while another round of its task is under way;
+    /// [`Code::NotFound`].
+    pub async fn retry_failed(&self, permit: &Permit<Operate>, id: RoundId) -> Result<()> {
+        let (control, cause) = (self.clone(), Cause::user(permit, format!("Tried again by {}.", permit.actor().name())));
+        carried_through(async move { control.retry(id, &cause).await }).await
+    }
+
+    async fn retry(&self, id: RoundId, cause: &Cause) -> Result<()> {
+        let deciding = self.deciding().await;
+        let round = self.catalog.round(id).await?;
+        let runs = self.catalog.runs_of_round(id).await?;
+        let again: Vec<_> = runs.iter().filter(|run| run.state.allows(RunAction::Retry).is_ok()).collect();
+        if round.state == RoundState::Skipped || (again.is_empty() && (!runs.is_empty() || !round.state.has_ended())) {
+            return Err(Error::new(Code::Conflict, "Nothing of this round can be tried again.", "Start a new round of its task instead."));
+        }
+        let to = if again.is_empty() { RoundState::Preparing } else { RoundState::Running };
+        if round.state != to {
+            let anew = |round: &mut RoundRecord| {
+                (round.ended_at, round.retry_at, round.error, round.attempt) = (None, None, None, 1);
+            };
+            self.change_round(&deciding, &round, to, cause, anew).await?;
+        }
+        self.underway.drop_ground(id);
+        for run in again {
+            let anew = |run: &mut RunRecord| {
+                (run.queued_at, run.began_at, run.ended_at, run.retry_at) = (Timestamp::now(), None, None, None);
+                (run.attempt, run.error) = (1, None);
+            };
+            self.change_alone(run, RunState::Queued, cause, anew).await?;
+        }
+        self.nudge(Nudge::Rounds);
+        Ok(())
+    }
+}

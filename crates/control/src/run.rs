@@ -1,0 +1,190 @@
+//! Runs: the one function that changes them, and what can be asked of them.
+
+use crate::{
+    Control, Operate, Permit, View,
+    cause::Cause,
+    underway::{Ending, Nudge},
+};
+use catalog::RunRecord;
+use domain::{
+    Code, Error, Result, RoundId, RunAction, RunId, RunKind, RunState,
+    view::{
+        Page,
+        run::{RunLine, RunQuery, RunView},
+    },
+};
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// How often an abort looks again, where a run changed its state at the same moment.
+const ABORT_ATTEMPTS: u32 = 5;
+
+impl Control {
+    /// Changes the state of a run: the one place where that happens. The run, the audit log and the run's log are written,
+    /// screens and background work are woken, and the run's round follows.
+    ///
+    /// What is begun is carried through, even if whoever asked goes away meanwhile.
+    ///
+    /// # Errors
+    /// [`Code::Conflict`] if the run is no longer in the state that `run` has.
+    pub(crate) async fn change(
+        &self,
+        run: &RunRecord,
+        to: RunState,
+        cause: &Cause,
+        with: impl FnOnce(&mut RunRecord),
+    ) -> Result<RunRecord> {
+        let changed = self.change_alone(run, to, cause, with).await?;
+        // An interrupted run may be queued again: what becomes of the round is decided then.
+        if let Some(round) = changed.round.filter(|_| changed.state.has_ended() && changed.state != RunState::Interrupted)
+            && let Err(error) = self.settle(round).await
+        {
+            tracing::warn!(?error, %round, "a round does not follow its runs yet; it will");
+            self.nudge(Nudge::Rounds);
+        }
+        Ok(changed)
+    }
+
+    /// The same without the round, for whoever sees to that.
+    pub(crate) async fn change_alone(
+        &self,
+        run: &RunRecord,
+        to: RunState,
+        cause: &Cause,
+        with: impl FnOnce(&mut RunRecord),
+    ) -> Result<RunRecord> {
+        if !run.state.may_become(to) {
+            return Err(Error::internal(format!("A run that is {} cannot become {to}.", run.state)));
+        }
+        let (mut changed, expected) = (run.clone(), run.state);
+        changed.state = to;
+        with(&mut changed);
+        let (control, cause) = (self.clone(), cause.clone());
+        carried_through(async move {
+            let now = Timestamp::now();
+            let audit = cause.audit(now, &action(changed.kind, to), &changed.database, format!("/runs/{}", changed.id));
+            control.catalog.change_run(&changed, expected, &audit, &cause.line(now, &changed.database)).await?;
+            control.underway.mirror(&changed);
+            tracing::info!(run = %changed.id, database = changed.database, kind = %changed.kind, state = %to, attempt = changed.attempt, "{}", cause.said);
+            control.underway.changed();
+            control.nudge(Nudge::Queue);
+            Ok(changed)
+        })
+        .await
+    }
+
+    /// Adds a line to the log of a round or run. That the log cannot be written stops nothing.
+    pub(crate) async fn log(&self, round: Option<RoundId>, run: Option<RunId>, database: &str, cause: &Cause) {
+        if let Err(error) = self.catalog.append_log(round, run, &cause.line(Timestamp::now(), database)).await {
+            tracing::warn!(?error, "a line of a run's log was lost");
+        }
+        self.underway.changed();
+    }
+
+    /// Adds runs that wait for their place.
+    pub(crate) async fn queue_runs(
+        &self,
+        runs: Vec<RunRecord>,
+        action: &'static str,
+        subject: String,
+        path: String,
+        cause: &Cause,
+    ) -> Result<()> {
+        let (control, cause) = (self.clone(), cause.clone());
+        carried_through(async move {
+            let audit = cause.audit(Timestamp::now(), action, &subject, path);
+            control.catalog.insert_runs(&runs, &audit).await?;
+            runs.iter().for_each(|run| control.underway.mirror(run));
+            control.underway.changed();
+            control.nudge(Nudge::Queue);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Restores and verifications, newest first.
+    ///
+    /// # Errors
+    /// [`Code::Catalog`].
+    pub async fn runs(&self, _: &Permit<View>, query: &RunQuery) -> Result<Page<RunLine>> {
+        let page = self.catalog.runs_page(&[RunKind::Restore, RunKind::Verify], query.only == "failed", query.page).await?;
+        let items = self.run_lines(page.items).await?;
+        Ok(Page { items, total: page.total, number: page.number, size: page.size })
+    }
+
+    /// A run with all there is to it.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`].
+    pub async fn run(&self, _: &Permit<View>, id: RunId) -> Result<RunView> {
+        let now = Timestamp::now();
+        Ok(self.run_facts(id).await?.show(&self.underway.glance(now), now))
+    }
+
+    /// Stops a run that waits or works. One that works ends by itself a little later, when it has cleaned up.
+    ///
+    /// # Errors
+    /// [`Code::Conflict`] if it has ended; [`Code::NotFound`].
+    pub async fn abort_run(&self, permit: &Permit<Operate>, id: RunId) -> Result<()> {
+        let cause = Cause::user(permit, format!("Stopped by {}.", permit.actor().name()));
+        self.abort(id, &cause).await
+    }
+
+    pub(crate) async fn abort(&self, id: RunId, cause: &Cause) -> Result<()> {
+        for _ in 0..ABORT_ATTEMPTS {
+            let run = self.catalog.run(id).await?;
+            run.state.allows(RunAction::Abort).map_err(|reason| Error::new(Code::Conflict, reason, "Nothing is left to stop."))?;
+            if self.underway.end(id, &Ending::Abort(cause.clone())) {
+                self.log(run.round, Some(id), &run.database, &cause.saying(format!("{} asked to stop it.", cause.who()), false)).await;
+                return Ok(());
+            }
+            if run.state == RunState::Queued {
+                match self.change(&run, RunState::Aborted, cause, |run| (run.ended_at, run.retry_at) = (Some(Timestamp::now()), None)).await
+                {
+                    Err(error) if error.code() == Code::Conflict => {}
+                    changed => return changed.map(drop),
+                }
+            }
+            // It is just beginning or ending: what becomes of it is known in a moment.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Err(Error::new(Code::Busy, "The run could not be stopped: it is between two states.", "Look at it again in a moment."))
+    }
+}
+
+/// Runs work to its end, whether or not somebody still waits for it: what the catalog says and what this process knows of
+/// it must not come apart. A panic in it becomes an error.
+pub(crate) async fn carried_through<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    tokio::spawn(work).await.map_err(|error| Error::internal("A piece of work broke off.").because(error))?
+}
+
+/// What the audit log calls it.
+fn action(kind: RunKind, state: RunState) -> String {
+    let what = match kind {
+        RunKind::Backup => "backup",
+        RunKind::Restore => "restore",
+        RunKind::Verify => "verification",
+    };
+    format!("{what} {}", if state == RunState::Running { "began" } else { state.as_str() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    #[allow(clippy::panic, reason = "that is what is tested")]
+    async fn a_panic_is_an_error_and_whoever_leaves_stops_nothing() {
+        let broken = carried_through(async { if Timestamp::now() > Timestamp::UNIX_EPOCH { panic!("on purpose") } else { Ok(()) } });
+        assert_eq!(broken.await.unwrap_err().code(), Code::Internal);
+        let (done, seen) = tokio::sync::oneshot::channel();
+        let asked = tokio::spawn(carried_through(async move {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            done.send(()).ok();
+            Ok(())
+        }));
+        tokio::task::yield_now().await;
+        asked.abort();
+        seen.await.unwrap();
+    }
+}

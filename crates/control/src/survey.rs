@@ -1,0 +1,219 @@
+//! What is known of servers, gathered in a few questions to the catalog, however many servers and databases there are.
+//! The lines of all lists are made from it.
+
+mod database;
+mod promise;
+
+pub(crate) use database::{needs_attention, rank, sort};
+
+use crate::Control;
+use catalog::{BackupFacts, DatabaseRecord, DestinationRecord, NewestRun, ServerRecord, TaskRecord};
+use domain::{
+    DestinationId, Result, RoundId, ServerId, TaskId,
+    view::{
+        run::RoundLine,
+        server::{DatabaseLine, ServerLine, Tally},
+        task::TaskLine,
+    },
+};
+use jiff::Timestamp;
+use promise::Promise;
+use std::collections::HashMap;
+
+/// Databases on a page.
+pub(crate) const PAGE_SIZE: usize = 100;
+
+/// Everything that lines of servers, databases and tasks are made from, at one moment.
+pub(crate) struct Survey {
+    now: Timestamp,
+    servers: Vec<ServerRecord>,
+    tasks: Vec<TaskRecord>,
+    destinations: HashMap<DestinationId, DestinationRecord>,
+    databases: HashMap<ServerId, Vec<DatabaseRecord>>,
+    /// Good backups, by the server's instance and the database.
+    facts: HashMap<String, HashMap<String, BackupFacts>>,
+    /// Newest backup runs, if they were asked for.
+    runs: HashMap<ServerId, HashMap<String, NewestRun>>,
+    /// Rounds that are under way.
+    open: HashMap<TaskId, RoundId>,
+    last_of_servers: HashMap<ServerId, RoundLine>,
+    last_of_tasks: HashMap<TaskId, RoundLine>,
+}
+
+impl Survey {
+    /// Surveys all servers.
+    pub async fn of_all(control: &Control, now: Timestamp) -> Result<Self> {
+        let catalog = &control.catalog;
+        let mut survey = Self::empty(now, catalog.servers().await?, catalog.tasks().await?);
+        survey.databases = catalog.all_databases().await?;
+        survey.take_facts(catalog.all_backup_facts().await?);
+        survey.with_rounds(control, catalog.last_rounds_of_servers().await?.into_values().collect()).await
+    }
+
+    /// Surveys tasks alone, for their lines.
+    pub async fn of_tasks(control: &Control, now: Timestamp) -> Result<Self> {
+        let tasks = control.catalog.tasks().await?;
+        Self::empty(now, vec![], tasks).with_rounds(control, vec![]).await
+    }
+
+    /// Surveys one server.
+    pub async fn of_server(control: &Control, server: ServerRecord, now: Timestamp) -> Result<Self> {
+        let (catalog, id, instance) = (&control.catalog, server.id, server.instance.clone());
+        let mut survey = Self::empty(now, vec![server], catalog.tasks_of(id).await?);
+        survey.databases = HashMap::from([(id, catalog.databases(id).await?)]);
+        if let Some(instance) = instance {
+            survey.take_facts(catalog.backup_facts(&instance).await?);
+        }
+        survey.with_rounds(control, catalog.rounds_of_server(id, 1).await?).await
+    }
+
+    /// Adds how the newest backup run of each database went.
+    pub async fn with_runs(self, control: &Control) -> Result<Self> {
+        let runs = control.catalog.newest_backup_runs().await?;
+        Ok(self.take_runs(runs))
+    }
+
+    /// The same for the databases of one server.
+    pub async fn with_runs_of(self, control: &Control, server: ServerId) -> Result<Self> {
+        let runs = control.catalog.newest_backup_run_per_database(server).await?;
+        Ok(self.take_runs(runs))
+    }
+
+    fn empty(now: Timestamp, servers: Vec<ServerRecord>, tasks: Vec<TaskRecord>) -> Self {
+        Self {
+            now,
+            servers,
+            tasks,
+            destinations: HashMap::new(),
+            databases: HashMap::new(),
+            facts: HashMap::new(),
+            runs: HashMap::new(),
+            open: HashMap::new(),
+            last_of_servers: HashMap::new(),
+            last_of_tasks: HashMap::new(),
+        }
+    }
+
+    fn take_facts(&mut self, facts: Vec<BackupFacts>) {
+        for fact in facts {
+            self.facts.entry(fact.instance.clone()).or_default().insert(fact.database.clone(), fact);
+        }
+    }
+
+    fn take_runs(mut self, runs: Vec<NewestRun>) -> Self {
+        for run in runs {
+            self.runs.entry(run.server).or_default().insert(run.database.clone(), run);
+        }
+        self
+    }
+
+    /// Adds destinations and rounds. The lines of all rounds are made together.
+    async fn with_rounds(mut self, control: &Control, last_of_servers: Vec<catalog::RoundRecord>) -> Result<Self> {
+        let catalog = &control.catalog;
+        self.destinations = catalog.destinations().await?.into_iter().map(|destination| (destination.id, destination)).collect();
+        self.open = catalog.open_rounds().await?.into_iter().filter_map(|round| Some((round.task?, round.id))).collect();
+        let mut last_of_tasks = catalog.last_ended_rounds_of_tasks().await?;
+        last_of_tasks.retain(|id, _| self.tasks.iter().any(|task| task.id == *id));
+        let of_servers = last_of_servers.len();
+        let all = last_of_servers.into_iter().chain(last_of_tasks.into_values()).collect();
+        for (place, line) in control.round_lines(all).await?.into_iter().enumerate() {
+            match line.task {
+                Some(task) if place >= of_servers => drop(self.last_of_tasks.insert(task, line)),
+                _ => drop(self.last_of_servers.insert(line.server, line)),
+            }
+        }
+        Ok(self)
+    }
+
+    /// The moment of the survey.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// All servers that were surveyed, by name.
+    pub fn servers(&self) -> impl Iterator<Item = &ServerRecord> {
+        self.servers.iter()
+    }
+
+    /// All tasks of the servers, by name.
+    pub fn tasks(&self) -> impl Iterator<Item = &TaskRecord> {
+        self.tasks.iter()
+    }
+
+    /// Tasks of a server, by name.
+    pub fn tasks_of(&self, server: ServerId) -> impl Iterator<Item = &TaskRecord> {
+        self.tasks.iter().filter(move |task| task.task.server == server)
+    }
+
+    /// A server in a list.
+    pub fn server_line(&self, server: &ServerRecord) -> ServerLine {
+        self.server_line_of(server, &self.database_lines(server))
+    }
+
+    /// The same, where the lines of its databases are there already.
+    pub fn server_line_of(&self, server: &ServerRecord, databases: &[DatabaseLine]) -> ServerLine {
+        let mut tally = Tally::default();
+        let there = databases.iter().filter(|line| !line.gone);
+        there.clone().for_each(|line| tally.add(line.protection));
+        ServerLine {
+            id: server.id,
+            name: server.server.name.clone(),
+            dbms: server.server.dbms(),
+            address: server.server.connection.to_string(),
+            tally,
+            size_bytes: there.filter_map(|line| line.size_bytes).sum(),
+            seen: server.seen.clone(),
+            tasks: self.tasks_of(server.id).map(|task| self.task_line(task)).collect(),
+            last_round: self.last_of_servers.get(&server.id).cloned(),
+        }
+    }
+
+    /// A task in a list.
+    pub fn task_line(&self, task: &TaskRecord) -> TaskLine {
+        let destination = self.destinations.get(&task.task.destination);
+        TaskLine {
+            id: task.id,
+            name: task.task.name.clone(),
+            server: task.task.server,
+            enabled: task.enabled,
+            schedule: task.task.schedule.describe(),
+            time_zone: task.task.schedule.time_zone.clone(),
+            next: task.next_at.filter(|_| task.enabled),
+            destination: destination.map_or_else(String::new, |destination| destination.name.clone()),
+            root: destination.map_or_else(String::new, |destination| destination.destination.to_string()),
+            destination_id: task.task.destination,
+            excluded: task.task.selection.excluded.clone(),
+            running: self.open.get(&task.id).copied(),
+            last_round: self.last_of_tasks.get(&task.id).cloned(),
+        }
+    }
+
+    /// All databases of a server by name, judged by whichever of its tasks promises most.
+    pub fn database_lines(&self, server: &ServerRecord) -> Vec<DatabaseLine> {
+        let promises: Vec<_> = self.tasks_of(server.id).filter(|task| task.enabled).map(Promise::new).collect();
+        let mut lines = self.lines(server, &promises);
+        for line in &mut lines {
+            line.excluded = self.tasks_of(server.id).any(|task| !task.task.selection.includes(&line.name));
+        }
+        lines
+    }
+
+    /// The databases that a task covers by name, judged by this task alone. Those that are gone are not among them.
+    pub fn lines_of_task(&self, server: &ServerRecord, task: &TaskRecord) -> Vec<DatabaseLine> {
+        let promises: Vec<_> = task.enabled.then(|| Promise::new(task)).into_iter().collect();
+        let mut lines = self.lines(server, &promises);
+        lines.retain(|line| !line.gone && task.task.selection.includes(&line.name));
+        lines
+    }
+
+    fn lines(&self, server: &ServerRecord, promises: &[Promise<'_>]) -> Vec<DatabaseLine> {
+        let facts = server.instance.as_ref().and_then(|instance| self.facts.get(instance));
+        let runs = self.runs.get(&server.id);
+        let line = |database: &DatabaseRecord| {
+            let facts = facts.and_then(|facts| facts.get(&database.name));
+            let run = runs.and_then(|runs| runs.get(&database.name));
+            database::line(database, facts, run, promises, self.now)
+        };
+        self.databases.get(&server.id).into_iter().flatten().map(line).collect()
+    }
+}

@@ -1,0 +1,176 @@
+//! Tasks: records of standing orders.
+
+mod preview;
+
+use crate::{
+    Administer, Control, Permit, View,
+    conflict::changed_meanwhile,
+    server::ensure_typed,
+    survey::{PAGE_SIZE, Survey, needs_attention},
+    underway::Nudge,
+};
+use catalog::TaskRecord;
+use domain::{
+    Code, Error, Result, ServerId, Task, TaskForm, TaskId,
+    view::{
+        server::Tally,
+        task::{TaskLine, TaskView},
+    },
+};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+/// Rounds on a task's page.
+const ROUNDS: u64 = 20;
+
+impl Control {
+    /// All tasks, by name.
+    ///
+    /// # Errors
+    /// [`Code::Catalog`].
+    pub async fn tasks(&self, _permit: &Permit<View>) -> Result<Vec<TaskLine>> {
+        let survey = Survey::of_tasks(self, Timestamp::now()).await?;
+        Ok(survey.tasks().map(|task| survey.task_line(task)).collect())
+    }
+
+    /// One task with its databases and newest rounds.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`].
+    pub async fn task(&self, _permit: &Permit<View>, id: TaskId) -> Result<TaskView> {
+        let task = self.catalog.task(id).await?;
+        let server = self.catalog.server(task.task.server).await?;
+        let survey = Survey::of_server(self, server.clone(), Timestamp::now()).await?.with_runs_of(self, server.id).await?;
+        let mut tally = Tally::default();
+        let mut databases = survey.lines_of_task(&server, &task);
+        databases.iter().for_each(|line| tally.add(line.protection));
+        // The sort is stable, so that both parts stay ordered by name.
+        databases.sort_by_key(|line| !needs_attention(line));
+        databases.truncate(PAGE_SIZE);
+        Ok(TaskView {
+            line: survey.task_line(&task),
+            server_name: server.server.name,
+            tally,
+            databases,
+            rounds: self.round_lines(self.catalog.rounds_of_task(id, ROUNDS).await?).await?,
+            version: task.version,
+            task: task.task,
+            now: survey.now(),
+        })
+    }
+
+    /// A task as a form, with the number of the edit and its server.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`].
+    pub async fn task_form(&self, _permit: &Permit<View>, id: TaskId) -> Result<(TaskForm, i64, ServerId)> {
+        let record = self.catalog.task(id).await?;
+        Ok((form_of(&record.task), record.version, record.task.server))
+    }
+
+    /// Adds a task to a server; its schedule is followed from now on.
+    ///
+    /// # Errors
+    /// [`Code::Invalid`] with every field that is wrong; [`Code::NotFound`] if there is no such server.
+    pub async fn add_task(&self, permit: &Permit<Administer>, server: ServerId, form: &TaskForm) -> Result<TaskId> {
+        let task = form.check(server)?;
+        let server = self.catalog.server(server).await?;
+        self.ensure_destination(&task).await?;
+        let (id, now) = (TaskId::new(Uuid::now_v7()), Timestamp::now());
+        let next_at = task.schedule.next_after(now);
+        let record = TaskRecord { id, task, enabled: true, next_at, version: 1, created_at: now };
+        let detail = format!("On {}. {}.", server.server.name, in_words(&record.task));
+        self.catalog.insert_task(&record, &permit.audit("task added", &record.task.name, Some(page(id)), detail)).await?;
+        self.nudge(Nudge::Schedule);
+        Ok(id)
+    }
+
+    /// Changes a task. `version` is the number of the edit that the form was begun from.
+    ///
+    /// # Errors
+    /// [`Code::Invalid`] with every field that is wrong; [`Code::Conflict`], with both values, if somebody else was quicker.
+    pub async fn change_task(&self, permit: &Permit<Administer>, id: TaskId, version: i64, form: &TaskForm) -> Result<()> {
+        let known = self.catalog.task(id).await?;
+        let task = form.check(known.task.server)?;
+        self.ensure_destination(&task).await?;
+        let next_at = task.schedule.next_after(Timestamp::now());
+        let record = TaskRecord { task, next_at, version, ..known };
+        let audit = permit.audit("task changed", &record.task.name, Some(page(id)), format!("{}.", in_words(&record.task)));
+        match self.catalog.update_task(&record, &audit).await {
+            Err(error) if error.code() == Code::Conflict => {
+                let theirs = self.catalog.task(id).await?;
+                Err(changed_meanwhile("task", theirs.version, &form_of(&theirs.task), &form_of(&record.task)))
+            }
+            done => {
+                done?;
+                self.nudge(Nudge::Schedule);
+                Ok(())
+            }
+        }
+    }
+
+    /// Lets a task's schedule be followed, or not. Times that pass meanwhile are not made up for.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`].
+    pub async fn enable_task(&self, permit: &Permit<Administer>, id: TaskId, enabled: bool) -> Result<()> {
+        let record = self.catalog.task(id).await?;
+        let next_at = record.task.schedule.next_after(Timestamp::now());
+        let action = if enabled { "task enabled" } else { "task disabled" };
+        let audit = permit.audit(action, &record.task.name, Some(page(id)), "");
+        self.catalog.set_enabled(id, enabled, next_at, &audit).await?;
+        self.nudge(Nudge::Schedule);
+        Ok(())
+    }
+
+    /// Forgets a task. Its rounds stay in the history, and its backups where they are.
+    ///
+    /// # Errors
+    /// [`Code::Busy`] while a round of it is under way; [`Code::Invalid`] at the field `typed_name`.
+    pub async fn remove_task(&self, permit: &Permit<Administer>, id: TaskId, typed_name: &str) -> Result<()> {
+        let record = self.catalog.task(id).await?;
+        ensure_typed(typed_name, &record.task.name)?;
+        if self.catalog.open_rounds().await?.iter().any(|round| round.task == Some(id)) {
+            return Err(Error::new(Code::Busy, "A round of this task is under way.", "Wait until it has ended, or abort it first."));
+        }
+        let audit = permit.audit("task removed", &record.task.name, None, "Its backups stay.");
+        self.catalog.delete_task(id, &audit).await
+    }
+
+    /// An error at its field if there is no such destination.
+    async fn ensure_destination(&self, task: &Task) -> Result<()> {
+        match self.catalog.destination(task.destination).await {
+            Err(error) if error.code() == Code::NotFound => Err(no_destination()),
+            other => other.map(drop),
+        }
+    }
+}
+
+fn no_destination() -> Error {
+    Error::invalid_field("destination", "There is no such destination any more: choose another one.")
+}
+
+fn form_of(task: &Task) -> TaskForm {
+    TaskForm {
+        name: task.name.clone(),
+        cron: task.schedule.cron.clone(),
+        time_zone: task.schedule.time_zone.clone(),
+        catch_up: if task.catch_up { "on".into() } else { String::new() },
+        excluded: task.selection.excluded.join("\n"),
+        destination: task.destination.to_string(),
+        ..TaskForm::default()
+    }
+}
+
+/// What a task does, for the audit log.
+fn in_words(task: &Task) -> String {
+    let all = match task.selection.excluded.as_slice() {
+        [] => "all databases".into(),
+        excluded => format!("all databases but {}", excluded.join(", ")),
+    };
+    format!("{} ({}), {all}", task.schedule.describe(), task.schedule.time_zone)
+}
+
+fn page(id: TaskId) -> String {
+    format!("/tasks/{id}")
+}

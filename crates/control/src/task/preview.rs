@@ -1,0 +1,174 @@
+//! What a task would do, told while its form is filled in.
+
+use super::no_destination;
+use crate::{Control, Permit, View};
+use catalog::{DatabaseRecord, DestinationRecord};
+use domain::{Destination, Error, FieldError, Result, Schedule, Selection, ServerId, TaskForm, TaskId, view::task::TaskPreview};
+use jiff::{Timestamp, tz};
+use repository::layout::database_folder;
+use std::collections::BTreeSet;
+
+/// Times that are told ahead.
+const TIMES: usize = 5;
+/// Child folders that are shown.
+const FOLDERS: usize = 6;
+
+impl Control {
+    /// What a task of `server` would do if it were as the form says; `edited` is the task that the form changes, if there is
+    /// one. Bad input is no error here: it is told in the preview.
+    ///
+    /// # Errors
+    /// [`domain::Code::NotFound`] if there is no such server.
+    pub async fn preview_task(
+        &self,
+        _permit: &Permit<View>,
+        server: ServerId,
+        edited: Option<TaskId>,
+        form: &TaskForm,
+    ) -> Result<TaskPreview> {
+        self.preview_task_at(server, edited, form, Timestamp::now()).await
+    }
+
+    pub(crate) async fn preview_task_at(
+        &self,
+        server: ServerId,
+        edited: Option<TaskId>,
+        form: &TaskForm,
+        now: Timestamp,
+    ) -> Result<TaskPreview> {
+        let server = self.catalog.server(server).await?;
+        let destinations = self.catalog.destinations().await?;
+        let tasks = self.catalog.tasks().await?;
+        let name_taken = tasks.iter().any(|task| Some(task.id) != edited && task.task.name == form.name.trim());
+        let databases = self.catalog.databases(server.id).await?;
+        let chosen = destinations.iter().find(|destination| destination.id.to_string() == form.destination.trim());
+        let schedule = Schedule::parse(&form.cron, &form.time_zone).ok();
+        let choice = Choice::of(form, &databases);
+        Ok(TaskPreview {
+            errors: errors(form, server.id, name_taken, chosen.is_some()),
+            server_name: server.server.name,
+            schedule: schedule.as_ref().map(Schedule::describe),
+            next: schedule.map_or_else(Vec::new, |schedule| next_times(&schedule, now)),
+            folders: chosen.map_or_else(Vec::new, |destination| folders(&destination.destination, &choice.included)),
+            included: choice.included,
+            excluded: choice.excluded,
+            unknown: choice.unknown,
+            size_bytes: choice.size_bytes,
+            root: chosen.map(|destination| destination.destination.to_string()),
+            destinations: destinations.into_iter().map(to_choose).collect(),
+            time_zones: time_zones(),
+            now,
+        })
+    }
+}
+
+fn to_choose(destination: DestinationRecord) -> (domain::DestinationId, String, String) {
+    let root = destination.destination.to_string();
+    (destination.id, destination.name, root)
+}
+
+/// What the form's own check finds, and what only the catalog knows.
+fn errors(form: &TaskForm, server: ServerId, name_taken: bool, has_destination: bool) -> Vec<FieldError> {
+    let mut errors = form.check(server).map_or_else(|error| error.told().fields.clone(), |_| vec![]);
+    let mut add = |error: Error| {
+        let news = error.told().fields.iter().filter(|news| !errors.iter().any(|known| known.field == news.field));
+        let news: Vec<_> = news.cloned().collect();
+        errors.extend(news);
+    };
+    if name_taken {
+        add(Error::invalid_field("name", "There is already a task of this name."));
+    }
+    if !has_destination {
+        add(no_destination());
+    }
+    errors
+}
+
+/// Databases of a server, as the form sorts them.
+#[derive(Default)]
+struct Choice {
+    included: Vec<String>,
+    excluded: Vec<String>,
+    unknown: Vec<String>,
+    size_bytes: u64,
+}
+
+impl Choice {
+    fn of(form: &TaskForm, databases: &[DatabaseRecord]) -> Self {
+        let selection = Selection { excluded: form.excluded().map(String::from).collect() };
+        let mut choice = Self::default();
+        let mut unknown: BTreeSet<_> = form.excluded().collect();
+        for database in databases.iter().filter(|database| database.gone_at.is_none()) {
+            unknown.remove(database.name.as_str());
+            if selection.includes(&database.name) {
+                choice.size_bytes += database.size_bytes.unwrap_or(0);
+                choice.included.push(database.name.clone());
+            } else {
+                choice.excluded.push(database.name.clone());
+            }
+        }
+        choice.unknown = unknown.into_iter().map(String::from).collect();
+        choice
+    }
+}
+
+/// The next times, each as the clocks of the schedule's time zone will show it.
+fn next_times(schedule: &Schedule, now: Timestamp) -> Vec<(Timestamp, String)> {
+    let Ok(zone) = tz::TimeZone::get(&schedule.time_zone) else { return vec![] };
+    let shown = |time: Timestamp| (time, time.to_zoned(zone.clone()).strftime("%a %-d %b %Y, %H:%M %Z").to_string());
+    schedule.upcoming(now).take(TIMES).map(shown).collect()
+}
+
+/// Where the first databases would lie, exactly as the repository names their folders.
+fn folders(root: &Destination, databases: &[String]) -> Vec<String> {
+    let root = root.to_string();
+    let root = root.trim_end_matches('/');
+    databases.iter().take(FOLDERS).filter_map(|name| database_folder(name).ok()).map(|folder| format!("{root}/{folder}/")).collect()
+}
+
+/// Names to choose from. Other ways of writing the same zone, and files that are none, are left out.
+fn time_zones() -> Vec<String> {
+    let is_zone = |name: &str| name == "UTC" || (name.contains('/') && !name.starts_with("posix/") && !name.starts_with("right/"));
+    let mut names: Vec<_> = tz::db().available().map(|name| name.as_str().to_owned()).filter(|name| is_zone(name)).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_as_the_clocks_of_the_zone_show_them() {
+        let schedule = Schedule::parse("30 2 * * *", "Europe/Berlin").unwrap();
+        let times = next_times(&schedule, "2026-10-23T12:00:00Z".parse().unwrap());
+        let shown: Vec<_> = times.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(
+            shown,
+            [
+                "Sat 24 Oct 2026, 02:30 CEST",
+                "Sun 25 Oct 2026, 02:30 CEST",
+                "Mon 26 Oct 2026, 02:30 CET",
+                "Tue 27 Oct 2026, 02:30 CET",
+                "Wed 28 Oct 2026, 02:30 CET"
+            ]
+        );
+    }
+
+    #[test]
+    fn folders_are_those_that_the_repository_makes() {
+        let root = Destination::Local { root: "/srv/backups/".into() };
+        let names = ["shop.db", "team/a b", "_globals2"].map(String::from);
+        assert_eq!(folders(&root, &names), ["/srv/backups/shop.db/", "/srv/backups/team%2Fa%20b/", "/srv/backups/%5Fglobals2/"]);
+    }
+
+    #[test]
+    fn every_zone_that_can_be_chosen_is_one() {
+        let zones = time_zones();
+        assert!(zones.len() > 300 && zones.iter().any(|zone| zone == "Europe/Berlin") && zones.iter().any(|zone| zone == "UTC"));
+        for zone in zones {
+            assert!(Schedule::parse("0 2 * * *", &zone).is_ok(), "{zone}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Rounds of a real PostgreSQL server.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod world;
+
+use domain::{Code, DestinationForm, RestoreForm, RoundState, RunState, ServerForm};
+use testkit::PostgresServer;
+use world::{Console, World, assert_state, of};
+
+async fn console(world: &World, postgres: &PostgresServer, user: &str) -> (Console, domain::ServerId, domain::DestinationId) {
+    let console = world.start().await;
+    let form = ServerForm {
+        name: "db".into(),
+        dbms: "postgresql".into(),
+        host: "127.0.0.1".into(),
+        port: postgres.port().to_string(),
+        user: user.into(),
+        tls: "disable".into(),
+        ..Default::default()
+    };
+    let server = console.control.add_server(&console.permit, &form).await.unwrap();
+    let form = DestinationForm { name: "vault".into(), root: world.path("root").display().to_string(), note: String::new() };
+    let destination = console.control.add_destination(&console.permit, &form).await.unwrap();
+    (console, server, destination)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permission_that_is_taken_away_makes_the_round_partly_succeed() {
+    let postgres = PostgresServer::start().unwrap();
+    postgres.psql("postgres", "CREATE ROLE keeper LOGIN SUPERUSER").unwrap();
+    for name in ["shop", "blog"] {
+        postgres.create_database(name).unwrap();
+        postgres
+            .psql(name, "CREATE TABLE t (id int PRIMARY KEY, x text); INSERT INTO t SELECT i, 'x' FROM generate_series(1, 100) i")
+            .unwrap();
+    }
+    let world = World::new();
+    let (console, server, destination) = console(&world, &postgres, "keeper").await;
+    let task = console.add_task("nightly", server, destination, "postgres\ntemplate1").await;
+    let round = console.back_up(task).await;
+    assert_state(&round, RoundState::Succeeded);
+    assert!(round.runs.iter().any(|run| run.database == "_globals"), "{round:#?}");
+
+    // From now on the role may read all data but for the connection to one database.
+    postgres
+        .psql("postgres", "ALTER ROLE keeper NOSUPERUSER; GRANT pg_read_all_data TO keeper; REVOKE CONNECT ON DATABASE blog FROM PUBLIC")
+        .unwrap();
+    postgres.psql("shop", "GRANT SELECT ON t TO keeper").unwrap();
+    let round = console.back_up(task).await;
+    assert_state(&round, RoundState::Partly);
+    assert_eq!(of(&round, "shop").state, RunState::Succeeded);
+    let blog = of(&round, "blog");
+    let told = blog.error.clone().unwrap();
+    assert_eq!((blog.state, told.code), (RunState::Failed, Code::Privilege), "{told:?}");
+    assert!(told.sentence.contains("blog") && !told.next_step.is_empty(), "{told:?}");
+    assert_eq!(blog.attempt, 1, "no privilege comes back by itself");
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_locked_is_tried_again_and_can_be_given_up() {
+    let postgres = PostgresServer::start().unwrap();
+    postgres.create_database("shop").unwrap();
+    postgres.psql("shop", "CREATE TABLE t (id int)").unwrap();
+    let world = World::new();
+    let (console, server, destination) = console(&world, &postgres, "postgres").await;
+    let task = console.add_task("nightly", server, destination, "").await;
+    let mut holder = postgres.client("psql", "shop").args(["-Xqc", "BEGIN; LOCK TABLE t; SELECT pg_sleep(600)"]).spawn().unwrap();
+    let waits =
+        || postgres.psql("shop", "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 't'::regclass").unwrap();
+    testkit::eventually("the table is locked", || waits().trim() == "1").unwrap();
+    let id = console.control.back_up_now(&console.permit, task, Some("shop".into())).await.unwrap();
+    let round = console.round_when(id, "waiting for another attempt", |round| round.runs.iter().any(|run| run.attempt == 2)).await;
+    let run = of(&round, "shop");
+    assert_eq!((run.state, run.error.as_ref().map(|told| told.code)), (RunState::Queued, Some(Code::Busy)), "{run:?}");
+    assert!(run.retry_at.is_some() && run.waits_for.as_deref() == Some("Waits for the time of its next attempt."), "{run:?}");
+    console.control.abort_run(&console.permit, run.id).await.unwrap();
+    let round = console.round_ended(id).await;
+    assert_state(&round, RoundState::Aborted);
+    assert_eq!(round.runs[0].retry_at, None);
+
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    postgres
+        .psql(
+            "shop",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()",
+        )
+        .unwrap();
+    console.control.retry_failed(&console.permit, id).await.unwrap();
+    assert_state(&console.round_ended(id).await, RoundState::Succeeded);
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_is_restored_under_a_new_name_and_proven() {
+    let postgres = PostgresServer::start().unwrap();
+    postgres.create_database("shop").unwrap();
+    postgres.psql("shop", "CREATE TABLE t AS SELECT i AS id, 'x' || i AS x FROM generate_series(1, 1000) i").unwrap();
+    let world = World::new();
+    let (console, server, destination) = console(&world, &postgres, "postgres").await;
+    let task = console.add_task("nightly", server, destination, "").await;
+    console.back_up(task).await;
+    let mut form = RestoreForm { destination: destination.to_string(), database: "shop".into(), ..Default::default() };
+    let preview = console.control.preview_restore(&console.permit, &form).await.unwrap();
+    form.point = preview.points[0].label.to_string();
+    let preview = console.control.preview_restore(&console.permit, &form).await.unwrap();
+    assert_eq!(preview.proposed_name.as_deref(), Some("shop_restored"));
+    assert_eq!(preview.targets, [(server, "db".into(), true)]);
+    (form.server, form.name) = (server.to_string(), "shop restored \"by\" ana".into());
+    let id = console.control.restore(&console.permit, &form).await.unwrap();
+    let run = console.run_ended(id).await;
+    assert_eq!((run.line.state, run.line.proven, run.line.rows), (RunState::Succeeded, Some(true), Some(1000)), "{run:#?}");
+    assert_eq!(postgres.psql(&form.name, "SELECT count(*) FROM t").unwrap().trim(), "1000");
+    let view = console.control.databases(&console.permit, server, &Default::default()).await.unwrap();
+    assert!(view.items.iter().find(|line| line.name == "shop").unwrap().last_proven.is_some());
+    console.stop().await;
+}

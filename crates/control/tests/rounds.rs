@@ -1,0 +1,222 @@
+//! Rounds of real SQLite folders, from the button to the backups.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod world;
+
+use domain::{Code, Origin, RoundState, RunState, view::run::RunQuery};
+use std::time::Duration;
+use world::{World, assert_state, audit, of, refused};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_database_that_fails_stops_no_other() {
+    let world = World::new();
+    world.make("shop.db");
+    world.make("team/blog.db");
+    world.make_broken("broken.db");
+    let console = world.start().await;
+    let (server, destination, task) = world.task(&console, "").await;
+    let round = console.back_up(task).await;
+    assert_state(&round, RoundState::Partly);
+    assert_eq!((round.line.runs, round.line.succeeded, round.line.failed), (3, 2, 1));
+    assert_eq!((round.line.origin, round.line.started_by.as_deref()), (Origin::User, Some("ana")));
+    assert!(round.line.stored_bytes > 0 && round.line.ended_at.is_some() && round.line.server_name == "apps");
+
+    let good = of(&round, "shop.db");
+    assert_eq!((good.state, good.rows, good.attempt), (RunState::Succeeded, Some(3), 1));
+    assert!(good.label.is_some() && good.reason.is_some() && good.began_at <= good.ended_at);
+    let bad = &round.runs[0];
+    assert_eq!((bad.database.as_str(), bad.state), ("broken.db", RunState::Failed), "what went wrong comes first");
+    let told = bad.error.clone().unwrap();
+    assert!(!told.sentence.is_empty() && !told.next_step.is_empty(), "{told:?}");
+    assert!(round.log.iter().any(|line| line.bad && line.database == "broken.db"));
+    assert!(round.log.iter().any(|line| line.database.is_empty() && line.text.contains("2 of 3")), "{:?}", round.log);
+
+    let root = console.control.root(&console.permit, destination).await.unwrap();
+    let folders: Vec<_> = root.folders.iter().map(|folder| (folder.database.as_str(), folder.points)).collect();
+    assert_eq!(folders, [("shop.db", 1), ("team/blog.db", 1)]);
+    let folder = console.control.folder(&console.permit, destination, "shop.db").await.unwrap();
+    assert_eq!(folder.chains[0].points[0].task.as_deref(), Some("nightly"));
+    assert_eq!(folder.chains[0].points[0].label.to_string(), good.label.clone().unwrap());
+    // What was backed up counts at once, without a reading of the repository.
+    let databases = console.control.databases(&console.permit, server, &Default::default()).await.unwrap();
+    assert_eq!(databases.items.iter().filter(|line| line.last_good.is_some()).count(), 2);
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_database_is_in_the_next_round_and_one_that_is_left_out_is_in_none() {
+    let world = World::new();
+    world.make("shop.db");
+    world.make("scratch.db");
+    let console = world.start().await;
+    let (server, destination, _) = world.task(&console, "").await;
+    let task = console.add_task("most", server, destination, "scratch.db").await;
+    let names = |round: &domain::view::run::RoundView| round.runs.iter().map(|run| run.database.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&console.back_up(task).await), ["shop.db"]);
+    world.make("new.db");
+    let round = console.back_up(task).await;
+    assert_eq!(names(&round), ["new.db", "shop.db"]);
+    assert_state(&round, RoundState::Succeeded);
+
+    let one = console.control.back_up_now(&console.permit, task, Some("new.db".into())).await.unwrap();
+    assert_eq!(names(&console.round_ended(one).await), ["new.db"]);
+    let error = refused(console.control.back_up_now(&console.permit, task, Some("scratch.db".into())).await);
+    assert!(error.told().field("database").is_some());
+    let gone = console.control.back_up_now(&console.permit, task, Some("gone.db".into())).await.unwrap();
+    let gone = console.round_ended(gone).await;
+    assert_eq!((gone.line.state, gone.line.error.map(|told| told.code)), (RoundState::Failed, Some(Code::DatabaseGone)));
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_that_wait_and_runs_that_work_can_be_stopped_and_tried_again() {
+    let world = World::new();
+    ["a.db", "b.db", "c.db"].iter().for_each(|name| world.make(name));
+    let console = world.start().await;
+    let (_, _, task) = world.task(&console, "1").await;
+    let held = world.hold("a.db");
+    let id = console.control.back_up_now(&console.permit, task, None).await.unwrap();
+    let round = console.round_when(id, "at work", |round| round.runs.iter().any(|run| run.state == RunState::Running)).await;
+    let (a, b, c) = (of(&round, "a.db"), of(&round, "b.db"), of(&round, "c.db"));
+    assert_eq!((a.state, b.state, c.state), (RunState::Running, RunState::Queued, RunState::Queued));
+    assert!(a.progress.is_some());
+    let waits = c.waits_for.clone().unwrap();
+    assert!(waits.starts_with("Number 2 in line for this server"), "{waits}");
+
+    let error = refused(console.control.back_up_now(&console.permit, task, Some("c.db".into())).await);
+    assert_eq!((error.code(), error.told().field("round")), (Code::Busy, Some(id.to_string().as_str())));
+
+    console.control.abort_run(&console.permit, b.id).await.unwrap();
+    assert_eq!(console.run(b.id).await.line.state, RunState::Aborted);
+    assert_eq!(refused(console.control.abort_run(&console.permit, b.id).await).code(), Code::Conflict);
+    console.control.abort_run(&console.permit, a.id).await.unwrap();
+    let round = console.round_ended(id).await;
+    assert_state(&round, RoundState::Partly);
+    assert_eq!([of(&round, "a.db").state, of(&round, "c.db").state], [RunState::Aborted, RunState::Succeeded]);
+    assert!(console.run(a.id).await.log.iter().any(|line| line.text == "Stopped by ana."));
+
+    drop(held);
+    console.control.retry_failed(&console.permit, id).await.unwrap();
+    let round = console.round_ended(id).await;
+    assert_state(&round, RoundState::Succeeded);
+    assert_eq!(refused(console.control.retry_failed(&console.permit, id).await).code(), Code::Conflict);
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_round_can_be_stopped() {
+    let world = World::new();
+    ["a.db", "b.db", "c.db", "d.db"].iter().for_each(|name| world.make(name));
+    let console = world.start().await;
+    let (_, _, task) = world.task(&console, "2").await;
+    let _held = [world.hold("a.db"), world.hold("b.db")];
+    let id = console.control.back_up_now(&console.permit, task, None).await.unwrap();
+    console.round_when(id, "at work", |round| round.runs.iter().filter(|run| run.state == RunState::Running).count() == 2).await;
+    console.control.abort_round(&console.permit, id).await.unwrap();
+    let round = console.round_ended(id).await;
+    assert_state(&round, RoundState::Aborted);
+    assert!(round.runs.iter().all(|run| run.state == RunState::Aborted && run.error.is_none()), "{round:#?}");
+    assert_eq!(refused(console.control.abort_round(&console.permit, id).await).code(), Code::Conflict);
+    let failed = RunQuery { only: "failed".into(), ..Default::default() };
+    assert_eq!(console.control.rounds(&console.permit, &failed).await.unwrap().items[0].id, id);
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_round_that_cannot_be_prepared_is_tried_again_and_can_be_stopped_while_it_waits() {
+    let world = World::new();
+    let console = world.start().await;
+    let (_, destination, _) = world.task(&console, "").await;
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let form = domain::ServerForm {
+        name: "away".into(),
+        dbms: "postgresql".into(),
+        host: "127.0.0.1".into(),
+        port: port.to_string(),
+        tls: "disable".into(),
+        ..Default::default()
+    };
+    let server = console.control.add_server(&console.permit, &form).await.unwrap();
+    let task = console.add_task("away", server, destination, "").await;
+    let id = console.control.back_up_now(&console.permit, task, None).await.unwrap();
+    let waiting = console.round_when(id, "waiting", |round| round.line.error.is_some()).await;
+    assert_eq!((waiting.line.state, waiting.line.runs), (RoundState::Preparing, 0));
+    assert_eq!(waiting.line.error.map(|told| told.code), Some(Code::Unreachable));
+    assert!(waiting.log.iter().any(|line| line.bad && line.text.starts_with("Attempt 1")), "{:?}", waiting.log);
+    let error = refused(console.control.remove_server(&console.permit, server, "away").await);
+    assert_eq!(error.code(), Code::Busy);
+
+    console.control.abort_round(&console.permit, id).await.unwrap();
+    assert_state(&console.round(id).await, RoundState::Aborted);
+    console.control.retry_failed(&console.permit, id).await.unwrap();
+    console.round_when(id, "waiting again", |round| round.line.state == RoundState::Preparing && round.line.error.is_some()).await;
+    // Its task vanishes: there is nothing to be prepared any more.
+    console.control.abort_round(&console.permit, id).await.unwrap();
+    console.control.remove_task(&console.permit, task, "away").await.unwrap();
+    console.control.retry_failed(&console.permit, id).await.unwrap();
+    let round = console.round_ended(id).await;
+    assert_eq!((round.line.state, round.line.error.map(|told| told.code)), (RoundState::Failed, Some(Code::NotFound)));
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_is_disabled_lets_its_round_end_and_one_with_a_round_is_not_removed() {
+    let world = World::new();
+    ["a.db", "b.db"].iter().for_each(|name| world.make(name));
+    let console = world.start().await;
+    let (server, _, task) = world.task(&console, "1").await;
+    let held = world.hold("a.db");
+    let id = console.control.back_up_now(&console.permit, task, None).await.unwrap();
+    console.round_when(id, "at work", |round| round.runs.iter().any(|run| run.state == RunState::Running)).await;
+    console.control.enable_task(&console.permit, task, false).await.unwrap();
+    assert_eq!(refused(console.control.remove_task(&console.permit, task, "nightly").await).code(), Code::Busy);
+    // Even if it vanishes at that moment, its round and runs hold all that they need.
+    let catalog = world.catalog().await;
+    catalog.delete_task(task, &audit()).await.unwrap();
+    assert_eq!(refused(console.control.remove_server(&console.permit, server, "apps").await).code(), Code::Busy);
+    drop(held);
+    let round = console.round_ended(id).await;
+    assert_state(&round, RoundState::Succeeded);
+    assert_eq!((round.line.task, round.line.task_name.as_str()), (None, "nightly"));
+    console.control.remove_server(&console.permit, server, "apps").await.unwrap();
+    assert_eq!(refused(console.control.round(&console.permit, id).await).code(), Code::NotFound);
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_console_does_not_work_with_the_same_data() {
+    let world = World::new();
+    let first = world.start().await;
+    let second = world.open().await;
+    let error = refused(second.control.start().await);
+    assert_eq!(error.code(), Code::Busy);
+    assert!(error.to_string().contains("Another console"), "{error}");
+    first.stop().await;
+    second.control.start().await.unwrap();
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_and_background_tell_how_the_console_is() {
+    let world = World::new();
+    world.make("shop.db");
+    let console = world.start().await;
+    let (_, _, task) = world.task(&console, "").await;
+    console.back_up(task).await;
+    console.control.ready().await.unwrap();
+    let metrics = console.control.metrics().await;
+    for line in [
+        "rookery_build_info{version=\"0.0.0-test\"} 1",
+        "rookery_catalog_up 1",
+        "rookery_databases{server=\"apps\",state=\"protected\"} 1",
+        "rookery_background_failed{work=\"queue\"} 0",
+    ] {
+        assert!(metrics.lines().any(|there| there == line), "{line} is not in\n{metrics}");
+    }
+    let settings = console.control.settings(&console.permit).await.unwrap();
+    assert!(settings.background.iter().any(|(name, at, _)| name == "Schedule" && at.is_some()), "{:?}", settings.background);
+    let control = console.control.clone();
+    console.stop().await;
+    assert_eq!(refused(control.ready().await).code(), Code::Busy);
+    tokio::time::timeout(Duration::from_secs(5), control.stop(Duration::ZERO)).await.unwrap();
+}

@@ -1,0 +1,59 @@
+//! Is everything backed up?
+
+use super::{
+    run::RoundLine,
+    server::{ServerLine, Tally},
+};
+use crate::{DestinationId, Protection, RunId, ServerId, TaskId, Told};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The first page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Overview {
+    /// How safe all databases are.
+    pub tally: Tally,
+    /// When the oldest of all last good backups was made, over databases that are covered.
+    pub oldest_good: Option<Timestamp>,
+    /// When the newest backup was made.
+    pub newest_good: Option<Timestamp>,
+    /// Every server, by name.
+    pub servers: Vec<ServerLine>,
+    /// Rounds of the last 24 hours, oldest first.
+    pub rounds: Vec<RoundLine>,
+    /// When tasks are due within the next 12 hours: moment and task's name, in order.
+    pub due: Vec<(Timestamp, String)>,
+    /// What needs attention, the worst first; at most fifty.
+    pub attention: Vec<Attention>,
+    /// How many more need attention.
+    pub attention_more: u64,
+    /// Destinations with the bytes stored there: identifier, name, bytes, free bytes.
+    pub space: Vec<(DestinationId, String, u64, Option<u64>)>,
+    /// A folder of sample databases that can be added as the first server, while there is none.
+    pub sample: Option<String>,
+    /// When this was read.
+    pub now: Timestamp,
+}
+
+/// A database that is not as safe as it should be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attention {
+    /// Its server.
+    pub server: ServerId,
+    /// The server's name.
+    pub server_name: String,
+    /// The database; empty for the server as a whole.
+    pub database: String,
+    /// How safe it is.
+    pub protection: Protection,
+    /// Its last good backup.
+    pub last_good: Option<Timestamp>,
+    /// What its task promises, in words.
+    pub promise: Option<String>,
+    /// Why the last run failed.
+    pub error: Option<Told>,
+    /// That run.
+    pub run: Option<RunId>,
+    /// The task that would back it up, if one covers it.
+    pub task: Option<TaskId>,
+}
