@@ -34,7 +34,7 @@ export class Console {
       const take = (line: string) => {
         this.printed.push(line);
         const address = /(http:\/\/127\.0\.0\.1:\d+)/.exec(line)?.[1];
-        const token = /token[^A-Za-z0-9]+([A-Za-z0-9_-]{32,})/i.exec(line)?.[1];
+        const token = /Set-up token: (\S+)/.exec(line)?.[1];
         if (token) this.token = token;
         if (address) {
           this.address = address;
