@@ -5,20 +5,12 @@ use leptos::prelude::*;
 use leptos_meta::{Title, provide_meta_context};
 use leptos_router::{
     SsrMode,
-    any_nested_route::{AnyNestedRoute, IntoAnyNestedRoute},
     components::{Outlet, ParentRoute, Route, Router, Routes},
     path,
 };
 
 /// Paths that answer whoever is not signed in; all others lead to `/sign-in` first.
 pub const OPEN: [&str; 2] = ["/sign-in", "/setup"];
-
-/// The paths of all pages, for the server's router.
-#[cfg(feature = "ssr")]
-#[must_use]
-pub fn paths() -> Vec<leptos_axum::AxumRouteListing> {
-    leptos_axum::generate_route_list(|| App().into_any())
-}
 
 /// The whole of the browser's part. Every page is rendered at once when all that it shows is there, so that it can be read
 /// without scripts.
@@ -55,7 +47,7 @@ fn Framed() -> impl IntoView {
 }
 
 #[component(transparent)]
-fn Servers() -> AnyNestedRoute {
+fn Servers() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! {
         <Route path=path!("/servers") view=pages::servers::Servers ssr=SsrMode::Async/>
         <Route path=path!("/servers/new") view=pages::servers::ServerNew ssr=SsrMode::Async/>
@@ -65,11 +57,10 @@ fn Servers() -> AnyNestedRoute {
         <Route path=path!("/servers/:id/settings") view=pages::servers::ServerSettings ssr=SsrMode::Async/>
     }
     .into_inner()
-    .into_any_nested_route()
 }
 
 #[component(transparent)]
-fn Work() -> AnyNestedRoute {
+fn Work() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! {
         <Route path=path!("/servers/:id/tasks/new") view=pages::task::TaskNew ssr=SsrMode::Async/>
         <Route path=path!("/tasks/:id") view=pages::task::TaskPage ssr=SsrMode::Async/>
@@ -79,11 +70,10 @@ fn Work() -> AnyNestedRoute {
         <Route path=path!("/runs/:id") view=pages::run::RunPage ssr=SsrMode::Async/>
     }
     .into_inner()
-    .into_any_nested_route()
 }
 
 #[component(transparent)]
-fn Places() -> AnyNestedRoute {
+fn Places() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! {
         <Route path=path!("/backups") view=pages::backups::Backups ssr=SsrMode::Async/>
         <Route path=path!("/backups/:destination") view=pages::backups::RootPage ssr=SsrMode::Async/>
@@ -94,11 +84,10 @@ fn Places() -> AnyNestedRoute {
         <Route path=path!("/destinations/:id") view=pages::destinations::DestinationPage ssr=SsrMode::Async/>
     }
     .into_inner()
-    .into_any_nested_route()
 }
 
 #[component(transparent)]
-fn Console() -> AnyNestedRoute {
+fn Console() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! {
         <Route path=path!("/users") view=pages::users::Users ssr=SsrMode::Async/>
         <Route path=path!("/account") view=pages::account::Account ssr=SsrMode::Async/>
@@ -106,5 +95,4 @@ fn Console() -> AnyNestedRoute {
         <Route path=path!("/settings") view=pages::settings::Settings ssr=SsrMode::Async/>
     }
     .into_inner()
-    .into_any_nested_route()
 }

@@ -44,8 +44,7 @@ impl Draft {
             given.push(("cron", when.cron(&typed)));
         }
         Self {
-            // The button that was pressed, else the step that the form was of.
-            step: Step::of_word(&value("step").or_else(|| value("here")).unwrap_or_default()),
+            step: Step::of_word(&value("step").unwrap_or_default()),
             version: version.map(|stored| value("version").and_then(|text| text.parse().ok()).unwrap_or(stored)),
             base,
             given,

@@ -75,7 +75,7 @@ pub(super) fn Sheet(opened: Opened, send: Sending) -> impl IntoView {
                         {move || {
                             let step = step.get();
                             let carried = draft.read().carried(step);
-                            view! { <Hidden values=[vec![("here", step.word().to_owned())], carried].concat()/> }
+                            view! { <Hidden values=[vec![("step", step.word().to_owned())], carried].concat()/> }
                         }}
                         {conflict}
                         <div class="body stack">
