@@ -5,12 +5,20 @@ use leptos::prelude::*;
 use leptos_meta::{Title, provide_meta_context};
 use leptos_router::{
     SsrMode,
+    any_nested_route::{AnyNestedRoute, IntoAnyNestedRoute},
     components::{Outlet, ParentRoute, Route, Router, Routes},
     path,
 };
 
 /// Paths that answer whoever is not signed in; all others lead to `/sign-in` first.
 pub const OPEN: [&str; 2] = ["/sign-in", "/setup"];
+
+/// The paths of all pages, for the server's router.
+#[cfg(feature = "ssr")]
+#[must_use]
+pub fn paths() -> Vec<leptos_axum::AxumRouteListing> {
+    leptos_axum::generate_route_list(|| App().into_any())
+}
 
 /// The whole of the browser's part. Every page is rendered at once when all that it shows is there, so that it can be read
 /// without scripts.
@@ -47,7 +55,7 @@ fn Framed() -> impl IntoView {
 }
 
 #[component(transparent)]
-fn Servers() -> impl leptos_router::MatchNestedRoutes + Clone {
+fn Servers() -> AnyNestedRoute {
     view! {
         <Route path=path!("/servers") view=pages::servers::Servers ssr=SsrMode::Async/>
         <Route path=path!("/servers/new") view=pages::servers::ServerNew ssr=SsrMode::Async/>
@@ -57,10 +65,11 @@ fn Servers() -> impl leptos_router::MatchNestedRoutes + Clone {
         <Route path=path!("/servers/:id/settings") view=pages::servers::ServerSettings ssr=SsrMode::Async/>
     }
     .into_inner()
+    .into_any_nested_route()
 }
 
 #[component(transparent)]
-fn Work() -> impl leptos_router::MatchNestedRoutes + Clone {
+fn Work() -> AnyNestedRoute {
     view! {
         <Route path=path!("/servers/:id/tasks/new") view=pages::task::TaskNew ssr=SsrMode::Async/>
         <Route path=path!("/tasks/:id") view=pages::task::TaskPage ssr=SsrMode::Async/>
@@ -70,10 +79,11 @@ fn Work() -> impl leptos_router::MatchNestedRoutes + Clone {
         <Route path=path!("/runs/:id") view=pages::run::RunPage ssr=SsrMode::Async/>
     }
     .into_inner()
+    .into_any_nested_route()
 }
 
 #[component(transparent)]
-fn Places() -> impl leptos_router::MatchNestedRoutes + Clone {
+fn Places() -> AnyNestedRoute {
     view! {
         <Route path=path!("/backups") view=pages::backups::Backups ssr=SsrMode::Async/>
         <Route path=path!("/backups/:destination") view=pages::backups::RootPage ssr=SsrMode::Async/>
@@ -84,10 +94,11 @@ fn Places() -> impl leptos_router::MatchNestedRoutes + Clone {
         <Route path=path!("/destinations/:id") view=pages::destinations::DestinationPage ssr=SsrMode::Async/>
     }
     .into_inner()
+    .into_any_nested_route()
 }
 
 #[component(transparent)]
-fn Console() -> impl leptos_router::MatchNestedRoutes + Clone {
+fn Console() -> AnyNestedRoute {
     view! {
         <Route path=path!("/users") view=pages::users::Users ssr=SsrMode::Async/>
         <Route path=path!("/account") view=pages::account::Account ssr=SsrMode::Async/>
@@ -95,4 +106,5 @@ fn Console() -> impl leptos_router::MatchNestedRoutes + Clone {
         <Route path=path!("/settings") view=pages::settings::Settings ssr=SsrMode::Async/>
     }
     .into_inner()
+    .into_any_nested_route()
 }

@@ -136,8 +136,8 @@ mod document {
     }
 
     /// The document around the pages. The theme is set before anything is painted, and the policy of the response allows no
-    /// script but the one with its nonce and what that one loads.
-    pub fn document(assets: &Assets) -> impl IntoView + use<> {
+    /// script but the one with its nonce and what that one loads. Its type ends here: those who serve it need not know it.
+    pub fn document(assets: &Assets) -> AnyView {
         let theme = use_context::<Visit>().and_then(|visit| visit.theme);
         let nonce = use_nonce();
         let start = format!(
@@ -163,5 +163,6 @@ mod document {
                 </body>
             </html>
         }
+        .into_any()
     }
 }

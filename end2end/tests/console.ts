@@ -54,6 +54,11 @@ export class Console {
     return this.printed.join("\n");
   }
 
+  /** Of the process that runs. */
+  get pid(): number {
+    return this.process!.pid!;
+  }
+
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     const child = this.process;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;

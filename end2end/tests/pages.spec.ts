@@ -112,4 +112,5 @@ test("what cannot be is said at its field", async ({ page, faults }) => {
   await expect(page.getByText(/already/).first()).toBeVisible();
   await goto(page, `${server}/tasks/new?name=Plain&cron=61+2+*+*+*&every=cron&time_zone=Mars%2FOlympus&step=review`);
   await expect(page.getByText(/not a cron expression/).first()).toBeVisible();
+  await expect(page.getByText(/is not a time zone/).first()).toBeVisible();
 });

@@ -44,7 +44,7 @@ fn everything_that_can_be_reached_has_a_line() {
         assert_eq!(method.as_str(), "POST", "{path} must not answer to a link");
         path.strip_prefix("/api/").unwrap().to_owned()
     });
-    let pages = leptos_axum::generate_route_list(app::routes::App).into_iter().map(|route| route.path().to_owned());
+    let pages = app::routes::paths().into_iter().map(|route| route.path().to_owned());
     let there: BTreeSet<String> = pages.chain(functions).collect();
     assert!(there.len() > 50, "the registry was not read: {there:?}");
     let listed: BTreeSet<String> = matrix().into_iter().map(|row| row.what).collect();

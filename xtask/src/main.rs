@@ -4,6 +4,7 @@
 mod bench;
 mod console;
 mod e2e;
+mod node;
 mod packages;
 mod run;
 mod sample;

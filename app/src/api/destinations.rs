@@ -6,7 +6,7 @@ use leptos::prelude::*;
 
 #[cfg(feature = "ssr")]
 use {
-    super::asked,
+    super::{asked, settle},
     control::{Administer, View},
     leptos_axum::redirect,
 };
@@ -45,7 +45,9 @@ pub async fn add_destination(#[server(flatten)] form: DestinationForm) -> Result
 #[server(endpoint = "change_destination")]
 pub async fn change_destination(id: DestinationId, version: i64, #[server(flatten)] form: DestinationForm) -> Result<(), Failure> {
     let (control, permit) = asked::<Administer>().await?;
-    Ok(control.change_destination(&permit, id, version, &form).await?)
+    control.change_destination(&permit, id, version, &form).await?;
+    settle(&format!("/destinations/{id}"));
+    Ok(())
 }
 
 /// Removes a destination whose name was typed; the files stay.

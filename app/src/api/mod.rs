@@ -23,4 +23,4 @@ pub mod theme;
 
 pub use failure::Failure;
 #[cfg(feature = "ssr")]
-pub use visit::{Visit, asked, visit};
+pub use visit::{Visit, asked, settle, visit};

@@ -9,7 +9,7 @@ use leptos::prelude::*;
 
 #[cfg(feature = "ssr")]
 use {
-    super::{asked, visit},
+    super::{asked, settle, visit},
     control::{Administer, View},
     domain::Error,
     leptos_axum::redirect,
@@ -68,7 +68,9 @@ pub async fn revoke_session(handle: String) -> Result<(), Failure> {
 pub async fn change_password(current_password: String, password: String, again: String) -> Result<(), Failure> {
     let (control, permit) = asked::<View>().await?;
     same(&password, &again)?;
-    Ok(control.change_password(&permit, &current_password, &password).await?)
+    control.change_password(&permit, &current_password, &password).await?;
+    settle("/account");
+    Ok(())
 }
 
 /// Every user.
@@ -78,29 +80,34 @@ pub async fn users() -> Result<Vec<UserLine>, Failure> {
     Ok(control.users(&permit).await?)
 }
 
-/// Adds a user.
+/// Adds a user, and tells the name.
 #[server(endpoint = "add_user")]
-pub async fn add_user(#[server(flatten)] form: UserForm, current_password: String) -> Result<(), Failure> {
+pub async fn add_user(#[server(flatten)] form: UserForm, current_password: String) -> Result<String, Failure> {
     let (control, permit) = asked::<Administer>().await?;
     control.confirm_password(&permit, &current_password).await?;
     control.add_user(&permit, &form).await?;
-    Ok(())
+    settle("/users");
+    Ok(form.name.trim().into())
 }
 
-/// Gives a user another role.
+/// Gives a user another role, and tells which user.
 #[server(endpoint = "change_role")]
-pub async fn change_role(user: UserId, role: Role, current_password: String) -> Result<(), Failure> {
+pub async fn change_role(user: UserId, role: Role, current_password: String) -> Result<UserId, Failure> {
     let (control, permit) = asked::<Administer>().await?;
     control.confirm_password(&permit, &current_password).await?;
-    Ok(control.change_role(&permit, user, role).await?)
+    control.change_role(&permit, user, role).await?;
+    settle(&format!("/users?user={user}"));
+    Ok(user)
 }
 
-/// Gives a user another password.
+/// Gives a user another password, and tells which user.
 #[server(endpoint = "reset_password")]
-pub async fn reset_password(user: UserId, password: String, current_password: String) -> Result<(), Failure> {
+pub async fn reset_password(user: UserId, password: String, current_password: String) -> Result<UserId, Failure> {
     let (control, permit) = asked::<Administer>().await?;
     control.confirm_password(&permit, &current_password).await?;
-    Ok(control.reset_password(&permit, user, &password).await?)
+    control.reset_password(&permit, user, &password).await?;
+    settle(&format!("/users?user={user}"));
+    Ok(user)
 }
 
 /// Removes a user.
@@ -108,7 +115,9 @@ pub async fn reset_password(user: UserId, password: String, current_password: St
 pub async fn remove_user(user: UserId, current_password: String) -> Result<(), Failure> {
     let (control, permit) = asked::<Administer>().await?;
     control.confirm_password(&permit, &current_password).await?;
-    Ok(control.remove_user(&permit, user).await?)
+    control.remove_user(&permit, user).await?;
+    settle("/users");
+    Ok(())
 }
 
 /// A password is typed twice where nobody can read it back.

@@ -5,7 +5,10 @@ use domain::view::people::{SettingsForm, SettingsView};
 use leptos::prelude::*;
 
 #[cfg(feature = "ssr")]
-use {super::asked, control::Administer};
+use {
+    super::{asked, settle},
+    control::Administer,
+};
 
 /// The settings, and how the background work is.
 #[server(endpoint = "settings")]
@@ -18,5 +21,7 @@ pub async fn settings() -> Result<SettingsView, Failure> {
 #[server(endpoint = "change_settings")]
 pub async fn change_settings(version: i64, #[server(flatten)] form: SettingsForm) -> Result<(), Failure> {
     let (control, permit) = asked::<Administer>().await?;
-    Ok(control.change_settings(&permit, version, &form).await?)
+    control.change_settings(&permit, version, &form).await?;
+    settle("/settings");
+    Ok(())
 }

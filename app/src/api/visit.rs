@@ -114,6 +114,14 @@ pub(super) fn report(error: &Error) {
     }
 }
 
+/// Ends a form that was sent without scripts and was accepted: its page is shown without what was typed. With scripts, the
+/// page is there already.
+pub fn settle(path: &str) {
+    if use_context::<Parts>().is_some_and(|parts| is_plain_form(&parts)) {
+        leptos_axum::redirect(path);
+    }
+}
+
 fn is_plain_form(parts: &Parts) -> bool {
     let accepts_html =
         parts.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("text/html"));

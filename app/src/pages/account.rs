@@ -6,7 +6,7 @@ use crate::{
         Badge, Button, ButtonKind, Card, Cell, Faults, Field, FormProblem, Glyph, Manner, Notice, PageHead, Table, ThemeSwitch, Tone, When,
         counted,
     },
-    done::successes,
+    done::{anew, successes},
     loaded::loaded,
     shell::theme,
 };
@@ -131,8 +131,6 @@ fn agent(text: &str) -> String {
 fn Password(change: ServerAction<ChangePassword>, changed: Memo<u64>) -> impl IntoView {
     let faults = Faults::of(change.value());
     let fields = move || {
-        // Made anew after a success, so that no password stays on the screen.
-        changed.track();
         view! {
             <Field
                 label="Present password"
@@ -159,7 +157,8 @@ fn Password(change: ServerAction<ChangePassword>, changed: Memo<u64>) -> impl In
             })}
             <ActionForm action=change attr:class="form">
                 <FormProblem faults marked=true/>
-                {fields}
+                // No password stays on the screen after a success.
+                {anew(move || changed.get(), fields)}
                 <div class="actions">
                     <Button kind=ButtonKind::Primary busy=change.pending()>"Change it"</Button>
                 </div>

@@ -76,6 +76,8 @@ fn Line(line: AuditLine, now: Timestamp) -> impl IntoView {
         Some(path) => view! { <a class="link" href=path>{line.subject}</a> }.into_any(),
         None => line.subject.into_any(),
     };
+    // An entry on a phone has no word for what is not there.
+    let more = if line.detail.is_empty() { "" } else { "More" };
     view! {
         <tr>
             <Cell><When at=line.at now/></Cell>
@@ -85,7 +87,7 @@ fn Line(line: AuditLine, now: Timestamp) -> impl IntoView {
             </Cell>
             <Cell label="What">{line.action}</Cell>
             <Cell label="To what">{subject}</Cell>
-            <Cell label="More" minor=true>{line.detail}</Cell>
+            <Cell label=more minor=true>{line.detail}</Cell>
         </tr>
     }
 }

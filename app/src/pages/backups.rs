@@ -15,7 +15,7 @@ pub(super) use timeline::Span;
 use super::destinations;
 use crate::{
     components::{Card, Cell, Count, PageHead, Size, Table, counted},
-    loaded::loaded,
+    loaded::loaded_page,
 };
 use domain::view::{backup::FolderLine, destination::DestinationView};
 use leptos::prelude::*;
@@ -44,7 +44,7 @@ pub(super) fn sorted(folders: Vec<FolderLine>) -> (Vec<FolderLine>, Vec<FolderLi
 /// Where backups are.
 #[component]
 pub fn Backups() -> impl IntoView {
-    loaded(Resource::new_blocking(|| (), |()| crate::api::destinations::destinations()), |all| {
+    loaded_page(Resource::new_blocking(|| (), |()| crate::api::destinations::destinations()), |all| {
         let backups = all.iter().map(|one| one.backups).sum();
         let title = if backups == 0 {
             "There are no backups yet".into()

@@ -9,7 +9,7 @@ pub use one::DestinationPage;
 use crate::{
     api::destinations::destinations,
     components::{ButtonKind, Card, Cell, Count, Empty, Glyph, LinkButton, May, PageHead, Size, Table, counted, may},
-    loaded::loaded,
+    loaded::loaded_page,
 };
 use domain::{Role, display, view::destination::DestinationView};
 use leptos::prelude::*;
@@ -17,7 +17,7 @@ use leptos::prelude::*;
 /// Every destination.
 #[component]
 pub fn Destinations() -> impl IntoView {
-    loaded(Resource::new_blocking(|| (), |()| destinations()), |all| {
+    loaded_page(Resource::new_blocking(|| (), |()| destinations()), |all| {
         let title = match all.as_slice() {
             [] => "There is no destination yet".into(),
             all => {

@@ -12,7 +12,7 @@ use crate::{
     address,
     api::restore::preview_restore,
     components::{Notice, PageHead, StepLine, StepState, Steps, Tone, viewer_offset},
-    loaded::loaded,
+    loaded::loaded_page,
 };
 use domain::{FieldError, RestoreForm, view::restore::RestorePreview};
 use jiff::{Timestamp, tz::Offset};
@@ -140,7 +140,7 @@ pub fn Restore() -> impl IntoView {
             Ok((word, form, preview))
         },
     );
-    loaded(draft, |(word, form, preview)| {
+    loaded_page(draft, |(word, form, preview)| {
         let asked = step::asked(&word, &form);
         let step = step::shown(asked, &form, &preview.errors);
         let mut draft = Draft { asked, step, form, preview };

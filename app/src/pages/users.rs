@@ -6,8 +6,8 @@ use crate::{
     address,
     api::people::{AddUser, ChangeRole, RemoveUser, ResetPassword, users},
     components::{Card, Cell, Glyph, LinkButton, Manner, PageHead, Table, Tag, When, counted},
-    done::successes,
-    loaded::loaded,
+    done::{anew, successes},
+    loaded::loaded_page,
 };
 use domain::view::people::UserLine;
 use forms::{Add, Change};
@@ -32,27 +32,38 @@ pub fn Users() -> impl IntoView {
     // Lists and forms are made anew after a success alone.
     let done = [successes(add.value()), successes(role.value()), successes(password.value()), successes(remove.value())];
     let chosen = address::query_value("user");
+    // What went wrong or well with one user is not said of the next one.
+    Effect::watch(
+        move || chosen.get(),
+        move |_, _, _| {
+            role.clear();
+            password.clear();
+            remove.clear();
+        },
+        false,
+    );
     let all = Resource::new_blocking(
         move || (chosen.get(), done.map(|done| done.get())),
-        |(chosen, _)| async move {
+        |(chosen, done)| async move {
             let users = users().await?;
             let found = users.iter().find(|user| user.id.to_string() == chosen).cloned();
-            Ok((users, found))
+            Ok((users, found, (chosen, done)))
         },
     );
-    loaded(all, move |(users, found)| {
+    loaded_page(all, move |(users, found, form)| {
         let title = format!("{} may use this console", counted(users.len() as u64, "person", "people"));
-        let beside = match found.clone() {
+        let user = found.clone();
+        let beside = move || match user.clone() {
             Some(user) => view! { <Change user actions/> }.into_any(),
             None => view! { <Add action=add/> }.into_any(),
         };
         view! {
             <PageHead title window="Users">
-                <p>"Each has a role. Whoever changes users is asked for the own password again."</p>
+                <p>"Each has a role. Changing users asks for your own password again."</p>
             </PageHead>
             <div class="split forms">
                 <List users chosen=found/>
-                {beside}
+                {anew(move || form.clone(), beside)}
             </div>
         }
     })

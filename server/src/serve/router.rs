@@ -3,7 +3,7 @@
 use super::{Serving, Site, forms, headers, health, live, requests, visit};
 use app::{
     api::Visit,
-    routes::App,
+    routes,
     shell::{self, Assets},
 };
 use axum::{
@@ -17,7 +17,7 @@ use leptos::{
     nonce::use_nonce,
     prelude::{provide_context, use_context},
 };
-use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list, render_app_async_with_context};
+use leptos_axum::{LeptosRoutes, ResponseOptions, render_app_async_with_context};
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, csrf::CsrfLayer, limit::RequestBodyLimitLayer};
 
 /// Everything that the console answers.
@@ -46,7 +46,7 @@ fn pages(assets: Assets) -> Router {
     let options = LeptosOptions::builder().output_name("rookery").build();
     let document = move || shell::document(&assets);
     Router::new()
-        .leptos_routes_with_context(&options, generate_route_list(App), provide, document.clone())
+        .leptos_routes_with_context(&options, routes::paths(), provide, document.clone())
         .route_layer(from_fn(visit::gate))
         .fallback(render_app_async_with_context(provide, document))
         .with_state(options)

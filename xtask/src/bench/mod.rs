@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: Rookery beside the tools that people use instead, interleaved in one session.
 
+mod console;
 mod measure;
 mod report;
 mod scenarios;
@@ -13,7 +14,7 @@ use clap::Args;
 use testkit::{PostgresServer, postgres_binaries};
 
 use crate::packages;
-use crate::run::{cargo, release_binary, repository, run};
+use crate::run::{release_binary, repository};
 use measure::{Measured, measure};
 use scenarios::{SCENARIOS, Scenario};
 
@@ -44,7 +45,7 @@ pub struct Options {
     /// Times that each way is measured; the report gives medians
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Only this scenario: full, restore, many, sqlite, memory (may be given several times)
+    /// Only this scenario: full, restore, many, sqlite, memory, console (may be given several times)
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// Where the report goes [default: docs/BENCHMARKS.md]
@@ -68,18 +69,29 @@ struct Bench {
 /// # Errors
 /// When something is missing, there is no room, or any way of doing the work fails.
 pub fn bench(options: &Options) -> Result<()> {
-    let chosen: Vec<_> = SCENARIOS.iter().filter(|it| options.only.is_empty() || options.only.iter().any(|name| name == it.name)).collect();
-    ensure!(!chosen.is_empty(), "no such scenario; there are: {}", SCENARIOS.map(|it| it.name).join(", "));
+    let is_chosen = |name: &str| options.only.is_empty() || options.only.iter().any(|only| only == name);
+    let chosen: Vec<_> = SCENARIOS.iter().filter(|it| is_chosen(it.name)).collect();
+    ensure!(
+        !chosen.is_empty() || is_chosen(console::NAME),
+        "no such scenario; there are: {}, {}",
+        SCENARIOS.map(|it| it.name).join(", "),
+        console::NAME
+    );
     packages::install_for_tests()?;
-    run(cargo("build --release --package rookery"))?;
-    let bench = Bench::new(options.scale)?;
+    crate::console::release()?;
     let mut measured = Vec::new();
-    for scenario in chosen {
-        measured.push((scenario, bench.scenario(scenario, options.rounds)?));
+    if !chosen.is_empty() {
+        let bench = Bench::new(options.scale)?;
+        for scenario in chosen {
+            measured.push((scenario, bench.scenario(scenario, options.rounds)?));
+        }
+    }
+    let mut text = report::report(&measured, options.scale, options.rounds)?;
+    if is_chosen(console::NAME) {
+        text += &console::section()?;
     }
     let out = options.out.clone().unwrap_or_else(|| repository().join("docs/BENCHMARKS.md"));
-    fs::write(&out, report::report(&measured, options.scale, options.rounds)?)
-        .with_context(|| format!("cannot write {}", out.display()))?;
+    fs::write(&out, text).with_context(|| format!("cannot write {}", out.display()))?;
     println!("\nwritten: {}", out.display());
     Ok(())
 }

@@ -5,7 +5,7 @@ use crate::{
     address,
     api::backups::folder,
     components::{Badge, ButtonKind, Card, Empty, Glyph, LinkButton, Notice, PageHead, Tone, When, counted, may},
-    loaded::loaded,
+    loaded::loaded_page,
 };
 use domain::{
     DestinationId, Role,
@@ -19,7 +19,7 @@ pub fn FolderPage() -> impl IntoView {
     let (id, database) = (address::param::<DestinationId>("destination"), address::name_param("database"));
     let (origin, span) = (address::query_value("origin"), address::query_value("span"));
     let view = Resource::new_blocking(move || (id.get(), database.get()), |(id, database)| async move { folder(id?, database).await });
-    loaded(view, move |view| move || view! { <Folder view=view.clone() origin=origin.get() span=Span::of_word(&span.read())/> })
+    loaded_page(view, move |view| move || view! { <Folder view=view.clone() origin=origin.get() span=Span::of_word(&span.read())/> })
 }
 
 #[component]

@@ -8,7 +8,7 @@ use crate::{
         Badge, Button, Card, Cell, Count, Empty, Faults, Filter, FormProblem, Glyph, Hidden, Icon, Manner, May, PageHead, Size, Table, Tag,
         Tone, When, counted,
     },
-    loaded::loaded,
+    loaded::loaded_page,
 };
 use domain::{DestinationId, Role, form::filter_matches, view::backup::FolderLine};
 use jiff::Timestamp;
@@ -20,7 +20,7 @@ pub fn RootPage() -> impl IntoView {
     let again = ServerAction::<ReadAgain>::new();
     let (id, filter) = (address::param::<DestinationId>("destination"), address::query_value("filter"));
     let view = Resource::new_blocking(move || (id.get(), again.version().get()), |(id, _)| async move { root(id?).await });
-    loaded(view, move |view| {
+    loaded_page(view, move |view| {
         let (folders, globals) = sorted(view.folders);
         let title = match folders.len() as u64 {
             0 => format!("{} holds no backups yet", view.name),

@@ -11,7 +11,7 @@ use crate::{
         Card, Confirm, Count, Fact, Facts, Faults, FormProblem, Glyph, Hidden, LinkButton, May, Notice, PageHead, Size, Tone, counted,
     },
     done::successes,
-    loaded::loaded,
+    loaded::loaded_page,
 };
 use domain::{DestinationForm, DestinationId, Role, display, view::destination::DestinationView};
 use leptos::prelude::*;
@@ -22,7 +22,7 @@ pub fn DestinationPage() -> impl IntoView {
     let change = ServerAction::<ChangeDestination>::new();
     let (id, saved) = (address::param::<DestinationId>("id"), successes(change.value()));
     let one = Resource::new_blocking(move || (id.get(), saved.get()), |(id, _)| async move { destination(id?).await });
-    loaded(one, move |one| {
+    loaded_page(one, move |one| {
         let title = match one.backups {
             0 => format!("{} holds no backups yet", one.name),
             _ => format!("{} holds {} of backups", one.name, display::size(one.stored_bytes)),

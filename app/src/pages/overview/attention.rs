@@ -74,7 +74,9 @@ fn Line(attention: Attention, now: Timestamp, back_up: ServerAction<BackUpNow>) 
     };
     let why = error.map(|error| view! { {error.sentence} <small>{error.next_step}</small> });
     let action = match (task, run) {
-        _ if out_of_reach => view! { <LinkButton href=format!("{page}/settings")>"Check its settings"</LinkButton> }.into_any(),
+        _ if out_of_reach && may(Role::Administrator) => {
+            view! { <LinkButton href=format!("{page}/settings")>"Check its settings"</LinkButton> }.into_any()
+        }
         (Some(task), _) if may(Role::Operator) => view! {
             {run.map(|run| view! { <LinkButton href=format!("/runs/{run}")>"See the run"</LinkButton> })}
             <ActionForm action=back_up>

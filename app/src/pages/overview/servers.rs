@@ -1,8 +1,10 @@
 //! The servers, a card for each.
 
-use crate::components::{Badge, Bar, Card, Fact, Facts, Glyph, Lasted, Manner, RoundBadge, Size, Tag, TallyBadge, Tone, When, counted};
+use crate::components::{
+    Badge, Bar, Card, Fact, Facts, Glyph, Lasted, Manner, May, RoundBadge, Size, Tag, TallyBadge, Tone, When, counted,
+};
 use domain::{
-    display,
+    Role, display,
     view::{run::RoundLine, server::ServerLine},
 };
 use jiff::Timestamp;
@@ -53,7 +55,7 @@ fn ServerCard(server: ServerLine, now: Timestamp) -> impl IntoView {
                     {if has_task {
                         tasks.into_any()
                     } else {
-                        view! { <a href=format!("/servers/{}/tasks/new", server.id)>"Add one"</a> }.into_any()
+                        view! { <span class="dim">"none"</span> <May role=Role::Administrator>" " <a href=format!("/servers/{}/tasks/new", server.id)>"Add one"</a></May> }.into_any()
                     }}
                 </Fact>
                 {server.last_round.map(|round| view! { <Last round now/> })}

@@ -49,12 +49,14 @@ pub(super) fn Aside(draft: Draft) -> impl IntoView {
     let point = draft.point().cloned();
     let database = Some(draft.form.database.clone()).filter(|database| !database.is_empty());
     let into = draft.target().map(|(name, server)| (name.to_owned(), server.to_owned()));
-    let nothing = from.is_none();
     let onwards = (draft.step == Step::Point && point.is_some()).then(|| view! { <Onwards form=draft.form.clone()/> });
+    if from.is_none() {
+        let text = "Nothing yet: choose step by step. Until you press Restore on the last one, nothing is changed.";
+        return view! { <aside><Card title="What will happen"><p class="dim">{text}</p></Card></aside> }.into_any();
+    }
     view! {
         <aside>
             <Card title="What will happen">
-                {nothing.then(|| view! { <p class="dim">"Nothing yet: choose step by step. Until you press Restore on the last one, nothing is changed."</p> })}
                 <Facts>
                     {from.map(|from| view! { <Fact label="From">{from}</Fact> })}
                     {database.map(|database| view! { <Fact label="Database"><code>{database}</code></Fact> })}

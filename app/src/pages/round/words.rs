@@ -58,15 +58,20 @@ pub fn databases(number: usize) -> String {
 /// How a round stands, in one sentence without its full stop.
 pub fn answer(line: &RoundLine, runs: &[RunLine]) -> String {
     let all = Count::of(runs);
-    let real = Count::of(runs.iter().filter(|run| run.database != GLOBALS));
+    let databases_alone = || runs.iter().filter(|run| run.database != GLOBALS);
+    let (real, only) = (Count::of(databases_alone()), databases_alone().map(|run| &run.database).next());
     match line.state {
         RoundState::Preparing => "Finding out which databases there are".into(),
-        RoundState::Running => progress(real),
+        RoundState::Running => match only.filter(|_| all.all == 1) {
+            Some(name) if all.working == 1 => format!("Backing up {name}"),
+            Some(name) => format!("Waiting to back up {name}"),
+            None => progress(real),
+        },
         RoundState::Skipped => "Skipped, because the round before it was still running".into(),
         _ if runs.is_empty() && line.error.is_some() => "Nothing was backed up".into(),
         _ if runs.is_empty() => "There was nothing to back up".into(),
         RoundState::Succeeded if real.all == 0 => "Roles and tablespaces are backed up".into(),
-        RoundState::Succeeded if real.all == 1 => "The database is backed up".into(),
+        RoundState::Succeeded if real.all == 1 => format!("{} is backed up", only.map_or("The database", String::as_str)),
         RoundState::Succeeded => format!("All {} are backed up", databases(real.all)),
         // Every database is there, so what is missing belongs to the server.
         _ if real.bad == 0 => format!("{} backed up, but roles and tablespaces are not", all_of(real.good)),
@@ -249,7 +254,7 @@ mod tests {
                 &[("a", Succeeded), ("b", Failed), ("c", Running), ("d", Queued)] as &[_],
                 "1 of 4 databases done, 1 went wrong, 1 running, 1 waiting",
             ),
-            (RoundState::Succeeded, &[("a", Succeeded), (GLOBALS, Succeeded)], "The database is backed up"),
+            (RoundState::Succeeded, &[("a", Succeeded), (GLOBALS, Succeeded)], "a is backed up"),
             (RoundState::Succeeded, &[("a", Succeeded), ("b", Succeeded), (GLOBALS, Succeeded)], "All 2 databases are backed up"),
             (RoundState::Partly, &[("a", Succeeded), ("b", Failed)], "1 of 2 databases are backed up, 1 is not"),
             (

@@ -22,20 +22,14 @@ pub fn Proof(
     let notice = match (view.line.proven, view.line.state) {
         _ if !restored => None,
         (Some(true), _) => {
-            let title =
-                format!("Proven: {all} read back from the new database, and all of them have the rows and the digests of the backup.");
-            Some(view! { <Notice tone=Tone::Good title/> }.into_any())
+            let text = format!("{all} read back from it: every row and every digest is that of the backup.");
+            let title = "Proven: the new database is equal to its backup.";
+            Some(view! { <Notice tone=Tone::Good title><p>{text}</p></Notice> }.into_any())
         }
         (Some(false), _) => {
             let title = format!("{} of {all} are not as they are in the backup.", display::count(different as u64));
-            Some(
-                view! {
-                    <Notice tone=Tone::Bad title>
-                        <p>"Do not use the new database before you know why. Verify the backup, then restore it once more under another name."</p>
-                    </Notice>
-                }
-                .into_any(),
-            )
+            let text = "Do not use the new database before you know why. Verify the backup, then restore it once more under another name.";
+            Some(view! { <Notice tone=Tone::Bad title><p>{text}</p></Notice> }.into_any())
         }
         (None, RunState::Succeeded) => {
             let title = "Restored, but not compared: this backup carries nothing to compare with.";

@@ -40,7 +40,7 @@ pub fn RunFacts(
                     <Fact label="Kind">{kind(what)}</Fact>
                     <Fact label=if what == RunKind::Restore { "New database" } else { "Database" }>{title_of(&line.database)}</Fact>
                     {server}
-                    <Fact label=if what == RunKind::Backup { "Kept as" } else { "Backup of" }>{place}</Fact>
+                    <Fact label=if what == RunKind::Backup { "Folder" } else { "Backup of" }>{place}</Fact>
                     {line.label.map(|label| view! { <Fact label="Restore point"><span class="code">{label}</span></Fact> })}
                     {round}
                     {line.reason.map(|reason| view! { <Fact label="Why a full">{reason}</Fact> })}

@@ -97,7 +97,10 @@ fn Under(line: RunLine, now: Timestamp) -> impl IntoView {
             let lasting = line.began_at.map(|from| format!(", for {}", lasted(from, now)));
             view! { "Began " <When at=line.began_at now/> {lasting} }.into_any()
         }
-        _ => result(&line).into_any(),
+        _ => {
+            let result = Some(result(&line)).filter(|result| !result.is_empty()).map(|result| format!(" · {result}"));
+            view! { "Ended " <When at=line.ended_at now/> {result} }.into_any()
+        }
     }
 }
 
@@ -112,7 +115,7 @@ fn Work(line: RunLine) -> impl IntoView {
             <Card>
                 <div class="work">
                     <p><b>{word.clone()}</b> {percent.map(|percent| format!(" {percent} %"))}</p>
-                    <p class="dim number">{detail}</p>
+                    <p class="dim">{detail}</p>
                     <Bar percent=Signal::stored(percent) label=word/>
                 </div>
             </Card>

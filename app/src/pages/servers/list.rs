@@ -113,7 +113,7 @@ fn Line(server: ServerLine) -> impl IntoView {
             </Cell>
             <Cell label="Next" minor=true>
                 {if no_task {
-                    view! { <a href=format!("/servers/{}/tasks/new", server.id)>"Add a task"</a> }.into_any()
+                    view! { <span class="dim">"no task"</span> <May role=Role::Administrator>" " <a href=format!("/servers/{}/tasks/new", server.id)>"Add one"</a></May> }.into_any()
                 } else {
                     view! { <When at=next now manner=Manner::Moment none="paused"/> }.into_any()
                 }}

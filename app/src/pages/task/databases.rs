@@ -3,10 +3,10 @@
 use crate::{
     address::with_pairs,
     api::task::BackUpNow,
-    components::{Button, ButtonKind, Card, Cell, Empty, Glyph, Hidden, LinkButton, ProtectionBadge, RunBadge, Size, Table, When, may},
+    components::{Button, ButtonKind, Card, Cell, Empty, Glyph, Hidden, LinkButton, ProtectionBadge, Size, Table, When, may},
     pages::round::words::title_of,
 };
-use domain::{Role, ServerId, TaskId, view::server::DatabaseLine};
+use domain::{Role, RunState, ServerId, TaskId, view::server::DatabaseLine};
 use jiff::Timestamp;
 use leptos::prelude::*;
 
@@ -52,7 +52,6 @@ pub fn Databases(
                         <th scope="col" class="right minor">"Size"</th>
                         <th scope="col">"State"</th>
                         <th scope="col">"Last good backup"</th>
-                        <th scope="col">"Last run"</th>
                         <th scope="col" class="minor">"Proven"</th>
                         <th scope="col"><span class="unseen">"Actions"</span></th>
                     </tr>
@@ -68,11 +67,23 @@ pub fn Databases(
 #[component]
 fn Line(id: TaskId, database: DatabaseLine, now: Timestamp, back_up: ServerAction<BackUpNow>) -> impl IntoView {
     let name = database.name.clone();
-    let run = database.last_run.map(|run| {
-        let href = format!("/runs/{}", run.id);
-        let why = run.error.map(|told| view! { <small>{told.sentence}</small> });
-        view! { <a class="plain" href=href><RunBadge state=run.state/></a> {why} }
+    let (run, last) = (database.last_run, database.last_good);
+    let state = run.as_ref().map(|run| run.state);
+    let href = run.as_ref().map(|run| format!("/runs/{}", run.id));
+    // A run that succeeded is seen by its backup.
+    let run = run.filter(|run| run.state != RunState::Succeeded).map(|run| {
+        let why = match (run.state, run.error) {
+            (RunState::Running, _) => "Runs now".into(),
+            (RunState::Queued, _) => "Waits for a place".into(),
+            (_, Some(told)) => told.sentence,
+            (state, None) => format!("Last run {state}"),
+        };
+        view! { <small><a href=href.clone()>{why}</a></small> }
     });
+    let last = match href.filter(|_| state == Some(RunState::Succeeded) && last.is_some()) {
+        Some(href) => view! { <a class="plain" href=href><When at=last now/></a> }.into_any(),
+        None => view! { <When at=last now/> }.into_any(),
+    };
     let restore = database.destination.map(|destination| {
         let href = with_pairs("/restore", [("destination", destination.to_string()), ("database", name.clone())]);
         view! { <LinkButton href kind=ButtonKind::Ghost>"Restore"</LinkButton> }
@@ -90,9 +101,8 @@ fn Line(id: TaskId, database: DatabaseLine, now: Timestamp, back_up: ServerActio
         <tr>
             <Cell><b>{title_of(&name)}</b> {database.gone.then(|| view! { <small>"no longer on the server"</small> })}</Cell>
             <Cell label="Size" right=true minor=true><Size bytes=database.size_bytes/></Cell>
-            <Cell label="State"><ProtectionBadge protection=database.protection/></Cell>
-            <Cell label="Last good backup"><When at=database.last_good now/></Cell>
-            <Cell label="Last run">{run}</Cell>
+            <Cell label="State"><ProtectionBadge protection=database.protection/> {run}</Cell>
+            <Cell label="Last good backup">{last}</Cell>
             <Cell label="Proven" minor=true><When at=database.last_proven now/></Cell>
             <Cell><div class="actions">{start} {restore}</div></Cell>
         </tr>

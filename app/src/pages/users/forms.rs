@@ -3,10 +3,10 @@
 use super::Actions;
 use crate::{
     address,
-    api::people::AddUser,
+    api::{Failure, people::AddUser},
     components::{Button, ButtonKind, Card, Choice, Choices, Faults, Field, FormProblem, Glyph, Hidden, Icon, LinkButton, Notice, Tone},
 };
-use domain::{Role, UserForm, form::MIN_PASSWORD, view::people::UserLine};
+use domain::{Role, UserForm, UserId, form::MIN_PASSWORD, view::people::UserLine};
 use leptos::prelude::*;
 
 /// Adds a user.
@@ -16,8 +16,8 @@ pub(super) fn Add(action: ServerAction<AddUser>) -> impl IntoView {
     let form = address::query::<UserForm>().get_untracked();
     let role = form.role.parse().unwrap_or(Role::Viewer);
     let added = move || {
-        let name = action.value().with(|answer| matches!(answer, Some(Ok(())))).then(|| action.input().get())??.form.name;
-        Some(view! { <Notice tone=Tone::Good title=format!("{} can sign in now.", name.trim())/> })
+        let name = action.value().get()?.ok()?;
+        Some(view! { <Notice tone=Tone::Good title=format!("{name} can sign in now.")/> })
     };
     view! {
         <Card title="Add a user">
@@ -49,8 +49,8 @@ pub(super) fn Change(user: UserLine, actions: Actions) -> impl IntoView {
     let UserLine { id, name, role, is_you, .. } = user;
     let Actions { role: change, password: reset, remove, .. } = actions;
     let (role_faults, password_faults, remove_faults) = (Faults::of(change.value()), Faults::of(reset.value()), Faults::of(remove.value()));
-    let role_done = move || is_done(change.value().get()) && change.input().get().is_some_and(|input| input.user == id);
-    let password_done = move || is_done(reset.value().get()) && reset.input().get().is_some_and(|input| input.user == id);
+    let role_done = move || is_done_for(id, change.value().get());
+    let password_done = move || is_done_for(id, reset.value().get());
     let hidden = move || view! { <Hidden values=vec![("user", id.to_string())]/> };
     let word = if is_you { "Remove yourself".to_owned() } else { format!("Remove {name}") };
     view! {
@@ -98,8 +98,9 @@ pub(super) fn Change(user: UserLine, actions: Actions) -> impl IntoView {
     }
 }
 
-fn is_done<E>(answer: Option<Result<(), E>>) -> bool {
-    matches!(answer, Some(Ok(())))
+/// Whether the last answer was that it is done, and for this user.
+fn is_done_for(user: UserId, answer: Option<Result<UserId, Failure>>) -> bool {
+    answer.is_some_and(|answer| answer.is_ok_and(|done| done == user))
 }
 
 #[component]

@@ -17,8 +17,8 @@ pub(super) fn Aside(draft: Draft, preview: TaskPreview) -> impl IntoView {
     let form = draft.form();
     let schedule = match &preview.schedule {
         Some(words) => {
-            let words = words.strip_prefix('E').map_or_else(|| words.clone(), |rest| format!("e{rest}"));
-            let words = words.strip_prefix("On ").map_or_else(|| words.clone(), |rest| format!("on {rest}"));
+            let mut letters = words.chars();
+            let words = letters.next().map(|first| first.to_lowercase().chain(letters).collect::<String>());
             view! { <b>{words}</b> " by the clocks of " {form.time_zone.clone()} }.into_any()
         }
         None => view! { <span class="dim">"at times that are not chosen yet"</span> }.into_any(),

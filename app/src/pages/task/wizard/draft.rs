@@ -44,7 +44,8 @@ impl Draft {
             given.push(("cron", when.cron(&typed)));
         }
         Self {
-            step: Step::of_word(&value("step").unwrap_or_default()),
+            // The button that was pressed, else the step that the form was of.
+            step: Step::of_word(&value("step").or_else(|| value("here")).unwrap_or_default()),
             version: version.map(|stored| value("version").and_then(|text| text.parse().ok()).unwrap_or(stored)),
             base,
             given,
@@ -142,6 +143,14 @@ mod tests {
         let again = new(&sent(&draft, Step::Retention, &[("step", "review")]));
         assert_eq!((again.form(), again.step), (form, Step::Review));
         assert_eq!(draft.carried(Step::Name), [("destination", "7".to_owned())]);
+    }
+
+    #[test]
+    fn the_button_that_was_pressed_names_the_step_wherever_it_stands() {
+        assert_eq!(new("step=schedule&here=name&name=x").step, Step::Schedule);
+        assert_eq!(new("here=schedule&name=x").step, Step::Schedule);
+        assert_eq!(new("here=name&name=x&step=type").step, Step::Type);
+        assert_eq!(new("").step, Step::Name);
     }
 
     #[test]

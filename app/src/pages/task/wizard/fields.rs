@@ -119,7 +119,11 @@ fn Destination(draft: Memo<Draft>, preview: RwSignal<TaskPreview>) -> impl IntoV
     });
     view! {
         <Choices legend="Destination" error=fault("destination", draft, preview)>{choices.collect_view()}</Choices>
-        <p class="dim">"Another place? " <a href="/destinations/new">"Add a destination"</a> ", then come back with your browser's back button."</p>
+        <p class="dim">
+            "Another place? "
+            <a href="/destinations/new">"Add a destination"</a>
+            ", then come back with your browser's back button."
+        </p>
     }
     .into_any()
 }

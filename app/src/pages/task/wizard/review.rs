@@ -11,12 +11,14 @@ pub(super) fn Answers(draft: Memo<Draft>, preview: RwSignal<TaskPreview>) -> imp
     let line = move |step: Step| {
         let answer = move || step.answer(&draft.read(), &preview.read());
         let more = move || more_of(step, &draft.read().form(), &preview.read());
-        let error = move || step.error(&draft.read(), &preview.read()).map(|error| view! { <p class="wrong">{error}</p> });
+        let wrong = move || {
+            step.errors(&draft.read(), &preview.read()).into_iter().map(|error| view! { <p class="wrong">{error}</p> }).collect_view()
+        };
         let label = format!("Change {}", step.title().to_lowercase());
         view! {
             <li>
                 <b>{step.title()}</b>
-                <div>{answer} <small>{more}</small> {error}</div>
+                <div>{answer} <small>{more}</small> {wrong}</div>
                 <Button kind=ButtonKind::Ghost name="step" value=step.word() label>"Change"</Button>
             </li>
         }
@@ -44,12 +46,15 @@ pub(super) fn Submit(
     server: ServerId,
     task: Option<TaskId>,
     draft: Memo<Draft>,
+    newest: Option<i64>,
     preview: RwSignal<TaskPreview>,
     send: Sending,
 ) -> impl IntoView {
+    let conflict = move || draft.read().version != newest;
     let reason = Signal::derive(move || {
-        let wrong = preview.with(|preview| preview.errors.len());
-        (wrong > 0).then(|| "Correct what is marked first.".to_owned())
+        let wrong = preview.with(|preview| !preview.errors.is_empty());
+        let reason = if wrong { Some("Correct what is marked first.") } else { conflict().then_some("Choose first whose values count.") };
+        reason.map(String::from)
     });
     let fields = move || {
         let draft = draft.read();
@@ -80,9 +85,13 @@ pub(super) fn Submit(
         ),
     };
     view! {
-        <FormProblem faults/>
+        // Whose values count is asked above.
+        <Show when=move || !conflict()><FormProblem faults/></Show>
         <div class="actions ways">
-            <button class="button" type="submit" form=FORM name="step" value=Step::Destination.word()><Icon name=Glyph::Left/>"Back"</button>
+            <button class="button" type="submit" form=FORM name="step" value=Step::Destination.word()>
+                <Icon name=Glyph::Left/>
+                "Back"
+            </button>
             {sender}
         </div>
     }

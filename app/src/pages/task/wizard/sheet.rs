@@ -45,15 +45,15 @@ pub(super) fn Sheet(opened: Opened, send: Sending) -> impl IntoView {
     let fields = move |(step, _)| view! { <Fields step draft preview/> };
     // The keyboard, and those who listen, go on with the question of the new step.
     let heading = NodeRef::<html::H2>::new();
-    Effect::watch(
-        move || step.get(),
-        move |_, _, _| {
-            if let Some(heading) = heading.get_untracked() {
-                let _ = heading.focus();
-            }
-        },
-        false,
-    );
+    Effect::new(move |before: Option<Step>| {
+        let (step, heading) = (step.get(), heading.get());
+        // So they do when it turns out that somebody else changed the task meanwhile, which is said there.
+        let conflict = before.is_none() && draft.read_untracked().version != version;
+        if let Some(heading) = heading.filter(|_| conflict || before.is_some_and(|before| before != step)) {
+            let _ = heading.focus();
+        }
+        step
+    });
     let name = preview.with_untracked(|preview| preview.server_name.clone());
     let (title, crumbs) = head(&name, server, task, &draft.read_untracked());
     let again = path.clone();
@@ -67,7 +67,15 @@ pub(super) fn Sheet(opened: Opened, send: Sending) -> impl IntoView {
         <PageHead title crumbs/>
         <div class="wizard">
             // The key Enter presses the first button of a form: it goes on, and not back to the first step.
-            <button class="unseen" type="submit" form=FORM name="step" value=move || onwards(step.get()) tabindex="-1" aria-hidden="true"></button>
+            <button
+                class="unseen"
+                type="submit"
+                form=FORM
+                name="step"
+                value=move || onwards(step.get())
+                tabindex="-1"
+                aria-hidden="true"
+            ></button>
             {move || view! { <Steps steps=steps(&draft.read(), &preview.read()) form=FORM/> }}
             <div class="stack">
                 <div on:input=type_on>
@@ -75,7 +83,7 @@ pub(super) fn Sheet(opened: Opened, send: Sending) -> impl IntoView {
                         {move || {
                             let step = step.get();
                             let carried = draft.read().carried(step);
-                            view! { <Hidden values=[vec![("step", step.word().to_owned())], carried].concat()/> }
+                            view! { <Hidden values=[vec![("here", step.word().to_owned())], carried].concat()/> }
                         }}
                         {conflict}
                         <div class="body stack">
@@ -88,7 +96,7 @@ pub(super) fn Sheet(opened: Opened, send: Sending) -> impl IntoView {
                         </div>
                     </Form>
                 </div>
-                {move || (step.get() == Step::Review).then(|| view! { <Submit server task draft preview send/> })}
+                {move || (step.get() == Step::Review).then(|| view! { <Submit server task draft newest=version preview send/> })}
             </div>
             <aside>{move || view! { <Aside draft=draft.get() preview=preview.get()/> }}</aside>
         </div>

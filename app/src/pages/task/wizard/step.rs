@@ -105,11 +105,16 @@ impl Step {
         }
     }
 
-    /// What is wrong with its fields, of those whose errors are due to be shown.
+    /// What is wrong with its fields, a few words, of those whose errors are due to be shown.
     pub fn error(self, draft: &Draft, preview: &TaskPreview) -> Option<String> {
         let (field, error) = self.fields().iter().find_map(|field| Some((*field, draft.error(field, preview)?)))?;
         // The list has no room for what an expression lacks; its field says that.
         Some(if field == "cron" { "These times cannot be read.".into() } else { error })
+    }
+
+    /// All of it, a sentence for each field.
+    pub fn errors(self, draft: &Draft, preview: &TaskPreview) -> Vec<String> {
+        self.fields().iter().filter_map(|field| draft.error(field, preview)).collect()
     }
 
     /// Its answer so far, a few words; empty if there is none.
