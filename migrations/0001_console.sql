@@ -168,16 +168,19 @@ CREATE TABLE backups (
     size_bytes BIGINT,
     row_count BIGINT,
     task_name TEXT,
-    -- Why it cannot be used; NULL for a good one.
-    fault TEXT,
+    -- Why it cannot be used: what the last reading of the repository found, and what the last verification of it found. Both
+    -- are NULL for a good one.
+    read_fault TEXT,
+    verify_fault TEXT,
     trusted BOOLEAN NOT NULL,
     checked_at BIGINT NOT NULL,
     proven_at BIGINT,
     PRIMARY KEY (destination_id, folder, label)
 );
 -- With all that is asked about the good backups of a server, and about the space at a destination.
-CREATE INDEX backups_good ON backups (server_instance, database_name, at, proven_at, destination_id, trusted, fault)
-    WHERE trusted AND fault IS NULL;
+CREATE INDEX backups_good
+    ON backups (server_instance, database_name, server_name, at, proven_at, destination_id, trusted, read_fault, verify_fault)
+    WHERE trusted AND read_fault IS NULL AND verify_fault IS NULL;
 CREATE INDEX backups_place ON backups (destination_id, database_name, at, size_bytes);
 
 CREATE TABLE audit (

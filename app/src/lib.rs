@@ -25,6 +25,7 @@ pub mod shell;
 #[wasm_bindgen::prelude::wasm_bindgen]
 pub fn hydrate() {
     console_error_panic_hook::set_once();
+    api::client::watch_presence();
     leptos::mount::hydrate_body(routes::App);
     // Stories wait for this before they press anything.
     if let Some(body) = leptos::prelude::document().body() {

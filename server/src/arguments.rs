@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use domain::{Destination, Error, Label};
 use repository::Fingerprint;
+use seal::PublicKey;
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 const AFTER: &str = "\
@@ -20,6 +21,8 @@ Examples:
   rookery backup postgres://backup@db.example --to /backups --exclude 'tenant_*'
   rookery list /backups
   rookery restore /backups --database shop --into postgres://admin@db.example --as shop_monday
+  rookery key generate --out rookery.key
+  rookery backup sqlite:/srv/apps --to /backups --recipient \"$PUBLIC_KEY\" && rookery verify /backups --key rookery.key
   rookery serve";
 
 /// Reads a value, with the next step beside the sentence where it cannot be read.
@@ -52,6 +55,9 @@ pub enum Command {
     Cat(Cat),
     /// Try a server or a root, and say what is possible there
     Probe(Probe),
+    /// Make a key that opens sealed backups, or tell which one a file holds
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Run the console: schedules, live runs and guided restores in a browser
     Serve(Serve),
 }
@@ -62,6 +68,7 @@ impl Command {
         match self {
             Self::Backup(Backup { json, .. }) | Self::List(List { json, .. }) | Self::Restore(Restore { json, .. }) => *json,
             Self::Verify(Verify { json, .. }) | Self::Probe(Probe { json, .. }) => *json,
+            Self::Key(KeyCommand::Generate(KeyGenerate { json, .. }) | KeyCommand::Show(KeyShow { json, .. })) => *json,
             Self::Cat(_) | Self::Serve(_) => false,
         }
     }
@@ -106,6 +113,9 @@ pub struct Backup {
     /// Whether it stands alone
     #[arg(long, value_enum, default_value = "full")]
     pub kind: Kind,
+    /// Seal the backups for the holder of this key: the public half, as `rookery key generate` prints it (may be given several times)
+    #[arg(long, value_name = "PUBLIC", value_parser = value::<PublicKey>)]
+    pub recipient: Vec<PublicKey>,
     /// The name of the server in folder names [default: its host, or the folder's name]
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub server_name: Option<String>,
@@ -149,6 +159,21 @@ pub struct Chosen {
     pub point: Option<Label>,
 }
 
+/// What opens backups that are sealed.
+#[derive(Args)]
+pub struct Opening {
+    /// A file with the private key that opens sealed backups
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+}
+
+impl Opening {
+    /// The key, read from its file; its passphrase is asked for if it has one.
+    pub fn key(&self) -> domain::Result<Option<repository::Key>> {
+        self.key.as_deref().map(crate::key_file::open).transpose()
+    }
+}
+
 #[derive(Args)]
 pub struct Restore {
     #[command(flatten)]
@@ -175,6 +200,8 @@ pub struct Restore {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
+    pub opening: Opening,
+    #[command(flatten)]
     pub accept: Accept,
 }
 
@@ -190,6 +217,8 @@ pub struct Verify {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
+    pub opening: Opening,
+    #[command(flatten)]
     pub accept: Accept,
 }
 
@@ -201,6 +230,8 @@ pub struct Cat {
     #[arg(long, value_name = "TABLE", allow_hyphen_values = true)]
     pub table: Option<String>,
     #[command(flatten)]
+    pub opening: Opening,
+    #[command(flatten)]
     pub accept: Accept,
 }
 
@@ -209,6 +240,36 @@ pub struct Probe {
     /// A SERVER or a ROOT
     #[arg(value_name = "SERVER|ROOT")]
     pub what: String,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Subcommand)]
+pub enum KeyCommand {
+    /// Make a new key
+    Generate(KeyGenerate),
+    /// Tell the public half and the fingerprint of a key
+    Show(KeyShow),
+}
+
+#[derive(Args)]
+pub struct KeyGenerate {
+    /// Make it from a passphrase, which is read from standard input
+    #[arg(long)]
+    pub passphrase: bool,
+    /// Where the key is kept: a new file that only its owner may read [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Print one JSON document about it
+    #[arg(long, requires = "out")]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct KeyShow {
+    /// The file
+    pub file: PathBuf,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,

@@ -4,6 +4,7 @@ mod arguments;
 mod command;
 mod credentials;
 mod data_dir;
+mod key_file;
 mod log;
 mod output;
 mod progress;
@@ -52,6 +53,7 @@ async fn run(arguments: Arguments, output: &Output) -> Exit {
         Command::Verify(arguments) => command::verify::run(arguments, data_dir, output, &context).await,
         Command::Cat(arguments) => command::cat::run(arguments, data_dir, output, &context).await,
         Command::Probe(arguments) => command::probe::run(arguments, output, &context).await,
+        Command::Key(command) => command::key::run(command, output),
         Command::Serve(arguments) => serve::run(arguments, data_dir, context.cancel).await,
     };
     done.unwrap_or_else(|error| output.failed(&error))

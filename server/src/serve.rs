@@ -13,7 +13,7 @@ mod visit;
 
 use crate::{Exit, arguments::Serve, data_dir::DataDir};
 use catalog::Catalog;
-use control::{Control, Options, Safe};
+use control::{Claim, Control, Options, Safe};
 use domain::{Error, Result};
 use site::Site;
 use std::{
@@ -41,11 +41,12 @@ struct Serving {
 pub async fn run(arguments: Serve, data_dir: Option<PathBuf>, stop: CancellationToken) -> Result<Exit> {
     listen::ensure_private(&arguments)?;
     let data_dir = DataDir::open(data_dir)?;
+    let claim = Claim::take(data_dir.path())?;
     let site = Site::open()?;
     let (listener, address) = listen::bind(arguments.listen)?;
     let tls = arguments.tls_cert.as_deref().zip(arguments.tls_key.as_deref()).map(|(cert, key)| tls::Files::open(cert, key)).transpose()?;
     let control = open(&arguments, &data_dir).await?;
-    control.start().await?;
+    control.start_with(claim).await?;
     announce(&control, address, tls.is_some())?;
     let serving = Serving { control: control.clone(), tls: tls.is_some(), behind_proxy: arguments.behind_proxy, stop: stop.clone() };
     let answering = listen::answer(listener, tls, router::router(serving, site), stop.clone());

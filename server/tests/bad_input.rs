@@ -256,7 +256,7 @@ fn forge(world: &World, plain_bytes: Option<u64>, write: impl FnOnce(&ArchiveWri
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let store: Arc<dyn Store> = Arc::new(Local::open(&world.path("root")).unwrap());
-        let writer = ArchiveWriter::new(store.create(&place.archive().unwrap()).await.unwrap());
+        let writer = ArchiveWriter::new(store.create(&place.archive(false).unwrap()).await.unwrap());
         let writer = tokio::task::spawn_blocking(move || {
             write(&writer);
             writer

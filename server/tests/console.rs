@@ -1,18 +1,23 @@
 //! The console as whatever reaches its port meets it.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere")]
 
 mod support;
 
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
+    net::TcpStream,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 use support::{
     World,
     console::{Console, NAME, PASSWORD},
-    http::Client,
+    http::{Answer, Client},
 };
+use testkit::eventually;
 
 const NOBODY: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
@@ -38,6 +43,18 @@ fn an_address_that_is_taken_and_a_data_directory_in_use_are_told() {
     };
     start(&world.path("data"), &console.host).fails(2, &["cannot listen", "--listen"]);
     start(&console.path("data"), "127.0.0.1:0").fails(1, &["data directory"]);
+}
+
+#[test]
+fn a_second_console_is_refused_before_it_touches_what_the_first_needs() {
+    let console = Console::start(&[]);
+    let world = World::new();
+    let mut command = world.command(["serve", "--listen", "127.0.0.1:0"]);
+    command.env("ROOKERY_DATA_DIR", console.path("data")).env("ROOKERY_SITE", console.path("site"));
+    support::ran(command).fails(1, &["another console", "--data-dir"]);
+    let token = fs::read_to_string(console.path("data/setup-token")).unwrap();
+    assert_eq!(Some(token.trim()), console.token.as_deref());
+    assert_eq!(console.set_up().get("/").status, 200);
 }
 
 #[test]
@@ -238,22 +255,160 @@ fn it_stops_when_asked_ends_what_is_live_and_logs_no_secret() {
     assert!(!json.is_empty() && json.iter().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
 }
 
+/// A console that offers the folder of databases as its sample.
+fn with_sample(world: &World) -> Console {
+    Console::start(&["--sample", &world.path("dbs").display().to_string(), "--sample-root", &world.root()])
+}
+
+/// What is at the end of the address that an answer leads to.
+#[track_caller]
+fn id(answer: &Answer) -> String {
+    let location = answer.header("location").unwrap_or_else(|| panic!("{}", answer.text()));
+    location.rsplit('/').next().unwrap().to_owned()
+}
+
+fn json(answer: &Answer) -> serde_json::Value {
+    serde_json::from_str(&answer.text()).unwrap_or_else(|error| panic!("{error}: {}", answer.text()))
+}
+
+/// Adds the sample with a task for it; the task, and the destination that it writes to.
+fn add_task(client: &Client) -> (String, String) {
+    let server = id(&client.call("add_sample", ""));
+    let place = json(&client.call("destinations", ""))[0]["id"].as_str().unwrap().to_owned();
+    let fields =
+        format!("server={server}&name=nightly&backup_type=logical&cron=0+2+*+*+*&time_zone=UTC&catch_up=on&excluded=&destination={place}");
+    (id(&client.call("add_task", &fields)), place)
+}
+
+/// A process that keeps everybody else from a database: a backup of it waits.
+struct Held(Child);
+
+fn hold(database: &Path) -> Held {
+    let mut child = Command::new("sqlite3").arg(database).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    child.stdin.as_mut().unwrap().write_all(b".timeout 10000\nbegin exclusive;\n").unwrap();
+    let held = Held(child);
+    let is_refused = || {
+        let read = Command::new("sqlite3").arg(database).arg("select count(*) from sqlite_schema").output().unwrap();
+        !read.status.success()
+    };
+    eventually("the database is held", is_refused).unwrap();
+    held
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Listens to a round, up to its first value.
+fn listen(client: &Client, round: &str) -> BufReader<TcpStream> {
+    let mut connection = client.connect();
+    connection.write_all(client.request("GET", &format!("/live/rounds/{round}"), "").as_bytes()).unwrap();
+    let (mut heard, mut line) = (BufReader::new(connection), String::new());
+    while !line.starts_with("data: ") {
+        line.clear();
+        assert_ne!(heard.read_line(&mut line).unwrap(), 0, "no value came");
+    }
+    heard
+}
+
+/// What else comes, until nothing more does.
+fn rest(mut heard: BufReader<TcpStream>) -> String {
+    let (began, mut text) = (Instant::now(), String::new());
+    while heard.read_line(&mut text).unwrap() > 0 {
+        assert!(began.elapsed() < Duration::from_secs(60), "it goes on");
+    }
+    text
+}
+
+#[test]
+fn what_is_live_ends_with_the_session_that_asked_for_it() {
+    let world = World::new();
+    world.shop();
+    let console = with_sample(&world);
+    let client = console.set_up();
+    let (task, _) = add_task(&client);
+    let held = hold(&world.path("dbs/shop.db"));
+    let round = id(&client.call("back_up_now", &format!("task={task}")));
+    let added = client.call("add_user", "name=bob&role=viewer&password=correct+horse+battery&current_password=");
+    assert_eq!(added.status, 200, "{}", added.text());
+    let users = json(&client.call("users", ""));
+    let bob = users.as_array().unwrap().iter().find(|user| user["name"] == "bob").unwrap()["id"].as_str().unwrap().to_owned();
+
+    let (phone, bobs, ours) = (listen(&console.sign_in(NAME), &round), listen(&console.sign_in("bob"), &round), listen(&client, &round));
+    let removed = client.call("remove_user", &format!("user={bob}&current_password="));
+    assert_eq!(removed.status, 200, "{}", removed.text());
+    assert!(!rest(bobs).contains("event: end"), "the round is not over");
+    let changed = format!("current_password={}&password=another+horse&again=another+horse", PASSWORD.replace(' ', "+"));
+    assert_eq!(client.call("change_password", &changed).status, 200);
+    assert!(!rest(phone).contains("event: end"), "the round is not over");
+    assert_eq!(client.call("sign_out", "").status, 200);
+    assert!(!rest(ours).contains("event: end"), "the round is not over");
+    drop(held);
+}
+
+#[test]
+fn a_destination_that_cannot_be_read_says_so_wherever_it_is_shown() {
+    let world = World::new();
+    world.shop();
+    let console = with_sample(&world);
+    let client = console.set_up();
+    let (task, place) = add_task(&client);
+    let round = id(&client.call("back_up_now", &format!("task={task}")));
+    client.get(&format!("/live/rounds/{round}"));
+    let read_again = || client.call("read_again", &format!("destination={place}")).status;
+    let pages = ["/destinations".into(), format!("/destinations/{place}"), "/backups".into(), format!("/backups/{place}")];
+    assert_eq!(read_again(), 200);
+    for page in &pages {
+        let text = client.get(page).text();
+        assert!(!text.contains("cannot be read") && !text.contains("role=\"alert\""), "{page}: {text}");
+    }
+
+    fs::rename(world.path("root"), world.path("away")).unwrap();
+    assert_ne!(read_again(), 200);
+    let told = json(&client.call("destinations", ""))[0]["read_error"].clone();
+    for page in &pages {
+        let text = client.get(page).text();
+        assert!(text.contains("cannot be read") && text.contains("role=\"alert\""), "{page}: {text}");
+        assert!(text.contains(told["next_step"].as_str().unwrap()), "{page} lacks the next step of {told}: {text}");
+    }
+
+    fs::rename(world.path("away"), world.path("root")).unwrap();
+    assert_eq!(read_again(), 200);
+    assert!(!client.get("/destinations").text().contains("cannot be read"));
+}
+
+#[test]
+fn where_servers_share_the_name_of_a_database_each_backup_tells_whose_it_is() {
+    let world = World::new();
+    world.shop();
+    let console = Console::start(&[]);
+    for server in ["east", "west"] {
+        let mut command = world.command(["backup", &world.server(), "--to", &world.root(), "--server-name", server]);
+        command.env("ROOKERY_DATA_DIR", console.path("data"));
+        support::ran(command).succeeds();
+    }
+    let client = console.set_up();
+    let place = id(&client.call("add_destination", &format!("name=vault&root={}&note=", world.root())));
+    let page = |more: &str| client.get(&format!("/restore?step=point&destination={place}&database=shop.db{more}")).text();
+    let both = page("");
+    assert!(both.contains("Several servers have a database of this name.") && both.contains("scope=\"col\">From<"), "{both}");
+    assert!(both.contains("<title>full, ") && !both.contains("attr:"), "the marks of the picture lead nowhere: {both}");
+    assert!(!both.contains("Continue"), "one of them was chosen for the user: {both}");
+    let east = page("&origin=east");
+    assert!(east.contains("Continue") && east.contains("Show those of every server"), "{east}");
+    assert!(!east.contains("Several servers") && !east.contains("scope=\"col\">From<"), "{east}");
+}
+
 #[test]
 fn a_round_is_followed_to_its_end() {
     let world = World::new();
     world.shop();
-    let console = Console::start(&["--sample", &world.path("dbs").display().to_string(), "--sample-root", &world.root()]);
+    let console = with_sample(&world);
     let client = console.set_up();
-    let id = |answer: &support::http::Answer| {
-        let location = answer.header("location").unwrap_or_else(|| panic!("{}", answer.text()));
-        location.rsplit('/').next().unwrap().to_owned()
-    };
-    let server = id(&client.call("add_sample", ""));
-    let places: serde_json::Value = serde_json::from_str(&client.call("destinations", "").text()).unwrap();
-    let place = places[0]["id"].as_str().unwrap().to_owned();
-    let fields =
-        format!("server={server}&name=nightly&backup_type=logical&cron=0+2+*+*+*&time_zone=UTC&catch_up=on&excluded=&destination={place}");
-    let task = id(&client.call("add_task", &fields));
+    let (task, place) = add_task(&client);
     let round = id(&client.call("back_up_now", &format!("task={task}")));
     assert_eq!(console.client().get(&format!("/live/rounds/{round}")).status, 401);
     assert_eq!(client.get(&format!("/live/rounds/{NOBODY}")).status, 404);
@@ -266,6 +421,10 @@ fn a_round_is_followed_to_its_end() {
         text.lines().filter_map(|line| line.strip_prefix("data: ")).filter_map(|json| serde_json::from_str(json).ok()).collect();
     assert_eq!(values.last().unwrap()["line"]["state"], "succeeded", "{text}");
     assert!(text.contains("event: end"), "{text}");
+    let overview = client.get("/").text();
+    assert!(overview.contains("aria-label=\"nightly on "), "{overview}");
+    assert!(!overview.contains("attr:"), "the rounds of the picture lead nowhere");
     assert_eq!(client.get(&format!("/rounds/{round}")).status, 200);
-    assert_eq!(client.get(&format!("/backups/{place}/shop.db")).status, 200);
+    let folder = client.get(&format!("/backups/{place}/shop.db")).text();
+    assert!(folder.contains(&format!("rookery cat {} --database shop.db --point ", world.root())), "{folder}");
 }

@@ -14,9 +14,10 @@ type Needed = (&'static str, &'static str);
 const FOR_RUNNING: [Needed; 2] = [("sqlite3", "/usr/bin/sqlite3"), ("gcc libc6-dev", "/usr/bin/cc")];
 
 /// What the tests take besides.
-const FOR_TESTS: [Needed; 8] = [
+const FOR_TESTS: [Needed; 9] = [
     ("postgresql", "/usr/lib/postgresql/*/bin/postgres"),
     ("python3", "/usr/bin/python3"),
+    ("python3-cryptography", "/usr/lib/python3/dist-packages/cryptography/__init__.py"),
     ("zstd", "/usr/bin/zstd"),
     ("unzip", "/usr/bin/unzip"),
     ("chromium", "/usr/bin/chromium"),

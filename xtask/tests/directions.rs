@@ -5,18 +5,20 @@ use std::collections::BTreeMap;
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// Every room of the house, with the rooms that it may import.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 12] = [
     ("domain", &[]),
+    // Runs in browsers, too: a private key never leaves them.
+    ("seal", &["domain"]),
     ("store", &["domain"]),
     ("source", &["domain"]),
-    ("repository", &["domain", "store"]),
-    ("engine", &["domain", "store", "source", "repository"]),
+    ("repository", &["domain", "seal", "store"]),
+    ("engine", &["domain", "seal", "store", "source", "repository"]),
     ("catalog", &["domain"]),
     ("control", &["domain", "store", "source", "repository", "engine", "catalog"]),
     // Control only on the server's side: in the browser there is the vocabulary alone.
     ("app", &["domain", "control"]),
     // The command line opens servers and destinations itself, and reads repositories without a catalog.
-    ("rookery", &["domain", "store", "source", "repository", "engine", "catalog", "control", "app"]),
+    ("rookery", &["domain", "seal", "store", "source", "repository", "engine", "catalog", "control", "app"]),
     // For tests only; knows nothing of ours, so that everybody can use it.
     ("testkit", &[]),
     // Runs the measurements on testkit's servers.
@@ -30,8 +32,8 @@ const HELD: [(&[&str], &[&str]); 8] = [
     (&["wasm-bindgen", "web-sys", "js-sys", "console_error_panic_hook"], &["app", "xtask"]),
     (&["aws-sdk", "aws-config", "azure", "google-cloud", "object_store", "opendal", "russh", "ssh2", "suppaftp"], &["store"]),
     // Control seals the passwords of servers and hashes those of users.
-    (&["aes", "argon2"], &["repository", "control"]),
-    (&["chacha20", "xchacha", "x25519", "ed25519", "hpke", "aws-lc", "ring", "hkdf", "scrypt"], &["repository"]),
+    (&["aes", "argon2"], &["seal", "control"]),
+    (&["chacha20", "xchacha", "x25519", "ed25519", "hpke", "aws-lc", "ring", "hkdf", "scrypt"], &["repository", "seal"]),
     (&["sqlx"], &["catalog"]),
     (&["rusqlite", "libsqlite3", "postgres", "tokio-postgres", "mysql"], &["source"]),
 ];

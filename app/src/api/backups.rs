@@ -3,7 +3,7 @@
 use super::Failure;
 use domain::{
     DestinationId,
-    view::backup::{FolderView, RootView},
+    view::backup::{FolderQuery, FolderView, RootView},
 };
 use leptos::prelude::*;
 
@@ -16,9 +16,9 @@ use {
 
 /// The database folders under a destination's root.
 #[server(endpoint = "root")]
-pub async fn root(destination: DestinationId) -> Result<RootView, Failure> {
+pub async fn root(destination: DestinationId, query: FolderQuery) -> Result<RootView, Failure> {
     let (control, permit) = asked::<View>().await?;
-    Ok(control.root(&permit, destination).await?)
+    Ok(control.root(&permit, destination, &query).await?)
 }
 
 /// One database folder with its chains and restore points.
@@ -35,11 +35,13 @@ pub async fn read_again(destination: DestinationId) -> Result<(), Failure> {
     Ok(control.read_again(&permit, destination).await?)
 }
 
-/// Starts to read a backup back, and goes to that run.
+/// Starts to read a backup back, and goes to that run. `label` may have the folder of its chain and a slash before it, which
+/// tells it from another server's backup with the same label.
 #[server(endpoint = "verify_now")]
 pub async fn verify_now(destination: DestinationId, database: String, label: String) -> Result<(), Failure> {
     let (control, permit) = asked::<Operate>().await?;
-    let run = control.verify_now(&permit, destination, &database, &label).await?;
+    let (folder, label) = label.rsplit_once('/').map_or((None, label.as_str()), |(folder, label)| (Some(folder), label));
+    let run = control.verify_now(&permit, destination, &database, label, folder).await?;
     redirect(&format!("/runs/{run}"));
     Ok(())
 }

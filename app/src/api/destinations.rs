@@ -12,7 +12,7 @@ use {
 };
 
 /// Every destination.
-#[server(endpoint = "destinations")]
+#[server(endpoint = "destinations", client = crate::api::client::Browser)]
 pub async fn destinations() -> Result<Vec<DestinationView>, Failure> {
     let (control, permit) = asked::<View>().await?;
     Ok(control.destinations(&permit).await?)

@@ -4,6 +4,7 @@
 
 #![allow(missing_docs, reason = "the macro makes a struct of each function's arguments, which are told by the function's own comment")]
 
+pub mod client;
 pub mod failure;
 #[cfg(feature = "ssr")]
 pub mod visit;

@@ -12,7 +12,7 @@ use {
 };
 
 /// Is everything backed up?
-#[server(ReadOverview, endpoint = "overview")]
+#[server(ReadOverview, endpoint = "overview", client = crate::api::client::Browser)]
 pub async fn overview() -> Result<Overview, Failure> {
     let (control, permit) = asked::<View>().await?;
     Ok(control.overview(&permit).await?)

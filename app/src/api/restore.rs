@@ -1,7 +1,10 @@
 //! Restores.
 
 use super::Failure;
-use domain::{RestoreForm, view::restore::RestorePreview};
+use domain::{
+    RestoreForm,
+    view::{backup::FolderQuery, restore::RestorePreview},
+};
 use leptos::prelude::*;
 
 #[cfg(feature = "ssr")]
@@ -11,11 +14,12 @@ use {
     leptos_axum::redirect,
 };
 
-/// What there is to choose from, and what the restore would do.
+/// What there is to choose from, and what the restore would do; at its `end`, also whether the server has what it needs.
 #[server(endpoint = "preview_restore")]
-pub async fn preview_restore(form: RestoreForm) -> Result<RestorePreview, Failure> {
+pub async fn preview_restore(form: RestoreForm, folders: FolderQuery, end: bool) -> Result<RestorePreview, Failure> {
     let (control, permit) = asked::<Operate>().await?;
-    Ok(control.preview_restore(&permit, &form).await?)
+    let preview = if end { control.review_restore(&permit, &form).await } else { control.preview_restore(&permit, &form, &folders).await };
+    Ok(preview?)
 }
 
 /// Starts a restore, and goes to its run.

@@ -18,21 +18,21 @@ use {
 };
 
 /// All servers, by name.
-#[server(endpoint = "servers")]
+#[server(endpoint = "servers", client = crate::api::client::Browser)]
 pub async fn servers() -> Result<Vec<ServerLine>, Failure> {
     let (control, permit) = asked::<View>().await?;
     Ok(control.servers(&permit).await?)
 }
 
 /// A server with its settings and newest rounds.
-#[server(endpoint = "server")]
+#[server(endpoint = "server", client = crate::api::client::Browser)]
 pub async fn server(server: ServerId) -> Result<ServerView, Failure> {
     let (control, permit) = asked::<View>().await?;
     Ok(control.server(&permit, server).await?)
 }
 
 /// A page of a server's databases.
-#[server(endpoint = "databases")]
+#[server(endpoint = "databases", client = crate::api::client::Browser)]
 pub async fn databases(server: ServerId, query: DatabaseQuery) -> Result<Page<DatabaseLine>, Failure> {
     let (control, permit) = asked::<View>().await?;
     Ok(control.databases(&permit, server, &query).await?)

@@ -8,6 +8,8 @@ use domain::{Code, Error, view::Viewer};
 use leptos::prelude::use_context;
 use leptos_axum::ResponseOptions;
 
+pub use super::client::UNATTENDED;
+
 /// What is known of a request before a page or a server function begins.
 #[derive(Clone)]
 pub struct Visit {

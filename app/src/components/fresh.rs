@@ -8,8 +8,8 @@ use std::time::Duration;
 /// How long after an answer that shows work under way the next one is asked for.
 const SOON: Duration = Duration::from_secs(4);
 
-/// Loads a resource again when its window is looked at again, and soon while something in it is under way. Nothing is asked
-/// for beyond that: a page that nobody looks at shall not keep a session alive.
+/// Loads a resource again when its window is looked at again, and soon while something in it is under way. What it loads comes
+/// by [`Browser`](crate::api::client::Browser), so that a page which nobody touches keeps no session alive.
 pub fn keep_fresh<T>(resource: Resource<Result<T, Failure>>, is_busy: fn(&T) -> bool)
 where
     T: Serialize + DeserializeOwned + Send + Sync + 'static,

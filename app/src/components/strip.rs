@@ -3,7 +3,7 @@
 use super::{Tone, badge::round_tone, viewer_offset};
 use domain::{display, view::run::RoundLine};
 use jiff::{SignedDuration, Timestamp, Unit, tz::Offset};
-use leptos::prelude::*;
+use leptos::{attr, prelude::*};
 use std::time::Duration;
 
 /// Hours that are shown before and after now.
@@ -60,9 +60,11 @@ fn Past(round: RoundLine, now: Timestamp) -> impl IntoView {
     let lasted = display::duration(Duration::try_from(end.duration_since(round.began_at)).unwrap_or_default());
     let told = format!("{} on {}: {}, {}, {lasted}", round.task_name, round.server_name, word, super::when::relative(round.began_at, now));
     let width = format!("{:.3}%", share(end, now) - share(round.began_at, now));
+    // Spread, because links of pictures have no such attribute otherwise.
+    let there = attr::href(format!("/rounds/{}", round.id));
     view! {
         <g class=format!("round {}", tone.class())>
-            <a attr:href=format!("/rounds/{}", round.id) attr:aria-label=told.clone()>
+            <a {..there} aria-label=told.clone()>
                 // A short round is seen, and hit, as a dot.
                 <rect x=percent(end, now) transform="translate(-10 0)" y="18" width="10" height="16" rx="5"></rect>
                 <rect x=percent(round.began_at, now) y="18" width=width height="16" rx="5"></rect>

@@ -12,50 +12,40 @@ pub(super) use points::kind_word;
 pub use root::RootPage;
 pub(super) use timeline::Span;
 
-use super::destinations;
+use super::destinations::{
+    self,
+    reading::{Reading, Unreadable, answer, is_being_read},
+};
 use crate::{
-    components::{Card, Cell, Count, PageHead, Size, Table, counted},
+    components::{Card, Cell, Count, PageHead, Size, Table, counted, keep_fresh},
     loaded::loaded_page,
 };
-use domain::view::{backup::FolderLine, destination::DestinationView};
+use domain::view::destination::DestinationView;
 use leptos::prelude::*;
 
 /// Name of the folder that holds what belongs to a whole server.
 pub(super) const GLOBALS: &str = "_globals";
 
-/// The folders of a root, those of databases apart from those of whole servers. Backups whose manifest does not say where
-/// they come from are counted with the others of their database, where there are others.
-pub(super) fn sorted(folders: Vec<FolderLine>) -> (Vec<FolderLine>, Vec<FolderLine>) {
-    let (known, unknown): (Vec<_>, Vec<_>) = folders.into_iter().partition(|folder| folder.origin.is_some());
-    let mut all = known;
-    for folder in unknown {
-        match all.iter_mut().find(|other| other.database == folder.database) {
-            Some(other) => {
-                other.bad += folder.bad;
-                other.stored_bytes += folder.stored_bytes;
-            }
-            None => all.push(folder),
-        }
-    }
-    all.sort_by(|a, b| (&a.database, &a.origin).cmp(&(&b.database, &b.origin)));
-    all.into_iter().partition(|folder| folder.database != GLOBALS)
-}
-
 /// Where backups are.
 #[component]
 pub fn Backups() -> impl IntoView {
-    loaded_page(Resource::new_blocking(|| (), |()| crate::api::destinations::destinations()), |all| {
+    let all = Resource::new_blocking(|| (), |()| crate::api::destinations::destinations());
+    keep_fresh(all, |all| is_being_read(all));
+    loaded_page(all, |all| {
         let backups = all.iter().map(|one| one.backups).sum();
-        let title = if backups == 0 {
-            "There are no backups yet".into()
-        } else {
-            format!("{} can be restored", counted(backups, "backup", "backups"))
+        let title = match (answer(&all), backups) {
+            (Some(answer), _) => answer,
+            (None, 0) if is_being_read(&all) => "No backups are known yet".into(),
+            (None, 0) => "There are no backups yet".into(),
+            (None, _) => format!("{} can be restored", counted(backups, "backup", "backups")),
         };
+        let unreadable = all.iter().cloned().map(|one| view! { <Unreadable one linked=true/> }).collect_view();
         let list = if all.is_empty() { view! { <destinations::None/> }.into_any() } else { view! { <List all/> }.into_any() };
         view! {
             <PageHead title window="Backups">
                 <p>"Choose a destination to see the database folders under its root."</p>
             </PageHead>
+            {unreadable}
             <Card flush=true>{list}</Card>
         }
     })
@@ -64,13 +54,17 @@ pub fn Backups() -> impl IntoView {
 #[component]
 fn List(all: Vec<DestinationView>) -> impl IntoView {
     let lines = all.into_iter().map(|one| {
+        // Before the first reading nothing is known, and that is not nothing.
+        let known = one.read_at.map(|_| (one.databases, one.backups, one.stored_bytes));
+        let state = one.clone();
         view! {
             <tr>
                 <Cell><a class="name" href=format!("/backups/{}", one.id)>{one.name}</a></Cell>
                 <Cell label="Root"><code>{one.destination.to_string()}</code></Cell>
-                <Cell label="Databases" right=true><Count of=one.databases/></Cell>
-                <Cell label="Restore points" right=true><Count of=one.backups/></Cell>
-                <Cell label="Stored" right=true><Size bytes=one.stored_bytes/></Cell>
+                <Cell label="State"><Reading one=state/></Cell>
+                <Cell label="Databases" right=true><Count of=known.map(|(databases, ..)| databases)/></Cell>
+                <Cell label="Restore points" right=true><Count of=known.map(|(_, backups, _)| backups)/></Cell>
+                <Cell label="Stored" right=true><Size bytes=known.map(|(.., bytes)| bytes)/></Cell>
             </tr>
         }
     });
@@ -80,6 +74,7 @@ fn List(all: Vec<DestinationView>) -> impl IntoView {
                 <tr>
                     <th scope="col">"Destination"</th>
                     <th scope="col">"Root"</th>
+                    <th scope="col">"State"</th>
                     <th scope="col" class="right">"Databases"</th>
                     <th scope="col" class="right">"Restore points"</th>
                     <th scope="col" class="right">"Stored"</th>

@@ -15,7 +15,7 @@ use crate::{
     components::{
         ButtonKind, Card, Faults, FormProblem, Glyph, LinkButton, Manner, May, PageHead, Strip, TallyBar, When, ZoneName, keep_fresh,
     },
-    loaded::loaded,
+    loaded::loaded_page,
 };
 use domain::{Role, view::overview as shown};
 use leptos::prelude::*;
@@ -29,17 +29,17 @@ pub fn Overview() -> impl IntoView {
     let faults = Faults::of(back_up.value()).or(Faults::of(sample.value()));
     view! {
         <FormProblem faults/>
-        {loaded(all, move |view| {
+        {loaded_page(all, move |view| {
             if view.servers.is_empty() {
                 return view! { <first::FirstStart sample=view.sample add=sample/> }.into_any();
             }
             let (head, whole, timeline) = (head(&view), whole(&view), timeline(&view));
-            let shown::Overview { attention, attention_more: more, servers, space, now, .. } = view;
+            let shown::Overview { attention, attention_more: more, troubles, servers, space, now, .. } = view;
             let entries = group::group(attention, &servers);
             view! {
                 {head}
                 {whole}
-                <attention::AttentionCard entries more now back_up/>
+                <attention::AttentionCard troubles entries more now back_up/>
                 {timeline}
                 <servers::ServerCards servers now/>
                 <space::SpaceCard space/>

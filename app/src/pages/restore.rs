@@ -14,7 +14,13 @@ use crate::{
     components::{Notice, PageHead, StepLine, StepState, Steps, Tone, viewer_offset},
     loaded::loaded_page,
 };
-use domain::{FieldError, RestoreForm, view::restore::RestorePreview};
+use domain::{
+    FieldError, RestoreForm,
+    view::{
+        backup::{FolderQuery, PointLine},
+        restore::RestorePreview,
+    },
+};
 use jiff::{Timestamp, tz::Offset};
 use leptos::prelude::*;
 use step::Step;
@@ -68,12 +74,26 @@ impl Draft {
     }
 
     /// The chosen restore point.
-    fn point(&self) -> Option<&domain::view::backup::PointLine> {
-        self.preview.points.iter().find(|point| point.label.to_string() == self.form.point)
+    fn point(&self) -> Option<&PointLine> {
+        self.preview.points.iter().find(|point| point.label.to_string() == self.form.point && self.is_from_origin(point))
     }
 
-    /// Where no moment was chosen yet, the newest one is the proposal.
+    /// Whether a point comes from the server that was chosen, if one was.
+    fn is_from_origin(&self, point: &PointLine) -> bool {
+        self.form.origin.is_empty() || point.origin.as_deref() == Some(self.form.origin.as_str())
+    }
+
+    /// Whether the points to choose from come from several servers, which have a database of the same name each.
+    fn has_several_origins(&self) -> bool {
+        let mut origins = self.preview.points.iter().filter_map(|point| point.origin.as_deref());
+        origins.next().is_some_and(|first| origins.any(|other| other != first))
+    }
+
+    /// Where no moment was chosen yet, the newest one is the proposal; but whose database it shall be is for people to say.
     fn propose_point(&mut self) {
+        if self.has_several_origins() {
+            return;
+        }
         let newest = self.preview.points.iter().find(|point| point.fault.is_none() && !point.sealed);
         if let Some(point) = newest.filter(|_| self.step == Step::Point && self.form.point.is_empty()) {
             self.form.point = point.label.to_string();
@@ -132,11 +152,11 @@ fn Wrong(errors: Vec<FieldError>) -> impl IntoView {
 /// The wizard.
 #[component]
 pub fn Restore() -> impl IntoView {
-    let (word, form) = (address::query_value("step"), address::query::<RestoreForm>());
+    let (word, form, folders) = (address::query_value("step"), address::query::<RestoreForm>(), address::query::<FolderQuery>());
     let draft = Resource::new_blocking(
-        move || (word.get(), form.get()),
-        |(word, form)| async move {
-            let preview = preview_restore(form.clone()).await?;
+        move || (word.get(), form.get(), folders.get()),
+        |(word, form, folders)| async move {
+            let preview = preview_restore(form.clone(), folders, step::asked(&word, &form) == Step::Review).await?;
             Ok((word, form, preview))
         },
     );

@@ -43,6 +43,12 @@ impl Record for AuditRecord {
 impl Write {
     /// Commits the change together with the line that tells of it.
     pub(crate) async fn commit_with(mut self, audit: &AuditRecord) -> Result<()> {
+        self.audit(audit).await?;
+        self.commit().await
+    }
+
+    /// Adds the line that tells of a change.
+    pub(crate) async fn audit(&mut self, audit: &AuditRecord) -> Result<()> {
         sql(INSERT)
             .with(&Uuid::now_v7().to_string())
             .with(&audit.at)
@@ -54,7 +60,7 @@ impl Write {
             .with(&audit.detail)
             .run(self.on())
             .await?;
-        self.commit().await
+        Ok(())
     }
 }
 

@@ -1,10 +1,11 @@
 //! What repositories hold: a copy for fast answers.
 //!
-//! Two write here. Readings of a repository say what is there; runs and verifications say how far it is proven. A reading
-//! knows nothing of a verification, so `checked_at` decides: whoever looked at the bytes last is right.
+//! Two write here. Readings of a repository say what is there; runs and verifications say how far it is proven. Neither knows
+//! of the other, so what each found wrong is kept apart: a reading takes back what readings found, and only a verification
+//! that passes takes back what a verification found.
 
 use crate::{
-    Catalog,
+    Catalog, DestinationRecord,
     open::Write,
     sql::{Record, Row, sql, statements},
 };
@@ -37,8 +38,10 @@ pub struct BackupRecord {
     pub rows: Option<u64>,
     /// The task that ordered it; none for the command line.
     pub task_name: Option<String>,
-    /// Why it cannot be used.
-    pub fault: Option<String>,
+    /// Why it cannot be used, as the last reading of the repository found.
+    pub read_fault: Option<String>,
+    /// Why it cannot be used, as the last verification of it found. A reading never changes it.
+    pub verify_fault: Option<String>,
     /// Whether its signer is trusted here.
     pub trusted: bool,
     /// When its bytes were last read back: by the run that made it, or by a verification since. A reading of the repository
@@ -48,6 +51,14 @@ pub struct BackupRecord {
     pub proven_at: Option<Timestamp>,
 }
 
+impl BackupRecord {
+    /// Why it cannot be used, whoever found that.
+    #[must_use]
+    pub fn fault(&self) -> Option<&str> {
+        self.read_fault.as_deref().or(self.verify_fault.as_deref())
+    }
+}
+
 /// What is known of the good backups of one database: trusted ones without a fault.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BackupFacts {
@@ -55,6 +66,8 @@ pub struct BackupFacts {
     pub instance: String,
     /// The database.
     pub database: String,
+    /// The server's name when they were made.
+    pub server_name: Option<String>,
     /// How many there are.
     pub points: u64,
     /// The newest one's moment.
@@ -63,6 +76,20 @@ pub struct BackupFacts {
     pub last_proven: Option<Timestamp>,
     /// A destination that holds some: the youngest destination, if several do.
     pub destination: DestinationId,
+}
+
+impl BackupFacts {
+    /// The same together with others of the database.
+    #[must_use]
+    pub fn with(self, other: &Self) -> Self {
+        Self {
+            points: self.points + other.points,
+            last_good: self.last_good.max(other.last_good),
+            last_proven: self.last_proven.max(other.last_proven),
+            destination: self.destination.max(other.destination),
+            ..self
+        }
+    }
 }
 
 /// What a destination holds.
@@ -81,32 +108,37 @@ pub struct SpaceRecord {
 statements! {
     OF_DESTINATION = "SELECT * FROM backups WHERE destination_id = $1 ORDER BY database_name, at DESC, folder";
     OF_DATABASE = "SELECT * FROM backups WHERE destination_id = $1 AND database_name = $2 ORDER BY at DESC, folder";
-    FACTS = "SELECT server_instance, database_name, count(*) AS points, max(at) AS last_good, max(proven_at) AS last_proven,
-        max(destination_id) AS destination_id FROM backups WHERE trusted AND fault IS NULL AND server_instance IS NOT NULL
-        GROUP BY server_instance, database_name";
-    FACTS_OF_INSTANCE = "SELECT server_instance, database_name, count(*) AS points, max(at) AS last_good, max(proven_at) AS last_proven,
-        max(destination_id) AS destination_id FROM backups WHERE trusted AND fault IS NULL AND server_instance = $1
-        GROUP BY server_instance, database_name";
+    FACTS = "SELECT server_instance, database_name, server_name, count(*) AS points, max(at) AS last_good,
+        max(proven_at) AS last_proven, max(destination_id) AS destination_id FROM backups
+        WHERE trusted AND read_fault IS NULL AND verify_fault IS NULL AND server_instance IS NOT NULL
+        GROUP BY server_instance, database_name, server_name";
+    FACTS_OF_INSTANCE = "SELECT server_instance, database_name, server_name, count(*) AS points, max(at) AS last_good,
+        max(proven_at) AS last_proven, max(destination_id) AS destination_id FROM backups
+        WHERE trusted AND read_fault IS NULL AND verify_fault IS NULL AND server_instance = $1
+        GROUP BY server_instance, database_name, server_name";
+    COUNT_AT = "SELECT count(*) FROM backups WHERE destination_id = $1";
     SPACE = "SELECT destination_id, CAST(coalesce(sum(bytes), 0) AS BIGINT) AS bytes, CAST(sum(backups) AS BIGINT) AS backups,
         count(*) AS databases
         FROM (SELECT destination_id, sum(size_bytes) AS bytes, count(*) AS backups FROM backups
             GROUP BY destination_id, database_name) AS each_database
         GROUP BY destination_id";
     UPSERT = "INSERT INTO backups
-        (destination_id, folder, label, database_name, server_name, server_instance, dbms, at, size_bytes, row_count, task_name, fault,
-        trusted, checked_at, proven_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+        (destination_id, folder, label, database_name, server_name, server_instance, dbms, at, size_bytes, row_count, task_name,
+        read_fault, verify_fault, trusted, checked_at, proven_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
         ON CONFLICT (destination_id, folder, label) DO UPDATE SET database_name = excluded.database_name,
         server_name = excluded.server_name, server_instance = excluded.server_instance, dbms = excluded.dbms, at = excluded.at,
         size_bytes = excluded.size_bytes, row_count = excluded.row_count, task_name = excluded.task_name,
-        fault = CASE WHEN backups.checked_at > excluded.checked_at THEN coalesce(excluded.fault, backups.fault) ELSE excluded.fault END,
-        trusted = excluded.trusted,
+        read_fault = excluded.read_fault, trusted = excluded.trusted,
         checked_at = CASE WHEN backups.checked_at > excluded.checked_at THEN backups.checked_at ELSE excluded.checked_at END,
         proven_at = CASE WHEN excluded.proven_at IS NULL OR backups.proven_at > excluded.proven_at THEN backups.proven_at
             ELSE excluded.proven_at END";
     VANISHED = "DELETE FROM backups WHERE destination_id = $1 AND folder = $2 AND label = $3 AND checked_at <= $4";
-    PROVEN = "UPDATE backups SET proven_at = $4, checked_at = $4, fault = NULL WHERE destination_id = $1 AND folder = $2 AND label = $3";
-    CHECKED = "UPDATE backups SET checked_at = $4, fault = NULL WHERE destination_id = $1 AND folder = $2 AND label = $3";
-    FAULT = "UPDATE backups SET checked_at = $4, fault = $5 WHERE destination_id = $1 AND folder = $2 AND label = $3";
+    PROVEN = "UPDATE backups SET proven_at = $4, checked_at = $4, read_fault = NULL, verify_fault = NULL
+        WHERE destination_id = $1 AND folder = $2 AND label = $3";
+    CHECKED = "UPDATE backups SET checked_at = $4, read_fault = NULL, verify_fault = NULL
+        WHERE destination_id = $1 AND folder = $2 AND label = $3";
+    FAULT = "UPDATE backups SET checked_at = $4, verify_fault = $5 WHERE destination_id = $1 AND folder = $2 AND label = $3";
 }
 
 impl Record for BackupRecord {
@@ -123,7 +155,8 @@ impl Record for BackupRecord {
             size_bytes: row.get("size_bytes")?,
             rows: row.get("row_count")?,
             task_name: row.get("task_name")?,
-            fault: row.get("fault")?,
+            read_fault: row.get("read_fault")?,
+            verify_fault: row.get("verify_fault")?,
             trusted: row.get("trusted")?,
             checked_at: row.get("checked_at")?,
             proven_at: row.get("proven_at")?,
@@ -136,6 +169,7 @@ impl Record for BackupFacts {
         Ok(Self {
             instance: row.get("server_instance")?,
             database: row.get("database_name")?,
+            server_name: row.get("server_name")?,
             points: row.get("points")?,
             last_good: row.get("last_good")?,
             last_proven: row.get("last_proven")?,
@@ -167,7 +201,16 @@ impl Catalog {
         }
     }
 
-    /// What is known of the good backups of each database of a server, wherever they are and whoever made them.
+    /// Whether any backup is known at a destination.
+    ///
+    /// # Errors
+    /// [`domain::Code::Catalog`].
+    pub async fn knows_backups_at(&self, destination: DestinationId) -> Result<bool> {
+        Ok(sql(COUNT_AT).with(&destination).count(self.reader()).await? > 0)
+    }
+
+    /// What is known of the good backups of each database of a server, wherever they are and whoever made them: one answer
+    /// for each name that the server had when they were made.
     ///
     /// # Errors
     /// [`domain::Code::Catalog`].
@@ -191,13 +234,14 @@ impl Catalog {
         sql(SPACE).all(self.reader()).await
     }
 
-    /// Takes over what a reading of a repository found; it began at `as_of`. What it did not find is forgotten, unless it was
-    /// made or verified after that. Only what differs is written, so that a large repository does not hold up others.
+    /// Takes over what a reading of a destination's repository found; it began at `as_of`. What it did not find is forgotten,
+    /// unless it was made or verified after that. Only what differs is written, so that a large repository does not hold up
+    /// others. Nothing is taken over from a place that is not the destination's any more.
     ///
     /// # Errors
-    /// [`domain::Code::Conflict`] if the destination was deleted meanwhile.
-    pub async fn replace_backups(&self, destination: DestinationId, found: &[BackupRecord], as_of: Timestamp) -> Result<()> {
-        let known = self.backups_of(destination, None).await?;
+    /// [`domain::Code::Catalog`].
+    pub async fn replace_backups(&self, read: &DestinationRecord, found: &[BackupRecord], as_of: Timestamp) -> Result<()> {
+        let known = self.backups_of(read.id, None).await?;
         let mut known: HashMap<_, _> = known.iter().map(|backup| ((backup.folder.as_str(), backup.label), backup)).collect();
         let news: Vec<_> = found
             .iter()
@@ -207,11 +251,14 @@ impl Catalog {
             return Ok(());
         }
         let mut write = self.begin().await?;
+        if !write.is_place_of(read).await? {
+            return Ok(());
+        }
         for backup in news {
             upsert(&mut write, backup).await?;
         }
         for ((folder, label), _) in known {
-            sql(VANISHED).with(&destination).with(folder).with(&label).with(&as_of).run(write.on()).await?;
+            sql(VANISHED).with(&read.id).with(folder).with(&label).with(&as_of).run(write.on()).await?;
         }
         write.commit().await
     }
@@ -257,13 +304,13 @@ impl Catalog {
     }
 }
 
-/// Whether a reading tells something that is not known. Moments of checks and proofs that are older are not news.
+/// Whether a reading tells something that is not known. Moments of checks and proofs that are older are not news, and what a
+/// verification found is not for a reading to say.
 fn says_more(found: &BackupRecord, known: &BackupRecord) -> bool {
-    let later = found.checked_at < known.checked_at;
     let same_but_proof = BackupRecord {
         checked_at: found.checked_at.max(known.checked_at),
         proven_at: found.proven_at.max(known.proven_at),
-        fault: if later { found.fault.clone().or_else(|| known.fault.clone()) } else { found.fault.clone() },
+        verify_fault: known.verify_fault.clone(),
         ..found.clone()
     };
     same_but_proof != *known
@@ -282,7 +329,8 @@ async fn upsert(write: &mut Write, backup: &BackupRecord) -> Result<()> {
         .with(&backup.size_bytes)
         .with(&backup.rows)
         .with(&backup.task_name)
-        .with(&backup.fault)
+        .with(&backup.read_fault)
+        .with(&backup.verify_fault)
         .with(&backup.trusted)
         .with(&backup.checked_at)
         .with(&backup.proven_at)

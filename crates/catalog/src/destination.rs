@@ -2,6 +2,7 @@
 
 use crate::{
     AuditRecord, Catalog,
+    open::Write,
     sql::{Record, Row, changed, missing, named, sql, statements},
 };
 use domain::{Code, Destination, DestinationId, Error, Result, Told};
@@ -34,7 +35,10 @@ statements! {
     INSERT = "INSERT INTO destinations (id, name, destination, note, version, created_at, read_at, read_error)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     UPDATE = "UPDATE destinations SET name = $3, destination = $4, note = $5, version = version + 1 WHERE id = $1 AND version = $2";
-    READ = "UPDATE destinations SET read_at = $2, read_error = $3 WHERE id = $1";
+    FORGET_BACKUPS = "DELETE FROM backups WHERE destination_id = $1";
+    UNREAD = "UPDATE destinations SET read_at = NULL, read_error = NULL WHERE id = $1";
+    AT_PLACE = "SELECT count(*) FROM destinations WHERE id = $1 AND destination = $2";
+    READ = "UPDATE destinations SET read_at = $3, read_error = $4 WHERE id = $1 AND destination = $2";
     DELETE = "DELETE FROM destinations WHERE id = $1";
     TASKS = "SELECT count(*) FROM tasks WHERE destination_id = $1";
     OPEN_RUNS = "SELECT count(*) FROM runs WHERE state IN ('queued', 'running') AND destination_id = $1";
@@ -52,6 +56,13 @@ impl Record for DestinationRecord {
             read_at: row.get("read_at")?,
             read_error: row.get("read_error")?,
         })
+    }
+}
+
+impl Write {
+    /// Whether a destination is at the place that this record of it names.
+    pub(crate) async fn is_place_of(&mut self, record: &DestinationRecord) -> Result<bool> {
+        Ok(sql(AT_PLACE).with(&record.id).with(&record.destination).count(self.on()).await? > 0)
     }
 }
 
@@ -94,12 +105,13 @@ impl Catalog {
     }
 
     /// Changes name, place and note. `record.version` is the number of the edit that the change was begun from; the stored
-    /// one counts on.
+    /// one counts on. What is known of the backups at another place is forgotten, until the new one is read.
     ///
     /// # Errors
     /// [`Code::Conflict`] if it was changed meanwhile, [`Code::NotFound`], or [`Code::Invalid`] at the field `name`.
     pub async fn update_destination(&self, record: &DestinationRecord, audit: &AuditRecord) -> Result<()> {
         let mut write = self.begin().await?;
+        let is_place = write.is_place_of(record).await?;
         let done = sql(UPDATE)
             .with(&record.id)
             .with(&record.version)
@@ -112,6 +124,10 @@ impl Catalog {
         if done == 0 {
             sql(ONE).with(&record.id).one::<DestinationRecord>(write.on()).await?.ok_or_else(|| missing("destination"))?;
             return Err(changed("destination"));
+        }
+        if !is_place {
+            sql(FORGET_BACKUPS).with(&record.id).run(write.on()).await?;
+            sql(UNREAD).with(&record.id).run(write.on()).await?;
         }
         write.commit_with(audit).await
     }
@@ -138,10 +154,11 @@ impl Catalog {
     /// Writes down when the destination's repository was read, and why that failed, if it did.
     ///
     /// # Errors
-    /// [`Code::NotFound`].
-    pub async fn set_read(&self, id: DestinationId, at: Timestamp, error: Option<&Told>) -> Result<()> {
+    /// [`Code::NotFound`], also if it is at another place by now.
+    pub async fn set_read(&self, read: &DestinationRecord, at: Timestamp, error: Option<&Told>) -> Result<()> {
         let mut write = self.begin().await?;
-        if sql(READ).with(&id).with(&at).with(&error.cloned()).run(write.on()).await? == 0 {
+        let statement = sql(READ).with(&read.id).with(&read.destination).with(&at);
+        if statement.with(&error.cloned()).run(write.on()).await? == 0 {
             return Err(missing("destination"));
         }
         write.commit().await

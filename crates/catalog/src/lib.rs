@@ -26,7 +26,7 @@ pub use database::DatabaseRecord;
 pub use destination::DestinationRecord;
 pub use open::Catalog;
 pub use round::{RoundRecord, RoundTotals};
-pub use run::{NewestRun, RunRecord};
+pub use run::{NewestRun, RunChange, RunRecord};
 pub use server::ServerRecord;
 pub use session::SessionRecord;
 pub use task::TaskRecord;

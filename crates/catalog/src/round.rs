@@ -78,6 +78,7 @@ statements! {
     OF_TASK = "SELECT * FROM rounds WHERE task_id = $1 ORDER BY began_at DESC, id DESC LIMIT $2";
     BETWEEN = "SELECT * FROM rounds WHERE began_at >= $1 AND began_at < $2 ORDER BY began_at, id";
     OPEN = "SELECT * FROM rounds WHERE state IN ('preparing', 'running') ORDER BY began_at, id";
+    OPEN_OF_TASK = "SELECT * FROM rounds WHERE task_id = $1 AND state IN ('preparing', 'running')";
     LAST_OF_SERVERS = "SELECT rounds.* FROM servers JOIN rounds ON rounds.id =
         (SELECT id FROM rounds WHERE server_id = servers.id ORDER BY began_at DESC, id DESC LIMIT 1)";
     LAST_ENDED_OF_TASKS = "SELECT rounds.* FROM tasks JOIN rounds ON rounds.id =
@@ -181,6 +182,14 @@ impl Catalog {
     /// [`Code::Catalog`].
     pub async fn open_rounds(&self) -> Result<Vec<RoundRecord>> {
         sql(OPEN).all(self.reader()).await
+    }
+
+    /// The round of a task that prepares or runs, if one does.
+    ///
+    /// # Errors
+    /// [`Code::Catalog`].
+    pub async fn open_round_of(&self, task: TaskId) -> Result<Option<RoundRecord>> {
+        sql(OPEN_OF_TASK).with(&task).one(self.reader()).await
     }
 
     /// The round of each server that began last, ended or not.

@@ -1,8 +1,10 @@
 //! Runs.
 
 use crate::{
-    AuditRecord, Catalog, PAGE_SIZE, before, page,
-    sql::{Record, Row, changed, missing, sql, statements},
+    AuditRecord, Catalog, PAGE_SIZE, before,
+    open::Write,
+    page,
+    sql::{Record, Row, missing, sql, statements},
 };
 use domain::{
     DestinationId, Result, RoundId, RunId, RunKind, RunState, ServerId, Told,
@@ -79,6 +81,19 @@ pub struct NewestRun {
     pub ended_at: Option<Timestamp>,
     /// Why it failed.
     pub error: Option<Told>,
+}
+
+/// A change of a run, with the lines that tell of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunChange {
+    /// The run as it shall be: all may differ but what it is (round, kind, server, destination, database, who started it).
+    pub run: RunRecord,
+    /// The state that it must still be in.
+    pub expected: RunState,
+    /// The line of the audit log.
+    pub audit: AuditRecord,
+    /// The line of the run's log.
+    pub line: LogLine,
 }
 
 statements! {
@@ -266,16 +281,28 @@ impl Catalog {
         write.commit_with(audit).await
     }
 
-    /// Changes a run that is still in the state `expected`: all but what it is (round, kind, server, destination, database,
-    /// who started it). The line of its log that tells of it is written with it.
+    /// Changes runs in one transaction, each with its lines. A run that is in another state by now, or gone, is left alone;
+    /// the answer says for each change whether it was made.
     ///
     /// # Errors
-    /// [`domain::Code::Conflict`] if it is in another state; [`domain::Code::NotFound`].
-    pub async fn change_run(&self, run: &RunRecord, expected: RunState, audit: &AuditRecord, line: &LogLine) -> Result<()> {
+    /// [`domain::Code::Catalog`]; then nothing was changed.
+    pub async fn change_runs(&self, changes: &[RunChange]) -> Result<Vec<bool>> {
         let mut write = self.begin().await?;
+        let mut made = Vec::with_capacity(changes.len());
+        for change in changes {
+            made.push(write.change_run(change).await?);
+        }
+        write.commit().await?;
+        Ok(made)
+    }
+}
+
+impl Write {
+    async fn change_run(&mut self, change: &RunChange) -> Result<bool> {
+        let run = &change.run;
         let done = sql(CHANGE)
             .with(&run.id)
-            .with(&expected)
+            .with(&change.expected)
             .with(&run.state)
             .with(&run.attempt)
             .with(&run.queued_at)
@@ -291,13 +318,13 @@ impl Catalog {
             .with(&run.compared)
             .with(&run.notes)
             .with(&run.error)
-            .run(write.on())
+            .run(self.on())
             .await?;
         if done == 0 {
-            sql(ONE).with(&run.id).one::<RunRecord>(write.on()).await?.ok_or_else(|| missing("run"))?;
-            return Err(changed("run"));
+            return Ok(false);
         }
-        write.line(run.round, Some(run.id), line).await?;
-        write.commit_with(audit).await
+        self.line(run.round, Some(run.id), &change.line).await?;
+        self.audit(&change.audit).await?;
+        Ok(true)
     }
 }

@@ -1,13 +1,16 @@
 //! What lies at destinations: root → database folders → chains → restore points.
 
-use crate::{Control, Operate, Permit, View, shelf, underway::Nudge};
+use crate::{Control, Operate, Permit, View, shelf, survey::PAGE_SIZE, underway::Nudge};
 use catalog::{BackupRecord, DestinationRecord};
 use domain::{
     Code, DestinationId, Error, Label, Result,
-    view::backup::{ChainView, FolderLine, FolderView, PointLine, RootView, Verified},
+    view::{
+        Page,
+        backup::{ChainView, FolderLine, FolderQuery, FolderView, PointLine, RootView, Verified},
+    },
 };
 use jiff::Timestamp;
-use repository::{Point, Repository};
+use repository::{Point, Repository, layout::GLOBALS};
 use std::collections::{BTreeMap, HashMap};
 use store::Mode;
 
@@ -16,22 +19,24 @@ impl Control {
     ///
     /// # Errors
     /// [`Code::NotFound`] if there is no such destination, and what reading it says.
-    pub async fn root(&self, _: &Permit<View>, id: DestinationId) -> Result<RootView> {
+    pub async fn root(&self, _: &Permit<View>, id: DestinationId, query: &FolderQuery) -> Result<RootView> {
         let destination = self.catalog.destination(id).await?;
-        let folders = self.folders(&destination).await?;
-        Ok(RootView { destination: id, name: destination.name, root: destination.destination.to_string(), folders, now: Timestamp::now() })
+        let (folders, globals) = self.folders(&destination).await?;
+        let (name, root, all) = (destination.name, destination.destination.to_string(), folders.len() as u64);
+        Ok(RootView { destination: id, name, root, folders: asked_for(folders, query), all, globals, now: Timestamp::now() })
     }
 
-    pub(crate) async fn folders(&self, destination: &DestinationRecord) -> Result<Vec<FolderLine>> {
+    /// The folders of databases, and those of what belongs to whole servers.
+    pub(crate) async fn folders(&self, destination: &DestinationRecord) -> Result<(Vec<FolderLine>, Vec<FolderLine>)> {
         let known = self.catalog.backups_of(destination.id, None).await?;
-        let Some(repository) = self.open_known(destination, &known).await? else { return Ok(vec![]) };
+        let Some(repository) = self.open_known(destination).await? else { return Ok((vec![], vec![])) };
         let mut found = shelf::read(&repository, destination.id, &self.trust, &known).await?;
         // The command line wrote or somebody removed something: other screens should know as well.
         if found.len() != known.len() {
             self.nudge(Nudge::Inventory);
         }
         adopt_faults(&mut found, &known);
-        Ok(lines(&found))
+        Ok(lines(&found).into_iter().partition(|folder| folder.database != GLOBALS))
     }
 
     /// A database folder with its chains, newest first.
@@ -69,7 +74,7 @@ impl Control {
     /// Restore points of a database, newest first, each with the folder of its chain.
     pub(crate) async fn points(&self, destination: &DestinationRecord, database: &str) -> Result<Vec<(String, PointLine)>> {
         let known = self.catalog.backups_of(destination.id, Some(database)).await?;
-        let Some(repository) = self.open_known(destination, &known).await? else { return Ok(vec![]) };
+        let Some(repository) = self.open_known(destination).await? else { return Ok(vec![]) };
         let points = repository.points(Some(database)).await?;
         let known: HashMap<_, _> = known.iter().map(|record| ((record.folder.as_str(), record.label), record)).collect();
         let line = |point: &Point| {
@@ -80,17 +85,22 @@ impl Control {
         Ok(points.iter().map(line).collect())
     }
 
-    /// Opens the repository of a destination to read it; none if nothing was ever written there. A root that vanished with
-    /// backups in it is an error.
-    pub(crate) async fn open_known(&self, destination: &DestinationRecord, known: &[BackupRecord]) -> Result<Option<Repository>> {
+    /// Opens the repository of a destination to read it; none if nothing was ever written there.
+    ///
+    /// # Errors
+    /// [`Code::RootUnusable`] if the catalog knows backups there and there is no repository any more. It is most likely that
+    /// its disk is not mounted: then nothing may be written into the folder that it is mounted on, and nothing may be
+    /// forgotten.
+    pub(crate) async fn open_known(&self, destination: &DestinationRecord) -> Result<Option<Repository>> {
         let opened = match self.open_store(destination, Mode::Read).await {
             Ok(store) => Repository::open(store, self.trust.clone()).await,
             Err(error) => Err(error),
         };
         match opened {
             Ok(repository) => Ok(Some(repository)),
-            Err(error) if error.code() == Code::NotFound && known.is_empty() => Ok(None),
-            Err(error) => Err(error),
+            Err(error) if error.code() != Code::NotFound => Err(error),
+            Err(error) if self.catalog.knows_backups_at(destination.id).await? => Err(vanished(destination, error)),
+            Err(_) => Ok(None),
         }
     }
 
@@ -105,20 +115,33 @@ impl Control {
     }
 }
 
+fn vanished(destination: &DestinationRecord, error: Error) -> Error {
+    Error::new(
+        Code::RootUnusable,
+        format!("The backups of {} are not under {} any more. Is its disk mounted?", destination.name, destination.destination),
+        "Mount it, then try again. If the backups were removed on purpose, add the folder once more as a new destination, and let the \
+         tasks write to that one.",
+    )
+    .because(error)
+}
+
 /// What verifications found wrong is not seen by looking at manifests.
 fn adopt_faults(found: &mut [BackupRecord], known: &[BackupRecord]) {
     let known: HashMap<(&str, Label), &BackupRecord> =
         known.iter().map(|record| ((record.folder.as_str(), record.label), record)).collect();
-    for record in found.iter_mut().filter(|record| record.fault.is_none()) {
-        record.fault = known.get(&(record.folder.as_str(), record.label)).and_then(|known| later_fault(known, record.checked_at));
+    for record in found {
+        record.verify_fault = known.get(&(record.folder.as_str(), record.label)).and_then(|known| known.verify_fault.clone());
     }
 }
 
-/// The fault that was found by whoever looked later than `at`.
-fn later_fault(known: &BackupRecord, at: Timestamp) -> Option<String> {
-    known.fault.clone().filter(|_| known.checked_at > at)
+/// The page of a list of folders that was asked for.
+pub(crate) fn asked_for(mut folders: Vec<FolderLine>, query: &FolderQuery) -> Page<FolderLine> {
+    folders.retain(|folder| domain::form::filter_matches(&query.filter, &folder.database));
+    Page::of(folders, query.page, PAGE_SIZE as u64)
 }
 
+/// A line for each database and server, ordered so. Backups whose manifest does not say where they come from are counted with
+/// the others of their database, where there are others.
 fn lines(found: &[BackupRecord]) -> Vec<FolderLine> {
     let mut folders: BTreeMap<(&str, Option<&str>), FolderLine> = BTreeMap::new();
     for record in found {
@@ -133,7 +156,7 @@ fn lines(found: &[BackupRecord]) -> Vec<FolderLine> {
             bad: 0,
         });
         line.stored_bytes += record.size_bytes.unwrap_or(0);
-        if record.trusted && record.fault.is_none() {
+        if record.trusted && record.fault().is_none() {
             line.points += 1;
             line.newest = line.newest.max(Some(record.at));
             line.oldest = Some(line.oldest.map_or(record.at, |oldest| oldest.min(record.at)));
@@ -141,12 +164,21 @@ fn lines(found: &[BackupRecord]) -> Vec<FolderLine> {
             line.bad += 1;
         }
     }
-    folders.into_values().collect()
+    // Those without an origin come first among those of their database.
+    let mut lines: Vec<FolderLine> = folders.into_values().collect();
+    for place in (1..lines.len()).rev() {
+        if lines[place - 1].origin.is_none() && lines[place - 1].database == lines[place].database {
+            let unknown = lines.remove(place - 1);
+            lines[place - 1].bad += unknown.bad;
+            lines[place - 1].stored_bytes += unknown.stored_bytes;
+        }
+    }
+    lines
 }
 
 fn point_line(point: &Point, trusted: bool, known: Option<&BackupRecord>) -> PointLine {
     let (label, manifest) = (point.place.label(), point.manifest.as_ref().ok());
-    let fault = shelf::fault(point).or_else(|| known.and_then(|record| later_fault(record, label.at())));
+    let fault = shelf::fault(point).or_else(|| known?.verify_fault.clone());
     let checked_at = known.map_or(label.at(), |record| record.checked_at);
     let verified = match (&fault, known.and_then(|record| record.proven_at)) {
         (Some(_), _) => Verified::Damaged,
@@ -190,7 +222,8 @@ mod tests {
             size_bytes: Some(10),
             rows: Some(1),
             task_name: None,
-            fault: fault.map(String::from),
+            read_fault: fault.map(String::from),
+            verify_fault: None,
             trusted: true,
             checked_at: label.at(),
             proven_at: None,
@@ -216,8 +249,8 @@ mod tests {
     #[test]
     fn a_fault_that_a_verification_found_is_not_forgotten() {
         let mut found = [record("shop", "a", "01:00:00", None), record("shop", "a", "02:00:00", None)];
-        let verified = BackupRecord { checked_at: at("05:00:00"), ..record("shop", "a", "02:00:00", Some("Its bytes differ.")) };
+        let verified = BackupRecord { verify_fault: Some("Its bytes differ.".into()), ..record("shop", "a", "02:00:00", None) };
         adopt_faults(&mut found, &[verified, record("shop", "a", "01:00:00", Some("It was missing."))]);
-        assert_eq!([found[0].fault.as_deref(), found[1].fault.as_deref()], [None, Some("Its bytes differ.")]);
+        assert_eq!([found[0].fault(), found[1].fault()], [None, Some("Its bytes differ.")]);
     }
 }

@@ -48,6 +48,8 @@ impl Control {
             databases: space.map_or(0, |space| space.databases),
             backups: space.map_or(0, |space| space.backups),
             stored_bytes: space.map_or(0, |space| space.bytes),
+            read_at: record.read_at,
+            read_error: record.read_error,
             version: record.version,
             now: Timestamp::now(),
         }
@@ -92,10 +94,11 @@ impl Control {
         Ok(id)
     }
 
-    /// Changes a destination. What lies at the old root stays there.
+    /// Changes a destination. What lies at the old root stays there, and is not counted any more; the new one is read at once.
     ///
     /// # Errors
-    /// As for [`Control::add_destination`], and [`Code::Conflict`] if somebody else was quicker.
+    /// As for [`Control::add_destination`]; [`Code::Busy`] at the field `root`, if that is to change while a round writes to
+    /// the old one; [`Code::Conflict`] if somebody else was quicker.
     pub async fn change_destination(
         &self,
         permit: &Permit<Administer>,
@@ -107,6 +110,7 @@ impl Control {
         let known = self.catalog.destination(id).await?;
         let moved = known.destination != destination;
         if moved {
+            self.ensure_unused_destination(id).await.map_err(at_root)?;
             self.open_place(&destination, Mode::Write).await.map_err(at_root)?;
         }
         let detail = if moved { format!("From {} to {destination}.", known.destination) } else { String::new() };

@@ -35,6 +35,7 @@ mod unused;
 pub use actor::{Actor, Administer, Level, Operate, Permit, View};
 pub use people::{Caller, SignedIn};
 pub use safe::Safe;
+pub use start::Claim;
 
 use catalog::Catalog;
 use domain::{Error, Result};

@@ -1,9 +1,16 @@
 //! What a monitoring system reads, in the text format of Prometheus.
 
 use crate::{Control, survey::Survey};
-use domain::{Result, view::server::Tally};
-use jiff::Timestamp;
-use std::fmt::{Display, Write};
+use catalog::RoundTotals;
+use domain::{Code, Error, Result, display, view::server::Tally};
+use jiff::{SignedDuration, Timestamp};
+use std::{
+    fmt::{Display, Write},
+    time::Instant,
+};
+
+/// How far back runs are counted.
+const BACK: SignedDuration = SignedDuration::from_hours(24);
 
 /// The text, metric by metric.
 #[derive(Default)]
@@ -55,13 +62,22 @@ impl Control {
         text.0 + &facts.0
     }
 
-    /// Whether the console can do its work: its catalog can be read and written, and it is not stopping.
+    /// Whether the console can do its work: its catalog can be read and written, all background work comes round, and it is not
+    /// stopping.
     ///
     /// # Errors
     /// Why not.
     pub async fn ready(&self) -> Result<()> {
         if self.underway.stopping.is_cancelled() {
-            return Err(domain::Error::new(domain::Code::Busy, "The console is being stopped.", "Ask again after it was started."));
+            return Err(Error::new(Code::Busy, "The console is being stopped.", "Ask again after it was started."));
+        }
+        if let Some((piece, away)) = self.underway.background.stuck(Instant::now()) {
+            let sentence = format!("The background work {:?} has not come round for {}.", piece.as_str(), display::duration(away));
+            return Err(Error::new(
+                Code::Silent,
+                sentence,
+                "Look into the console's log for what holds it up, or start the console again.",
+            ));
         }
         self.catalog.ready().await
     }
@@ -101,6 +117,7 @@ impl Control {
             text.value("last_round_seconds", &[("server", &line.name)], round.began_at.as_second());
         }
         text.one("databases_failing", "Databases whose newest backup run that ended did not succeed.", self.catalog.failing_count().await?);
+        self.run_metrics(text, now).await?;
         let destinations = self.catalog.destinations().await?;
         let space = self.catalog.space_per_destination().await?;
         text.metric("destination_bytes", "gauge", "Bytes of the backups at a destination.");
@@ -111,6 +128,21 @@ impl Control {
         text.metric("destination_readable", "gauge", "Whether a destination could be read at the last look.");
         for destination in destinations.iter().filter(|it| it.read_at.is_some()) {
             text.value("destination_readable", &[("destination", &destination.name)], u8::from(destination.read_error.is_none()));
+        }
+        Ok(())
+    }
+
+    /// Counted by rounds, whose totals an index holds.
+    async fn run_metrics(&self, text: &mut Text, now: Timestamp) -> Result<()> {
+        let rounds = self.catalog.rounds_between(now.saturating_sub(BACK).unwrap_or(now), now).await?;
+        let rounds: Vec<_> = rounds.iter().map(|round| round.id).collect();
+        let totals = self.catalog.round_totals(&rounds).await?;
+        let sum = |count: fn(&RoundTotals) -> u64| totals.values().map(count).sum::<u64>();
+        let (runs, succeeded, failed) = (sum(|totals| totals.runs), sum(|totals| totals.succeeded), sum(|totals| totals.failed));
+        let help = "Backup runs of the rounds that began within 24 hours, by how they ended: failed are aborted and interrupted ones, too.";
+        text.metric("backup_runs_last_day", "gauge", help);
+        for (state, count) in [("succeeded", succeeded), ("failed", failed), ("open", runs - succeeded - failed)] {
+            text.value("backup_runs_last_day", &[("state", state)], count);
         }
         Ok(())
     }

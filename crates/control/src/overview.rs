@@ -4,11 +4,11 @@ use crate::{
     Control, Permit, View,
     survey::{Survey, needs_attention, rank},
 };
-use catalog::{ServerRecord, TaskRecord};
+use catalog::{DestinationRecord, ServerRecord, TaskRecord};
 use domain::{
-    DestinationId, Protection, Result,
+    DestinationId, Protection, Result, RoundState,
     view::{
-        overview::{Attention, Overview},
+        overview::{Attention, Overview, Trouble},
         server::{DatabaseLine, ServerLine, Tally},
     },
 };
@@ -35,9 +35,10 @@ impl Control {
         let survey = Survey::of_all(self, now).await?.with_runs(self).await?;
         let back = now.saturating_sub(BACK).unwrap_or(now);
         let rounds = self.round_lines(self.catalog.rounds_between(back, now).await?).await?;
-        let space = self.space().await?;
+        let destinations = self.catalog.destinations().await?;
 
         let (mut tally, mut goods, mut attention, mut servers) = (Tally::default(), Goods::default(), vec![], vec![]);
+        let mut troubles = vec![];
         for server in survey.servers() {
             let lines = survey.database_lines(server);
             let line = survey.server_line_of(server, &lines);
@@ -45,9 +46,11 @@ impl Control {
             lines.iter().for_each(|line| goods.add(line));
             attention.extend(of_server(server, &line, &lines));
             attention.extend(of_databases(server, &lines, &survey, line.tasks.iter().any(|task| task.enabled)));
+            troubles.extend(failed_rounds(&line));
             servers.push(line);
         }
         attention.sort_by_key(|(rank, _)| *rank);
+        troubles.extend(destinations.iter().filter_map(unreadable));
         Ok(Overview {
             tally,
             oldest_good: goods.oldest_covered,
@@ -58,14 +61,14 @@ impl Control {
             due: due(survey.tasks(), now),
             attention_more: attention.len().saturating_sub(MOST_ATTENTION) as u64,
             attention: attention.into_iter().take(MOST_ATTENTION).map(|(_, attention)| attention).collect(),
-            space,
+            troubles,
+            space: self.space(destinations).await?,
             now,
         })
     }
 
-    async fn space(&self) -> Result<Vec<(DestinationId, String, u64, Option<u64>)>> {
+    async fn space(&self, destinations: Vec<DestinationRecord>) -> Result<Vec<(DestinationId, String, u64, Option<u64>)>> {
         let stored = self.catalog.space_per_destination().await?;
-        let destinations = self.catalog.destinations().await?;
         let of_one = destinations.into_iter().map(async |destination| {
             let free_bytes = self.rooms.free_bytes(&destination).await;
             let stored = stored.iter().find(|space| space.destination == destination.id);
@@ -142,6 +145,28 @@ fn of_databases<'a>(
         };
         (rank(line), attention)
     })
+}
+
+/// Rounds that failed before any database had its turn, so that no database tells of it. Why the server itself could not be
+/// reached is told of the server.
+fn failed_rounds(line: &ServerLine) -> impl Iterator<Item = Trouble> + '_ {
+    let told = line.seen.as_ref().and_then(|seen| seen.error.as_ref()).map(|error| error.code);
+    line.tasks.iter().filter(|task| task.enabled).filter_map(move |task| {
+        let round = task.last_round.as_ref().filter(|round| round.state == RoundState::Failed)?;
+        let error = round.error.clone().filter(|error| Some(error.code) != told)?;
+        Some(Trouble::Round {
+            id: round.id,
+            task_name: task.name.clone(),
+            server_name: line.name.clone(),
+            at: round.ended_at.unwrap_or(round.began_at),
+            error,
+        })
+    })
+}
+
+fn unreadable(destination: &DestinationRecord) -> Option<Trouble> {
+    let (at, error) = (destination.read_at?, destination.read_error.clone()?);
+    Some(Trouble::Destination { id: destination.id, name: destination.name.clone(), at, error })
 }
 
 /// When enabled tasks are due soon, in order.

@@ -19,6 +19,7 @@ use std::{
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
 };
+use tokio::sync::watch;
 
 /// Where a request to sign in came from.
 #[derive(Clone, Debug, Default)]
@@ -52,19 +53,23 @@ pub(crate) struct People {
     confirmed: Mutex<Confirmed>,
     /// Held from reading a user to writing it, so that a new password does not bring an old role back.
     changing: tokio::sync::Mutex<()>,
+    /// Counts how often sessions were ended, so that what is still being answered in one looks whether it is meant.
+    ended: watch::Sender<u64>,
 }
 
 impl People {
     pub(crate) async fn open(catalog: &Catalog, data_dir: &Path) -> Result<Self> {
         let setup = Setup::open(data_dir, catalog.count_users().await? == 0)?;
-        let (attempts, confirmed, changing) = Default::default();
-        Ok(Self { passwords: Passwords::new()?, attempts, setup, confirmed, changing })
+        let (attempts, confirmed, changing, ended) = Default::default();
+        Ok(Self { passwords: Passwords::new()?, attempts, setup, confirmed, changing, ended })
     }
 
     fn begin(&self, keys: &[Key], now: Timestamp) -> Result<()> {
+        // The name is not logged: it may be a password in the wrong field.
+        let address = keys.iter().find_map(Key::as_address);
         lock(&self.attempts)
             .begin(keys, now)
-            .inspect_err(|_| tracing::warn!(?keys, "An attempt to sign in was refused unseen: too many failed."))
+            .inspect_err(|_| tracing::warn!(address, "An attempt to sign in was refused unseen: too many failed."))
     }
 
     /// Compares a password, as one attempt for all of these keys.

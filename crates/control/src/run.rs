@@ -5,7 +5,7 @@ use crate::{
     cause::Cause,
     underway::{Ending, Nudge},
 };
-use catalog::RunRecord;
+use catalog::{RunChange, RunRecord};
 use domain::{
     Code, Error, Result, RoundId, RunAction, RunId, RunKind, RunState,
     view::{
@@ -36,13 +36,18 @@ impl Control {
     ) -> Result<RunRecord> {
         let changed = self.change_alone(run, to, cause, with).await?;
         // An interrupted run may be queued again: what becomes of the round is decided then.
-        if let Some(round) = changed.round.filter(|_| changed.state.has_ended() && changed.state != RunState::Interrupted)
-            && let Err(error) = self.settle(round).await
-        {
+        if let Some(round) = changed.round.filter(|_| changed.state.has_ended() && changed.state != RunState::Interrupted) {
+            self.follow(round).await;
+        }
+        Ok(changed)
+    }
+
+    /// Lets a round follow its runs: now, or later if that cannot be.
+    pub(crate) async fn follow(&self, round: RoundId) {
+        if let Err(error) = self.settle(round).await {
             tracing::warn!(?error, %round, "a round does not follow its runs yet; it will");
             self.nudge(Nudge::Rounds);
         }
-        Ok(changed)
     }
 
     /// The same without the round, for whoever sees to that.
@@ -53,19 +58,36 @@ impl Control {
         cause: &Cause,
         with: impl FnOnce(&mut RunRecord),
     ) -> Result<RunRecord> {
-        if !run.state.may_become(to) {
-            return Err(Error::internal(format!("A run that is {} cannot become {to}.", run.state)));
+        if let Some(changed) = self.write(vec![change_of(run, to, cause, with)?], cause).await?.pop() {
+            return Ok(changed);
         }
-        let (mut changed, expected) = (run.clone(), run.state);
-        changed.state = to;
-        with(&mut changed);
+        let now = self.catalog.run(run.id).await?.state;
+        Err(Error::new(Code::Conflict, format!("The run is {now} by now."), "Load the page again to see what became of it."))
+    }
+
+    /// The same for many runs at once, in one transaction. Those that are no longer in the state that they have here are let
+    /// be, and are not in the answer.
+    pub(crate) async fn change_all(
+        &self,
+        runs: &[RunRecord],
+        to: RunState,
+        cause: &Cause,
+        with: impl Fn(&mut RunRecord),
+    ) -> Result<Vec<RunRecord>> {
+        let changes = runs.iter().map(|run| change_of(run, to, cause, &with)).collect::<Result<Vec<_>>>()?;
+        self.write(changes, cause).await
+    }
+
+    /// Writes changes of runs, and wakes whoever follows them. Those that were made are in the answer.
+    async fn write(&self, changes: Vec<RunChange>, cause: &Cause) -> Result<Vec<RunRecord>> {
         let (control, cause) = (self.clone(), cause.clone());
         carried_through(async move {
-            let now = Timestamp::now();
-            let audit = cause.audit(now, &action(changed.kind, to), &changed.database, format!("/runs/{}", changed.id));
-            control.catalog.change_run(&changed, expected, &audit, &cause.line(now, &changed.database)).await?;
-            control.underway.mirror(&changed);
-            tracing::info!(run = %changed.id, database = changed.database, kind = %changed.kind, state = %to, attempt = changed.attempt, "{}", cause.said);
+            let made = control.catalog.change_runs(&changes).await?;
+            let changed: Vec<_> = changes.into_iter().zip(made).filter(|(_, made)| *made).map(|(change, _)| change.run).collect();
+            for run in &changed {
+                control.underway.mirror(run);
+                tracing::info!(run = %run.id, database = run.database, kind = %run.kind, state = %run.state, attempt = run.attempt, "{}", cause.said);
+            }
             control.underway.changed();
             control.nudge(Nudge::Queue);
             Ok(changed)
@@ -156,6 +178,21 @@ impl Control {
 /// it must not come apart. A panic in it becomes an error.
 pub(crate) async fn carried_through<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
     tokio::spawn(work).await.map_err(|error| Error::internal("A piece of work broke off.").because(error))?
+}
+
+/// What is written when a run becomes something else.
+///
+/// # Errors
+/// [`Code::Internal`] if it cannot become that.
+fn change_of(run: &RunRecord, to: RunState, cause: &Cause, with: impl FnOnce(&mut RunRecord)) -> Result<RunChange> {
+    if !run.state.may_become(to) {
+        return Err(Error::internal(format!("A run that is {} cannot become {to}.", run.state)));
+    }
+    let (mut changed, now) = (run.clone(), Timestamp::now());
+    changed.state = to;
+    with(&mut changed);
+    let audit = cause.audit(now, &action(changed.kind, to), &changed.database, format!("/runs/{}", changed.id));
+    Ok(RunChange { audit, line: cause.line(now, &changed.database), run: changed, expected: run.state })
 }
 
 /// What the audit log calls it.

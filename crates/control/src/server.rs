@@ -73,10 +73,7 @@ impl Control {
             lines.retain(crate::survey::needs_attention);
         }
         crate::survey::sort(&mut lines, &query.sort);
-        let (total, number) = (lines.len() as u64, query.page.max(1));
-        let before = usize::try_from((number - 1).saturating_mul(PAGE_SIZE as u64)).unwrap_or(usize::MAX);
-        let items = lines.into_iter().skip(before).take(PAGE_SIZE).collect();
-        Ok(Page { items, total, number, size: PAGE_SIZE as u64 })
+        Ok(Page::of(lines, query.page, PAGE_SIZE as u64))
     }
 
     /// Adds a server and takes a first look at it. One that cannot be reached is added all the same, and says why.

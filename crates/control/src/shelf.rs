@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 const AT_ONCE: usize = 8;
 
 /// Up to so many backups, everything is read whenever somebody looks; beyond, only what is new.
-const FEW: usize = 2_000;
+const FEW: usize = 100;
 
 /// The record of a backup that its manifest tells of, looked at when `checked_at` says.
 pub(crate) fn record_of(manifest: &Manifest, destination: DestinationId, trusted: bool, checked_at: Timestamp) -> Result<BackupRecord> {
@@ -32,7 +32,8 @@ fn record_at(place: &Place, manifest: &Manifest, destination: DestinationId, tru
         size_bytes: Some(manifest.archive.size_bytes),
         rows: Some(manifest.archive.rows),
         task_name: manifest.task.clone(),
-        fault: None,
+        read_fault: None,
+        verify_fault: None,
         trusted,
         checked_at,
         proven_at: None,
@@ -56,13 +57,14 @@ pub(crate) fn record(point: &Point, destination: DestinationId, trust: &Trust) -
             size_bytes: point.archive_bytes,
             rows: None,
             task_name: None,
-            fault: None,
+            read_fault: None,
+            verify_fault: None,
             trusted: false,
             checked_at: label.at(),
             proven_at: None,
         },
     };
-    BackupRecord { fault: fault(point), ..record }
+    BackupRecord { read_fault: fault(point), ..record }
 }
 
 /// Why a backup cannot be used, as far as it can be told without reading its archive.
@@ -106,7 +108,7 @@ pub(crate) async fn read(
     for record in known.iter().filter(|_| known.len() > FEW) {
         by_chain.entry(&record.folder).or_default().push(record);
     }
-    by_chain.retain(|_, records| records.iter().all(|record| record.fault.is_none() && record.trusted));
+    by_chain.retain(|_, records| records.iter().all(|record| record.fault().is_none() && record.trusted));
     let chains = repository.chains(None).await?;
     let there: HashSet<_> = chains.iter().map(|chain| chain.as_str()).collect();
     let mut found: Vec<BackupRecord> =

@@ -16,13 +16,34 @@ const LOCK: &str = "console.lock";
 /// How long runs that were asked to end may take to clean up.
 const CLEAN_UP: Duration = Duration::from_secs(30);
 
+/// The right to work with a data directory, which one console has at a time. Whoever has it may bring the catalog up to date
+/// and make a set-up token; so it is taken before either is touched.
+pub struct Claim(File);
+
+impl Claim {
+    /// Takes it.
+    ///
+    /// # Errors
+    /// [`Code::Busy`] if another process works with the same data directory; [`Code::DataDir`].
+    pub fn take(data_dir: &Path) -> Result<Self> {
+        lock(data_dir).map(Self)
+    }
+}
+
 impl Control {
+    /// Takes the data directory, and starts to work.
+    ///
+    /// # Errors
+    /// Those of [`Claim::take`]; [`Code::Catalog`].
+    pub async fn start(&self) -> Result<()> {
+        self.start_with(Claim::take(&self.data_dir)?).await
+    }
+
     /// Starts to work: mends what a crash left, then schedules, runs and reads. Once in the life of a console.
     ///
     /// # Errors
-    /// [`Code::Busy`] if another process works with the same data directory; [`Code::DataDir`], [`Code::Catalog`].
-    pub async fn start(&self) -> Result<()> {
-        let lock = lock(&self.data_dir)?;
+    /// [`Code::Catalog`].
+    pub async fn start_with(&self, Claim(lock): Claim) -> Result<()> {
         *self.underway.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(lock);
         let mended = self.mend().await?;
         tracing::info!("The console works. {mended}");

@@ -18,7 +18,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use promise::Promise;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Databases on a page.
 pub(crate) const PAGE_SIZE: usize = 100;
@@ -30,8 +30,10 @@ pub(crate) struct Survey {
     tasks: Vec<TaskRecord>,
     destinations: HashMap<DestinationId, DestinationRecord>,
     databases: HashMap<ServerId, Vec<DatabaseRecord>>,
-    /// Good backups, by the server's instance and the database.
-    facts: HashMap<String, HashMap<String, BackupFacts>>,
+    /// Good backups, by the server's instance and the database: for each name of the server.
+    facts: HashMap<String, HashMap<String, Vec<BackupFacts>>>,
+    /// Instances that several servers have: a copy of a whole server has the instance of the original.
+    copied: HashSet<String>,
     /// Newest backup runs, if they were asked for.
     runs: HashMap<ServerId, HashMap<String, NewestRun>>,
     /// Rounds that are under way.
@@ -45,6 +47,7 @@ impl Survey {
     pub async fn of_all(control: &Control, now: Timestamp) -> Result<Self> {
         let catalog = &control.catalog;
         let mut survey = Self::empty(now, catalog.servers().await?, catalog.tasks().await?);
+        survey.copied = copied(&survey.servers);
         survey.databases = catalog.all_databases().await?;
         survey.take_facts(catalog.all_backup_facts().await?);
         survey.with_rounds(control, catalog.last_rounds_of_servers().await?.into_values().collect()).await
@@ -62,6 +65,7 @@ impl Survey {
         let mut survey = Self::empty(now, vec![server], catalog.tasks_of(id).await?);
         survey.databases = HashMap::from([(id, catalog.databases(id).await?)]);
         if let Some(instance) = instance {
+            survey.copied = copied(&catalog.servers().await?);
             survey.take_facts(catalog.backup_facts(&instance).await?);
         }
         survey.with_rounds(control, catalog.rounds_of_server(id, 1).await?).await
@@ -87,6 +91,7 @@ impl Survey {
             destinations: HashMap::new(),
             databases: HashMap::new(),
             facts: HashMap::new(),
+            copied: HashSet::new(),
             runs: HashMap::new(),
             open: HashMap::new(),
             last_of_servers: HashMap::new(),
@@ -96,7 +101,7 @@ impl Survey {
 
     fn take_facts(&mut self, facts: Vec<BackupFacts>) {
         for fact in facts {
-            self.facts.entry(fact.instance.clone()).or_default().insert(fact.database.clone(), fact);
+            self.facts.entry(fact.instance.clone()).or_default().entry(fact.database.clone()).or_default().push(fact);
         }
     }
 
@@ -208,12 +213,22 @@ impl Survey {
 
     fn lines(&self, server: &ServerRecord, promises: &[Promise<'_>]) -> Vec<DatabaseLine> {
         let facts = server.instance.as_ref().and_then(|instance| self.facts.get(instance));
+        let is_copied = server.instance.as_ref().is_some_and(|instance| self.copied.contains(instance));
+        // A server may have been renamed since its backups were made; but of copies only the name tells which one it was.
+        let is_of_it = |fact: &&BackupFacts| !is_copied || fact.server_name.as_deref() == Some(server.server.name.as_str());
         let runs = self.runs.get(&server.id);
         let line = |database: &DatabaseRecord| {
-            let facts = facts.and_then(|facts| facts.get(&database.name));
+            let facts = facts.and_then(|facts| facts.get(&database.name)).into_iter().flatten().filter(is_of_it);
+            let facts = facts.cloned().reduce(|facts, other| facts.with(&other));
             let run = runs.and_then(|runs| runs.get(&database.name));
-            database::line(database, facts, run, promises, self.now)
+            database::line(database, facts.as_ref(), run, promises, self.now)
         };
         self.databases.get(&server.id).into_iter().flatten().map(line).collect()
     }
+}
+
+/// Instances that more than one of these servers has.
+fn copied(servers: &[ServerRecord]) -> HashSet<String> {
+    let mut seen = HashSet::new();
+    servers.iter().filter_map(|server| server.instance.as_ref()).filter(|instance| !seen.insert(*instance)).cloned().collect()
 }

@@ -102,9 +102,9 @@ async fn a_database_is_restored_under_a_new_name_and_proven() {
     let task = console.add_task("nightly", server, destination, "").await;
     console.back_up(task).await;
     let mut form = RestoreForm { destination: destination.to_string(), database: "shop".into(), ..Default::default() };
-    let preview = console.control.preview_restore(&console.permit, &form).await.unwrap();
+    let preview = console.control.preview_restore(&console.permit, &form, &Default::default()).await.unwrap();
     form.point = preview.points[0].label.to_string();
-    let preview = console.control.preview_restore(&console.permit, &form).await.unwrap();
+    let preview = console.control.preview_restore(&console.permit, &form, &Default::default()).await.unwrap();
     assert_eq!(preview.proposed_name.as_deref(), Some("shop_restored"));
     assert_eq!(preview.targets, [(server, "db".into(), true)]);
     (form.server, form.name) = (server.to_string(), "shop restored \"by\" ana".into());
@@ -114,5 +114,37 @@ async fn a_database_is_restored_under_a_new_name_and_proven() {
     assert_eq!(postgres.psql(&form.name, "SELECT count(*) FROM t").unwrap().trim(), "1000");
     let view = console.control.databases(&console.permit, server, &Default::default()).await.unwrap();
     assert!(view.items.iter().find(|line| line.name == "shop").unwrap().last_proven.is_some());
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_step_tells_what_the_server_lacks_before_anything_begins() {
+    let postgres = PostgresServer::start().unwrap();
+    postgres.psql("postgres", "CREATE ROLE clerk").unwrap();
+    postgres.create_database("shop").unwrap();
+    postgres.psql("shop", "CREATE TABLE t (id int); ALTER TABLE t OWNER TO clerk").unwrap();
+    let world = World::new();
+    let (console, server, destination) = console(&world, &postgres, "postgres").await;
+    let task = console.add_task("nightly", server, destination, "").await;
+    console.back_up(task).await;
+    postgres.psql("shop", "ALTER TABLE t OWNER TO postgres; DROP ROLE clerk").unwrap();
+    let mut form = RestoreForm { destination: destination.to_string(), database: "shop".into(), ..Default::default() };
+    let preview = console.control.preview_restore(&console.permit, &form, &Default::default()).await.unwrap();
+    form.point = preview.points[0].label.to_string();
+    (form.server, form.name) = (server.to_string(), "again".into());
+
+    let reviewed = async |form: &RestoreForm| console.control.review_restore(&console.permit, form).await.unwrap().review.unwrap();
+    let told = reviewed(&form).await.obstacle.unwrap();
+    assert_eq!(told.code, Code::RestoreNeeds);
+    assert!(told.sentence.contains("\"clerk\"") && !told.next_step.contains("--"), "{told:?}");
+    form.create_roles = "on".into();
+    assert_eq!(reviewed(&form).await.obstacle, None);
+
+    // Made behind the console's back, so that only the server knows.
+    postgres.create_database("again").unwrap();
+    let told = reviewed(&form).await.obstacle.unwrap();
+    assert_eq!(told.code, Code::NameTaken, "{told:?}");
+    let left = postgres.psql("postgres", "SELECT count(*) FROM pg_database WHERE datname LIKE '%rookery%'").unwrap();
+    assert_eq!(left.trim(), "0", "asking makes nothing");
     console.stop().await;
 }

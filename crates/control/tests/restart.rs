@@ -89,8 +89,8 @@ async fn a_round_that_was_cut_off_in_the_middle_is_completed() {
     assert_eq!(["a.db", "b.db", "c.db"].map(|name| of(&ended, name).attempt), [2, 3, 2]);
     let log = console.run(runs[0].id).await.log;
     assert!(log.iter().any(|line| line.bad && line.text.contains("stopped in the middle")), "{log:?}");
-    let root = console.control.root(&console.permit, destination).await.unwrap();
-    assert!(root.folders.iter().all(|folder| folder.points == 1 && folder.bad == 0) && root.folders.len() == 3, "{root:?}");
+    let root = console.control.root(&console.permit, destination, &Default::default()).await.unwrap();
+    assert!(root.folders.items.iter().all(|folder| folder.points == 1 && folder.bad == 0) && root.folders.items.len() == 3, "{root:?}");
     console.stop().await;
 }
 
@@ -237,9 +237,9 @@ fn a_round_that_is_cut_off_at_any_moment_is_completed() {
             let round = console.round_ended(id).await;
             assert_state(&round, RoundState::Succeeded);
             assert_eq!(round.runs.iter().map(|run| run.database.as_str()).collect::<Vec<_>>(), names, "cut off after {} ms", moment * 40);
-            let root = console.control.root(&console.permit, destination).await.unwrap();
+            let root = console.control.root(&console.permit, destination, &Default::default()).await.unwrap();
             // A backup may have been made just before what it was made for could be written down.
-            assert!(root.folders.iter().all(|folder| folder.points > moment && folder.bad == 0), "{root:#?}");
+            assert!(root.folders.items.iter().all(|folder| folder.points > moment && folder.bad == 0), "{root:#?}");
             console.stop().await;
         });
     }

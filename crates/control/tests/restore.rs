@@ -5,7 +5,7 @@ mod world;
 
 use domain::{
     Code, DestinationId, RestoreForm, RunKind, RunState, ServerId,
-    view::{backup::Verified, run::RunQuery},
+    view::{backup::Verified, overview::Trouble, run::RunQuery},
 };
 use std::{fs, path::Path};
 use world::{Console, World, refused};
@@ -26,16 +26,16 @@ fn fields(preview: &domain::view::restore::RestorePreview) -> Vec<&str> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restore_is_chosen_step_by_step_and_proven() {
     let (world, console, server, destination) = backed_up().await;
-    let preview = async |form: &RestoreForm| console.control.preview_restore(&console.permit, form).await.unwrap();
+    let preview = async |form: &RestoreForm| console.control.preview_restore(&console.permit, form, &Default::default()).await.unwrap();
 
     let mut form = RestoreForm::default();
     let first = preview(&form).await;
     assert_eq!(fields(&first), ["destination", "database", "point", "server", "name"]);
-    assert_eq!((first.destinations.len(), first.folders.len()), (1, 0));
+    assert_eq!((first.destinations.len(), first.folders.items.len()), (1, 0));
     form.destination = destination.to_string();
     let second = preview(&form).await;
-    assert_eq!(second.folders[0].database, "shop.db");
-    (form.database, form.origin) = ("shop.db".into(), second.folders[0].origin.clone().unwrap());
+    assert_eq!(second.folders.items[0].database, "shop.db");
+    (form.database, form.origin) = ("shop.db".into(), second.folders.items[0].origin.clone().unwrap());
     let third = preview(&form).await;
     assert_eq!(fields(&third), ["point", "server", "name"]);
     form.point = third.points[0].label.to_string();
@@ -91,7 +91,7 @@ async fn what_cannot_be_restored_is_told_at_its_field() {
         ("name", RestoreForm { name: "../outside.db".into(), ..good.clone() }),
     ];
     for (field, form) in wrong {
-        let preview = console.control.preview_restore(&console.permit, &form).await.unwrap();
+        let preview = console.control.preview_restore(&console.permit, &form, &Default::default()).await.unwrap();
         assert!(fields(&preview).contains(&field) && preview.review.is_none(), "{field}: {:?}", preview.errors);
         let error = refused(console.control.restore(&console.permit, &form).await);
         assert_eq!(error.code(), Code::Invalid);
@@ -117,7 +117,7 @@ async fn a_verification_finds_a_damaged_archive_and_that_is_remembered() {
     };
     let label = line().await.label.to_string();
     let verify = async || {
-        let id = console.control.verify_now(&console.permit, destination, "shop.db", &label).await.unwrap();
+        let id = console.control.verify_now(&console.permit, destination, "shop.db", &label, None).await.unwrap();
         console.run_ended(id).await
     };
     let good = verify().await;
@@ -134,8 +134,8 @@ async fn a_verification_finds_a_damaged_archive_and_that_is_remembered() {
     assert!(matches!(line().await.verified, Verified::Damaged));
     console.control.read_again(&console.permit, destination).await.unwrap();
     assert!(matches!(line().await.verified, Verified::Damaged), "reading manifests alone proves nothing");
-    let root = console.control.root(&console.permit, destination).await.unwrap();
-    assert_eq!((root.folders[0].points, root.folders[0].bad), (0, 1));
+    let root = console.control.root(&console.permit, destination, &Default::default()).await.unwrap();
+    assert_eq!((root.folders.items[0].points, root.folders.items[0].bad), (0, 1));
     let databases = console.control.databases(&console.permit, server, &Default::default()).await.unwrap();
     assert_eq!(databases.items[0].last_good, None, "a damaged backup is no good one");
 
@@ -145,7 +145,7 @@ async fn a_verification_finds_a_damaged_archive_and_that_is_remembered() {
     assert_eq!(verify().await.line.state, RunState::Succeeded);
     assert!(matches!(line().await.verified, Verified::Checked { .. }));
     assert_eq!(
-        refused(console.control.verify_now(&console.permit, destination, "shop.db", "2020-01-01-00-00-00Z.full-backup").await).code(),
+        refused(console.control.verify_now(&console.permit, destination, "shop.db", "2020-01-01-00-00-00Z.full-backup", None).await).code(),
         Code::NotFound
     );
     console.stop().await;
@@ -157,7 +157,7 @@ async fn what_others_write_and_remove_under_a_root_is_seen() {
     let last_good = async || console.control.databases(&console.permit, server, &Default::default()).await.unwrap().items[0].last_good;
     assert!(last_good().await.is_some());
     fs::rename(world.path("root/shop.db"), world.path("aside")).unwrap();
-    assert!(console.control.root(&console.permit, destination).await.unwrap().folders.is_empty());
+    assert!(console.control.root(&console.permit, destination, &Default::default()).await.unwrap().folders.items.is_empty());
     console.control.read_again(&console.permit, destination).await.unwrap();
     assert_eq!(last_good().await, None);
     fs::rename(world.path("aside"), world.path("root/shop.db")).unwrap();
@@ -167,8 +167,72 @@ async fn what_others_write_and_remove_under_a_root_is_seen() {
     // A root that vanished with backups in it is not an empty one.
     fs::rename(world.path("root"), world.path("elsewhere")).unwrap();
     let error = refused(console.control.read_again(&console.permit, destination).await);
-    assert_eq!(error.code(), Code::NotFound);
-    assert_eq!(refused(console.control.root(&console.permit, destination).await).code(), Code::NotFound);
+    assert_eq!(error.code(), Code::RootUnusable);
+    assert_eq!(refused(console.control.root(&console.permit, destination, &Default::default()).await).code(), Code::RootUnusable);
     assert!(last_good().await.is_some());
+
+    // It is told wherever somebody looks, until it is read again.
+    let view = console.control.destination(&console.permit, destination).await.unwrap();
+    assert!(view.read_at.is_some() && view.read_error.is_some_and(|told| told.sentence.contains("mounted")));
+    let troubles = console.control.overview(&console.permit).await.unwrap().troubles;
+    assert!(matches!(&troubles[..], [Trouble::Destination { id, error, .. }] if *id == destination && !error.next_step.is_empty()));
+    fs::rename(world.path("elsewhere"), world.path("root")).unwrap();
+    console.control.read_again(&console.permit, destination).await.unwrap();
+    assert!(console.control.overview(&console.permit).await.unwrap().troubles.is_empty());
+    assert_eq!(console.control.destination(&console.permit, destination).await.unwrap().read_error, None);
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_that_was_away_for_one_reading_can_be_restored_when_it_is_back() {
+    let (world, console, server, destination) = backed_up().await;
+    let archive = archives(&world.path("root")).remove(0);
+    let last_good = async || console.control.databases(&console.permit, server, &Default::default()).await.unwrap().items[0].last_good;
+    let label = console.control.folder(&console.permit, destination, "shop.db").await.unwrap().chains[0].points[0].label.to_string();
+    let form = RestoreForm {
+        destination: destination.to_string(),
+        database: "shop.db".into(),
+        point: label,
+        server: server.to_string(),
+        name: "new.db".into(),
+        ..Default::default()
+    };
+    let preview = async || console.control.preview_restore(&console.permit, &form, &Default::default()).await.unwrap();
+    fs::rename(&archive, world.path("aside")).unwrap();
+    console.control.read_again(&console.permit, destination).await.unwrap();
+    assert_eq!((fields(&preview().await).contains(&"point"), last_good().await), (true, None));
+
+    fs::rename(world.path("aside"), &archive).unwrap();
+    assert!(preview().await.errors.is_empty(), "whoever looks at it now sees that it is there");
+    console.control.read_again(&console.permit, destination).await.unwrap();
+    assert!(last_good().await.is_some());
+    let folder = console.control.folder(&console.permit, destination, "shop.db").await.unwrap();
+    assert!(matches!(folder.chains[0].points[0].verified, Verified::Checked { .. }), "{folder:?}");
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_servers_with_one_database_name_the_wanted_backup_is_verified() {
+    let (world, console, _, destination) = backed_up().await;
+    let other = world.path("others");
+    fs::create_dir(&other).unwrap();
+    fs::copy(world.db("shop.db"), other.join("shop.db")).unwrap();
+    let form =
+        domain::ServerForm { name: "others".into(), dbms: "sqlite".into(), folder: other.display().to_string(), ..Default::default() };
+    let server = console.control.add_server(&console.permit, &form).await.unwrap();
+    let task = console.add_task("others", server, destination, "").await;
+    console.back_up(task).await;
+    let chains = console.control.folder(&console.permit, destination, "shop.db").await.unwrap().chains;
+    for chain in &chains {
+        let label = chain.points[0].label.to_string();
+        let id = console.control.verify_now(&console.permit, destination, "shop.db", &label, Some(&chain.folder)).await.unwrap();
+        let run = console.run_ended(id).await;
+        assert_eq!((run.line.state, Some(run.line.server_name)), (RunState::Succeeded, chain.origin.clone()));
+        // The label alone is not enough where the folder is another one's.
+        let other = chains.iter().find(|other| other.folder != chain.folder).map(|other| other.folder.as_str());
+        let error = refused(console.control.verify_now(&console.permit, destination, "shop.db", &label, other).await);
+        assert_eq!(error.code(), Code::NotFound);
+    }
+    assert_eq!(chains.len(), 2);
     console.stop().await;
 }

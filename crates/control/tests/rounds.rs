@@ -3,8 +3,11 @@
 
 mod world;
 
-use domain::{Code, Origin, RoundState, RunState, view::run::RunQuery};
-use std::time::Duration;
+use domain::{
+    Code, DestinationForm, Origin, Protection, RoundState, RunState,
+    view::{overview::Trouble, run::RunQuery},
+};
+use std::{fs, time::Duration};
 use world::{World, assert_state, audit, of, refused};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,8 +34,8 @@ async fn one_database_that_fails_stops_no_other() {
     assert!(round.log.iter().any(|line| line.bad && line.database == "broken.db"));
     assert!(round.log.iter().any(|line| line.database.is_empty() && line.text.contains("2 of 3")), "{:?}", round.log);
 
-    let root = console.control.root(&console.permit, destination).await.unwrap();
-    let folders: Vec<_> = root.folders.iter().map(|folder| (folder.database.as_str(), folder.points)).collect();
+    let root = console.control.root(&console.permit, destination, &Default::default()).await.unwrap();
+    let folders: Vec<_> = root.folders.items.iter().map(|folder| (folder.database.as_str(), folder.points)).collect();
     assert_eq!(folders, [("shop.db", 1), ("team/blog.db", 1)]);
     let folder = console.control.folder(&console.permit, destination, "shop.db").await.unwrap();
     assert_eq!(folder.chains[0].points[0].task.as_deref(), Some("nightly"));
@@ -160,6 +163,96 @@ async fn a_round_that_cannot_be_prepared_is_tried_again_and_can_be_stopped_while
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_written_where_the_disk_of_the_backups_should_be() {
+    let world = World::new();
+    world.make("shop.db");
+    let console = world.start().await;
+    let (server, destination, task) = world.task(&console, "").await;
+    assert_state(&console.back_up(task).await, RoundState::Succeeded);
+    let last_good = async || console.control.databases(&console.permit, server, &Default::default()).await.unwrap().items[0].last_good;
+    let first = last_good().await;
+
+    // The disk is gone, and the empty folder that it was mounted on can be written to.
+    fs::rename(world.path("root"), world.path("disk")).unwrap();
+    fs::create_dir(world.path("root")).unwrap();
+    let round = console.back_up(task).await;
+    assert_state(&round, RoundState::Failed);
+    let told = round.line.error.unwrap();
+    assert_eq!(told.code, Code::RootUnusable);
+    assert!(told.sentence.contains("Is its disk mounted?") && told.next_step.starts_with("Mount it"), "{told:?}");
+    assert_eq!(fs::read_dir(world.path("root")).unwrap().count(), 0, "something was written into the mount point");
+    // Neither is anything made anew where the mount point itself is missing.
+    fs::remove_dir(world.path("root")).unwrap();
+    assert_state(&console.back_up(task).await, RoundState::Failed);
+    assert!(!world.path("root").exists());
+    assert_eq!(refused(console.control.read_again(&console.permit, destination).await).code(), Code::RootUnusable);
+    assert_eq!(last_good().await, first, "what is known of the backups was forgotten");
+    let troubles = console.control.overview(&console.permit).await.unwrap().troubles;
+    let is_round = |trouble: &Trouble| matches!(trouble, Trouble::Round { task_name, .. } if task_name == "nightly");
+    assert!(troubles.iter().any(is_round), "{troubles:?}");
+
+    fs::rename(world.path("disk"), world.path("root")).unwrap();
+    assert_state(&console.back_up(task).await, RoundState::Succeeded);
+    assert!(last_good().await > first);
+    let root = console.control.root(&console.permit, destination, &Default::default()).await.unwrap();
+    assert_eq!(root.folders.items[0].points, 2);
+    let troubles = console.control.overview(&console.permit).await.unwrap().troubles;
+    assert!(!troubles.iter().any(is_round), "{troubles:?}");
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destination_that_moves_begins_anew_and_leaves_the_old_place_alone() {
+    let world = World::new();
+    world.make("shop.db");
+    let console = world.start().await;
+    let (server, destination, task) = world.task(&console, "").await;
+    console.back_up(task).await;
+    let line = async || console.control.databases(&console.permit, server, &Default::default()).await.unwrap().items.remove(0);
+    assert_eq!((line().await.protection, line().await.restore_points), (Protection::Protected, 1));
+    let form = |root: &str| DestinationForm { name: "vault".into(), root: world.path(root).display().to_string(), note: String::new() };
+    let change = async |version, root: &str| console.control.change_destination(&console.permit, destination, version, &form(root)).await;
+
+    let held = world.hold("shop.db");
+    let under_way = console.control.back_up_now(&console.permit, task, None).await.unwrap();
+    console.round_when(under_way, "at work", |round| round.runs.iter().any(|run| run.state == RunState::Running)).await;
+    let error = refused(change(1, "moved").await);
+    assert!(error.code() == Code::Busy && error.told().field("root").is_some(), "{error:?}");
+    drop(held);
+    console.round_ended(under_way).await;
+
+    change(1, "moved").await.unwrap();
+    assert_eq!((line().await.protection, line().await.restore_points), (Protection::Never, 0));
+    assert_state(&console.back_up(task).await, RoundState::Succeeded);
+    console.control.read_again(&console.permit, destination).await.unwrap();
+    assert_eq!((line().await.protection, line().await.restore_points), (Protection::Protected, 1));
+    // What lies at the old place counts again when the destination is back there.
+    change(2, "root").await.unwrap();
+    console.control.read_again(&console.permit, destination).await.unwrap();
+    assert_eq!(line().await.restore_points, 2);
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_whose_databases_are_all_gone_needs_attention() {
+    let world = World::new();
+    world.make("shop.db");
+    let console = world.start().await;
+    let (_, _, task) = world.task(&console, "").await;
+    console.back_up(task).await;
+    fs::remove_file(world.db("shop.db")).unwrap();
+    let id = console.control.back_up_now(&console.permit, task, None).await.unwrap();
+    assert_state(&console.round_ended(id).await, RoundState::Failed);
+    let overview = async || console.control.overview(&console.permit).await.unwrap();
+    let Trouble::Round { id: told, server_name, error, .. } = overview().await.troubles.remove(0) else { panic!("no round") };
+    assert_eq!((told, server_name.as_str(), error.code), (id, "apps", Code::NoDatabases));
+    // Nobody waits for a task that is disabled.
+    console.control.enable_task(&console.permit, task, false).await.unwrap();
+    assert!(overview().await.troubles.is_empty());
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_is_disabled_lets_its_round_end_and_one_with_a_round_is_not_removed() {
     let world = World::new();
     ["a.db", "b.db"].iter().for_each(|name| world.make(name));
@@ -210,6 +303,9 @@ async fn metrics_and_background_tell_how_the_console_is() {
         "rookery_catalog_up 1",
         "rookery_databases{server=\"apps\",state=\"protected\"} 1",
         "rookery_background_failed{work=\"queue\"} 0",
+        "rookery_backup_runs_last_day{state=\"succeeded\"} 1",
+        "rookery_backup_runs_last_day{state=\"failed\"} 0",
+        "rookery_backup_runs_last_day{state=\"open\"} 0",
     ] {
         assert!(metrics.lines().any(|there| there == line), "{line} is not in\n{metrics}");
     }

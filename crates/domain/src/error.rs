@@ -235,6 +235,10 @@ codes! {
     UnknownInstance = "unknown-instance",
     /// A signature does not hold.
     BadSignature = "bad-signature",
+    /// The backup is sealed, and no key was given.
+    KeyNeeded = "key-needed",
+    /// The key that was given opens other backups.
+    WrongKey = "wrong-key",
     /// Bytes differ from what was signed, or cannot be decoded.
     Damaged = "damaged",
     /// The archive asks for more than its manifest allows.

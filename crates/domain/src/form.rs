@@ -282,9 +282,10 @@ impl DestinationForm {
 }
 
 impl TaskForm {
-    /// Names of databases to leave out.
+    /// Names of databases to leave out: every character of a line counts, and lines that are blank do not.
     pub fn excluded(&self) -> impl Iterator<Item = &str> {
-        self.excluded.lines().map(str::trim).filter(|name| !name.is_empty())
+        // Browsers turn each kind of line end into another, so that a name with one in it could not be shown and read again.
+        self.excluded.split(['\r', '\n']).filter(|name| !name.trim().is_empty())
     }
 
     /// Checks the form for a task of `server`.
@@ -393,9 +394,20 @@ mod tests {
 
     #[test]
     fn databases_are_left_out_by_exact_name() {
-        let form = TaskForm { excluded: " shop \n\nno such *\n".into(), ..Default::default() };
+        let form = TaskForm { excluded: " shop\r\n \r\n\nno such *\nold \r".into(), ..Default::default() };
         let selection = Selection { excluded: form.excluded().map(String::from).collect() };
-        assert!(!selection.includes("shop") && selection.includes("Shop") && selection.includes("no such thing"));
+        assert_eq!(selection.excluded, [" shop", "no such *", "old "]);
+        assert!(!selection.includes(" shop") && selection.includes("shop") && selection.includes("no such thing"));
+    }
+
+    #[test]
+    fn what_is_left_out_is_the_same_when_its_form_is_sent_again() {
+        let read = |excluded: String| TaskForm { excluded, ..Default::default() }.excluded().map(String::from).collect::<Vec<_>>();
+        for typed in [" a\nb ", "a\r\r\nb", "a\rb\n", "\u{85}\n a \u{2028} b\n\tc", "", " \n \r\n"] {
+            let names = read(typed.into());
+            assert_eq!(read(names.join("\n")), names, "{typed:?}");
+            assert_eq!(read(names.join("\r\n") + "\r\n"), names, "{typed:?}");
+        }
     }
 
     #[test]

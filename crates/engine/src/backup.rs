@@ -4,10 +4,11 @@ use crate::{archive::ToArchive, blocking, check, guarded, unless_cancelled};
 use domain::{BackupKind, BackupType, Code, Error, Label, Phase, Result, Summary};
 use jiff::Timestamp;
 use repository::{
-    ArchiveReader, ArchiveRef, ArchiveWriter, Instance, Manifest, Place, Repository, ServerRef, Written,
+    ArchiveReader, ArchiveRef, ArchiveWriter, Instance, Key, Manifest, Place, Repository, ServerRef, Written,
     archive::{DESCRIPTION, SUMMARY},
     manifest::{FORMAT, Positions},
 };
+use seal::{DataKey, PublicKey};
 use source::{Context, Description, Reading, Scope, Sink, Source};
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ pub struct BackupRequest {
     pub repository: Repository,
     /// Who signs.
     pub instance: Arc<Instance>,
+    /// Who shall be able to read the archive; nobody named: everybody who can read the root.
+    pub recipients: Vec<PublicKey>,
     /// The task that ordered it.
     pub task: Option<String>,
     /// Why it is of its kind, a sentence.
@@ -70,14 +73,14 @@ async fn once(request: &BackupRequest, context: &Context) -> Result<BackedUp> {
 
     let reading = begin(request, context).await?;
     let description = reading.description().clone();
-    let writer = unless_cancelled(context, request.repository.begin(&place)).await?;
+    let writer = unless_cancelled(context, request.repository.begin(&place, &request.recipients)).await?;
     let (summary, written) = read(writer, reading, context).await?;
 
     // From here the archive stands under its name. It is no backup before its manifest does,
     // and a crash leaves an orphan that a later run removes.
-    let manifest = manifest(request, database, label, began_at, &description, &summary, &written);
+    let manifest = manifest(request, database, &place, began_at, &description, &summary, &written);
     let sealed = async {
-        verify(request, &place, &manifest, context).await?;
+        verify(request, &place, &manifest, written.data_key.as_ref(), context).await?;
         context.meter.enter(Phase::Finishing, 0);
         context.check()?;
         request.repository.commit(&place, &manifest, &request.instance).await
@@ -138,22 +141,29 @@ fn json_member(sink: &dyn Sink, name: &str, content: &impl serde::Serialize) -> 
 }
 
 /// The store has read the bytes back and hashed them; this decodes them and counts again.
-async fn verify(request: &BackupRequest, place: &Place, manifest: &Manifest, context: &Context) -> Result<()> {
+async fn verify(request: &BackupRequest, place: &Place, manifest: &Manifest, data_key: Option<&DataKey>, context: &Context) -> Result<()> {
     context.meter.enter(Phase::Verifying, manifest.archive.plain_bytes);
-    let archive: ArchiveReader = unless_cancelled(context, request.repository.archive(place, manifest)).await?;
+    let key = data_key.cloned().map(Key::Data);
+    let archive: ArchiveReader = unless_cancelled(context, request.repository.archive(place, manifest, key.as_ref())).await?;
     let (workers, context) = (request.workers, context.clone());
     blocking(move || check::content(&archive, workers, &context)).await
+}
+
+/// The fingerprints of those who can read an archive; nobody means that it is not sealed.
+fn recipients(recipients: &[PublicKey]) -> Option<Vec<String>> {
+    (!recipients.is_empty()).then(|| recipients.iter().map(|recipient| recipient.fingerprint().to_string()).collect())
 }
 
 fn manifest(
     request: &BackupRequest,
     database: &str,
-    label: Label,
+    place: &Place,
     began_at: Timestamp,
     description: &Description,
     summary: &Summary,
     written: &Written,
 ) -> Manifest {
+    let label = place.label();
     Manifest {
         format: FORMAT,
         instance: request.instance.public(),
@@ -168,14 +178,14 @@ fn manifest(
         position: Positions { from: serde_json::Value::Null, to: description.position.clone() },
         covers_from: None,
         archive: ArchiveRef {
-            name: format!("{label}.zip"),
+            name: place.archive_file(!request.recipients.is_empty()),
             size_bytes: written.size_bytes,
             sha256: written.sha256.iter().map(|byte| format!("{byte:02x}")).collect(),
             plain_bytes: written.plain_bytes,
             members: written.members,
             rows: summary.rows(),
         },
-        recipients: None,
+        recipients: recipients(&request.recipients),
         tools: description.tools.clone(),
         task: request.task.clone(),
         reason: request.reason.clone(),

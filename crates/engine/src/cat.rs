@@ -2,11 +2,12 @@
 
 use crate::{archive::FromArchive, blocking, check, unless_cancelled, verify::stored_bytes};
 use domain::{Code, Error, Result, TableSummary};
-use repository::{Point, Repository};
+use repository::{Key, Point, Repository};
 use source::{Context, Members, table::RowReader};
 use std::io::Write;
 
-/// Writes the rows of `table`, one JSON array a line in the archive's encoding, to `out`.
+/// Writes the rows of `table`, one JSON array a line in the archive's encoding, to `out`; with the `key` that opens the archive if it is
+/// sealed.
 /// Which rows come first means nothing.
 ///
 /// # Errors
@@ -14,13 +15,14 @@ use std::io::Write;
 pub async fn cat<W: Write + Send + 'static>(
     repository: &Repository,
     point: &Point,
+    key: Option<&Key>,
     table: String,
     mut out: W,
     context: &Context,
 ) -> Result<()> {
     let manifest = repository.usable(point)?;
     stored_bytes(repository, &point.place, manifest, context).await?;
-    let archive = unless_cancelled(context, repository.archive(&point.place, manifest)).await?;
+    let archive = unless_cancelled(context, repository.archive(&point.place, manifest, key)).await?;
     let context = context.clone();
     blocking(move || {
         let parts = check::parts(&archive, &table);
@@ -49,10 +51,10 @@ pub async fn cat<W: Write + Send + 'static>(
 ///
 /// # Errors
 /// What is damaged.
-pub async fn tables(repository: &Repository, point: &Point, context: &Context) -> Result<Vec<TableSummary>> {
+pub async fn tables(repository: &Repository, point: &Point, key: Option<&Key>, context: &Context) -> Result<Vec<TableSummary>> {
     let manifest = repository.usable(point)?;
     stored_bytes(repository, &point.place, manifest, context).await?;
-    let archive = unless_cancelled(context, repository.archive(&point.place, manifest)).await?;
+    let archive = unless_cancelled(context, repository.archive(&point.place, manifest, key)).await?;
     blocking(move || check::summary(&archive).map(|summary| summary.tables)).await
 }
 

@@ -13,7 +13,7 @@ pub mod verify;
 
 pub use backup::{BackedUp, BackupRequest, backup};
 pub use cat::cat;
-pub use restore::{RestoreRequest, Restored, TableOutcome, restore};
+pub use restore::{RestoreRequest, Restored, TableOutcome, check_needs, restore};
 pub use round::{Observer, Round, RoundRequest, Run, RunResult, round};
 pub use verify::{Verified, verify};
 

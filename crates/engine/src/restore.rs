@@ -2,7 +2,7 @@
 
 use crate::{archive::FromArchive, blocking, check, guarded, unless_cancelled, verify::stored_bytes};
 use domain::{Code, Comparison, Error, Label, Phase, Result, TableSummary, display};
-use repository::{ArchiveReader, Point, Repository};
+use repository::{ArchiveReader, Key, Point, Repository};
 use serde::Serialize;
 use source::{Context, Source, StageRequest};
 use std::sync::Arc;
@@ -24,6 +24,22 @@ pub struct RestoreRequest {
     pub only_table: Option<String>,
     /// Keep the new database even if the comparison finds a difference.
     pub keep_different: bool,
+    /// What opens the archive, if it is sealed.
+    pub key: Option<Key>,
+}
+
+impl RestoreRequest {
+    /// What the source is asked for.
+    fn stage(&self, archive: &ArchiveReader) -> Result<StageRequest> {
+        Ok(StageRequest {
+            name: self.name.clone(),
+            description: check::description(archive)?,
+            no_owner: self.no_owner,
+            create_roles: self.create_roles,
+            only_table: self.only_table.clone(),
+            keep_going: self.keep_different,
+        })
+    }
 }
 
 /// What a restore did.
@@ -89,32 +105,30 @@ impl Restored {
 pub async fn restore(request: &RestoreRequest, point: &Point, context: &Context) -> Result<Restored> {
     let (context, _guard) = guarded(context);
     let manifest = request.repository.usable(point)?;
-    if manifest.sealed() {
-        return Err(Error::new(
-            Code::Unsupported,
-            "The archive is sealed, and this version of Rookery cannot unseal it.",
-            "Use a newer version of Rookery.",
-        ));
-    }
     stored_bytes(&request.repository, &point.place, manifest, &context).await?;
-    let archive = unless_cancelled(&context, request.repository.archive(&point.place, manifest)).await?;
+    let archive = unless_cancelled(&context, request.repository.archive(&point.place, manifest, request.key.as_ref())).await?;
     let (request, label, plain_bytes) = (request.clone(), manifest.label, manifest.archive.plain_bytes);
     blocking(move || stage(&request, label, &archive, plain_bytes, &context)).await
+}
+
+/// Looks whether the server has all that a restore needs, and makes nothing there: the name is free, roles and extensions
+/// exist, the version fits.
+///
+/// # Errors
+/// What the restore would fail with at its start.
+pub async fn check_needs(request: &RestoreRequest, point: &Point, context: &Context) -> Result<()> {
+    let (context, _guard) = guarded(context);
+    let manifest = request.repository.usable(point)?;
+    let archive = unless_cancelled(&context, request.repository.archive(&point.place, manifest, request.key.as_ref())).await?;
+    let request = request.clone();
+    blocking(move || request.source.check_needs(&request.stage(&archive)?, &context)).await
 }
 
 fn stage(request: &RestoreRequest, point: Label, archive: &ArchiveReader, plain_bytes: u64, context: &Context) -> Result<Restored> {
     context.meter.enter(Phase::Preparing, 0);
     let summary = check::summary(archive)?;
     let expected = wanted(summary.tables, request.only_table.as_deref())?;
-    let stage = StageRequest {
-        name: request.name.clone(),
-        description: check::description(archive)?,
-        no_owner: request.no_owner,
-        create_roles: request.create_roles,
-        only_table: request.only_table.clone(),
-        keep_going: request.keep_different,
-    };
-    let mut staging = request.source.stage(&stage, context)?;
+    let mut staging = request.source.stage(&request.stage(archive)?, context)?;
 
     let began = std::time::Instant::now();
     context.meter.enter(Phase::Loading, plain_bytes);

@@ -4,6 +4,7 @@ use crate::{BackedUp, BackupRequest, backup};
 use domain::{Meter, Phase, Result};
 use futures::StreamExt;
 use repository::{Instance, Repository, ServerRef};
+use seal::PublicKey;
 use source::{Context, Scope, Source};
 use std::{sync::Arc, time::Instant};
 
@@ -20,6 +21,8 @@ pub struct RoundRequest {
     pub repository: Repository,
     /// Who signs.
     pub instance: Arc<Instance>,
+    /// Who shall be able to read the archives; nobody named: everybody who can read the root.
+    pub recipients: Vec<PublicKey>,
     /// The task that ordered the round.
     pub task: Option<String>,
     /// Why the runs are of their kind, a sentence.
@@ -76,6 +79,7 @@ async fn run(request: &RoundRequest, scope: &Scope, observer: &dyn Observer, con
         scope: scope.clone(),
         repository: request.repository.clone(),
         instance: Arc::clone(&request.instance),
+        recipients: request.recipients.clone(),
         task: request.task.clone(),
         reason: request.reason.clone(),
         workers: request.workers,

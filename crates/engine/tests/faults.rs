@@ -61,12 +61,12 @@ async fn all_hold(world: &World, store: &Arc<dyn Store>) -> usize {
     let repository = world.repository(store).await.unwrap();
     let points = repository.points(None).await.unwrap();
     for (at, point) in points.iter().enumerate() {
-        verify(&repository, point, 1, &context()).await.unwrap();
+        verify(&repository, point, None, 1, &context()).await.unwrap();
         assert!(restore(&world.restore(repository.clone(), "check"), point, &context()).await.unwrap().proven());
         world.server.state().databases.remove("check");
         if at + 1 < points.len() {
             store.remove(&point.place.manifest().unwrap()).await.unwrap();
-            store.remove(&point.place.archive().unwrap()).await.unwrap();
+            store.remove(&point.place.archive(false).unwrap()).await.unwrap();
         }
     }
     assert!(world.server.state().staging.is_empty(), "a staging database stayed behind");

@@ -30,7 +30,7 @@ async fn what_is_backed_up_is_restored_equal() {
 
     let points = repository.points(Some("shop")).await.unwrap();
     assert_eq!(points.len(), 1);
-    assert_eq!(verify(&repository, &points[0], 2, &context()).await.unwrap(), Verified::Checked);
+    assert_eq!(verify(&repository, &points[0], None, 2, &context()).await.unwrap(), Verified::Checked);
 
     let context = context();
     let restored = restore(&world.restore(repository, "back"), &points[0], &context).await.unwrap();
@@ -110,12 +110,12 @@ async fn rows_are_printed_without_a_server() {
         }
     }
     let out = Out::default();
-    engine::cat(&repository, &points[0], "public.\"we\"\"ird\"".into(), out.clone(), &context()).await.unwrap();
+    engine::cat(&repository, &points[0], None, "public.\"we\"\"ird\"".into(), out.clone(), &context()).await.unwrap();
     let printed = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
     let mut lines: Vec<_> = printed.lines().collect();
     lines.sort_unstable();
     assert_eq!(lines, tables()["public.\"we\"\"ird\""]);
-    let error = engine::cat(&repository, &points[0], "nope".into(), Out::default(), &context()).await.unwrap_err();
+    let error = engine::cat(&repository, &points[0], None, "nope".into(), Out::default(), &context()).await.unwrap_err();
     assert!(error.code() == Code::NotFound && error.next_step().contains("small"));
 }
 
@@ -131,7 +131,7 @@ async fn backups_in_the_same_second_get_labels_of_their_own() {
     let points = repository.points(None).await.unwrap();
     assert_eq!(points.len(), 4);
     for point in &points {
-        verify(&repository, point, 1, &context()).await.unwrap();
+        verify(&repository, point, None, 1, &context()).await.unwrap();
     }
 }
 
@@ -155,6 +155,7 @@ async fn one_failing_database_does_not_stop_the_others() {
         scopes: ["shop", "gone", "other"].map(|name| Scope::Database(name.into())).into(),
         repository,
         instance: one.instance,
+        recipients: vec![],
         task: Some("nightly".into()),
         reason: "A test asked for it.".into(),
         jobs: 2,
@@ -190,7 +191,7 @@ async fn a_root_of_somebody_else_is_refused_until_it_is_accepted() {
     // Whoever does not know the instance can see what there is, and use nothing of it.
     let stranger = Repository::open(Arc::clone(&store), theirs).await.unwrap();
     let points = stranger.points(None).await.unwrap();
-    assert_eq!(verify(&stranger, &points[0], 1, &context()).await.unwrap_err().code(), Code::UnknownInstance);
+    assert_eq!(verify(&stranger, &points[0], None, 1, &context()).await.unwrap_err().code(), Code::UnknownInstance);
     let error = restore(&world.restore(stranger.clone(), "back"), &points[0], &context()).await.unwrap_err();
     assert_eq!(error.code(), Code::UnknownInstance);
 
@@ -254,10 +255,10 @@ async fn what_was_tampered_with_is_named_and_never_restored() {
         let (world, store, repository) = world().await;
         backup(&world.backup(repository.clone()), &context()).await.unwrap();
         let place = repository.points(None).await.unwrap().remove(0).place;
-        replace(&store, &if archive { place.archive() } else { place.manifest() }.unwrap(), change).await;
+        replace(&store, &if archive { place.archive(false) } else { place.manifest() }.unwrap(), change).await;
 
         let point = repository.points(None).await.unwrap().remove(0);
-        let error = verify(&repository, &point, 1, &context()).await.unwrap_err();
+        let error = verify(&repository, &point, None, 1, &context()).await.unwrap_err();
         assert_eq!(error.code(), code, "{what}: {error}");
         assert!(error.to_string().contains(words), "{what}: {error}");
         let error = restore(&world.restore(repository, "back"), &point, &context()).await.unwrap_err();
@@ -279,7 +280,7 @@ async fn an_older_manifest_under_a_newer_name_is_named_as_what_it_is() {
 
     let points = repository.points(None).await.unwrap();
     let posing = points.iter().find(|point| point.place == new).unwrap();
-    let error = verify(&repository, posing, 1, &context()).await.unwrap_err();
+    let error = verify(&repository, posing, None, 1, &context()).await.unwrap_err();
     assert!(error.code() == Code::Damaged && error.to_string().contains("another name"), "{error}");
 }
 
@@ -296,7 +297,7 @@ async fn only_old_archives_without_a_manifest_are_swept() {
 
     store.remove(&place.manifest().unwrap()).await.unwrap();
     repository.sweep_orphans("shop", now).await.unwrap();
-    store.size(&place.archive().unwrap()).await.expect("a young orphan may be a backup that is being verified");
+    store.size(&place.archive(false).unwrap()).await.expect("a young orphan may be a backup that is being verified");
     repository.sweep_orphans("shop", day_later).await.unwrap();
-    assert_eq!(store.size(&place.archive().unwrap()).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(store.size(&place.archive(false).unwrap()).await.unwrap_err().code(), Code::NotFound);
 }

@@ -2,8 +2,19 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use domain::Result;
-use std::{ops::Range, sync::Arc};
+use domain::{Code, Error, Result};
+use seal::{
+    DataKey, Envelope, Opener, PrivateKey,
+    body::{CHUNK_BYTES, HEAD_BYTES, SEALED_BYTES, Shape},
+    envelope::START_BYTES,
+};
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
 use store::{ObjectName, Store};
 
 /// Plain archive bytes at random. A sealed archive is unsealed below this trait, so that nothing above it differs.
@@ -39,4 +50,109 @@ impl Body for StoredBody {
     async fn read(&self, range: Range<u64>) -> Result<Bytes> {
         self.store.read(&self.name, range).await
     }
+}
+
+/// What opens a sealed archive.
+#[derive(Clone, Debug)]
+pub enum Key {
+    /// The private half of a key that it was sealed to.
+    Private(PrivateKey),
+    /// The data key of this one archive, which somebody else took out of its envelope.
+    Data(DataKey),
+}
+
+/// A sealed archive, opened: it has the bytes that were sealed. Nothing is handed out before its tag was checked, and after the
+/// first failure nothing at all.
+pub struct SealedBody {
+    stored: Arc<dyn Body>,
+    opener: Opener,
+    /// Where the first chunk lies.
+    begins: u64,
+    shape: Shape,
+    failed: AtomicBool,
+}
+
+impl SealedBody {
+    /// Opens a sealed archive.
+    ///
+    /// # Errors
+    /// [`Code::WrongKey`]; [`Code::Damaged`] unless envelope, head and key belong together.
+    pub async fn open(stored: Arc<dyn Body>, key: &Key) -> Result<Self> {
+        let envelope = envelope(stored.as_ref()).await?;
+        let key = match key {
+            Key::Private(key) => envelope.open(key)?,
+            Key::Data(key) => key.clone(),
+        };
+        let begins = envelope.body_begins();
+        let head = read(stored.as_ref(), begins - HEAD_BYTES as u64..begins).await?;
+        let opener = Opener::new(&key, &envelope.context(), &head)?;
+        let shape = Shape::of(stored.size_bytes().saturating_sub(begins))?;
+        Ok(Self { stored, opener, begins, shape, failed: AtomicBool::new(false) })
+    }
+
+    async fn chunks(&self, first: u64, last: u64) -> Result<Vec<u8>> {
+        let sealed_bytes = SEALED_BYTES as u64;
+        let end = if last == self.shape.last { last * sealed_bytes + self.shape.last_bytes } else { (last + 1) * sealed_bytes };
+        let sealed = read(self.stored.as_ref(), self.begins + first * sealed_bytes..self.begins + end).await?;
+        let mut plain = Vec::with_capacity(sealed.len());
+        let mut chunk = Vec::with_capacity(SEALED_BYTES);
+        for (number, sealed) in (first..).zip(sealed.chunks(SEALED_BYTES)) {
+            chunk.clear();
+            chunk.extend_from_slice(sealed);
+            self.opener.open(number, &mut chunk)?;
+            plain.extend_from_slice(&chunk);
+        }
+        Ok(plain)
+    }
+}
+
+#[async_trait]
+impl Body for SealedBody {
+    fn size_bytes(&self) -> u64 {
+        self.shape.plain_bytes
+    }
+
+    async fn read(&self, range: Range<u64>) -> Result<Bytes> {
+        if self.failed.load(Relaxed) {
+            return Err(damaged("The sealed archive is not what was sealed."));
+        }
+        if range.is_empty() {
+            return Ok(Bytes::new());
+        }
+        if range.end > self.shape.plain_bytes {
+            return Err(damaged("The archive ends before what its directory tells of."));
+        }
+        let chunk_bytes = CHUNK_BYTES as u64;
+        let (first, last) = (range.start / chunk_bytes, (range.end - 1) / chunk_bytes);
+        let plain = self.chunks(first, last).await.inspect_err(|error| {
+            self.failed.fetch_or(error.code() == Code::Damaged, Relaxed);
+        })?;
+        let (from, to) = (range.start - first * chunk_bytes, range.end - first * chunk_bytes);
+        match (usize::try_from(from), usize::try_from(to)) {
+            (Ok(from), Ok(to)) if to <= plain.len() => Ok(Bytes::from(plain).slice(from..to)),
+            _ => Err(damaged("The sealed archive ends within a chunk.")),
+        }
+    }
+}
+
+/// The envelope of a sealed archive.
+///
+/// # Errors
+/// [`Code::Damaged`] for anything else.
+pub async fn envelope(stored: &dyn Body) -> Result<Envelope> {
+    let start = read(stored, 0..START_BYTES as u64).await?;
+    let size = Envelope::size(&start)?;
+    Envelope::parse(&read(stored, 0..size as u64).await?)
+}
+
+/// A range that may lie beyond the end of what is there.
+async fn read(stored: &dyn Body, range: Range<u64>) -> Result<Bytes> {
+    if range.end > stored.size_bytes() {
+        return Err(damaged("The sealed archive was cut off."));
+    }
+    stored.read(range).await
+}
+
+fn damaged(sentence: &str) -> Error {
+    Error::new(Code::Damaged, sentence, "Choose another restore point; `rookery verify` says which are whole.")
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! rookery.json
-//! <database>/<time>.rookery-<database>-<server>-backup/<label>.zip    archive
+//! <database>/<time>.rookery-<database>-<server>-backup/<label>.zip    archive, `.zip.sealed` if it is sealed
 //!                                                      <label>.json   manifest
 //! ```
 
@@ -16,6 +16,7 @@ pub const GLOBALS: &str = "_globals";
 pub const MARKER: &str = "rookery.json";
 
 const ARCHIVE: &str = ".zip";
+const SEALED_ARCHIVE: &str = ".zip.sealed";
 const MANIFEST: &str = ".json";
 
 /// The place of one backup: its chain's folder and its label.
@@ -51,21 +52,27 @@ impl Place {
         self.label
     }
 
-    /// The archive's name within the chain's folder.
+    /// The archive's name within the chain's folder: a sealed one tells by its name that no other program opens it.
     #[must_use]
-    pub fn archive_file(&self) -> String {
-        format!("{}{ARCHIVE}", self.label)
+    pub fn archive_file(&self, sealed: bool) -> String {
+        format!("{}{}", self.label, if sealed { SEALED_ARCHIVE } else { ARCHIVE })
     }
 
     /// The archive's object.
-    pub fn archive(&self) -> Result<ObjectName> {
-        self.folder.join(&self.archive_file())
+    pub fn archive(&self, sealed: bool) -> Result<ObjectName> {
+        self.folder.join(&self.archive_file(sealed))
     }
 
     /// The manifest's object.
     pub fn manifest(&self) -> Result<ObjectName> {
         self.folder.join(&format!("{}{MANIFEST}", self.label))
     }
+}
+
+/// The label of the archive that a file is by its name.
+#[must_use]
+pub fn label_of_archive(file: &str) -> Option<Label> {
+    [SEALED_ARCHIVE, ARCHIVE].into_iter().find_map(|ending| file.strip_suffix(ending)).and_then(|stem| stem.parse().ok())
 }
 
 /// The child folder of a database.
@@ -101,7 +108,12 @@ mod tests {
     fn a_backup_lies_where_the_format_says() {
         let place = Place::of_full("team/shop.db", "db.example:5433", label()).unwrap();
         let folder = "team%2Fshop.db/2026-11-22-03-00-00Z.rookery-team%2Fshop.db-db.example%3A5433-backup";
-        assert_eq!(place.archive().unwrap().as_str(), format!("{folder}/2026-11-22-03-00-00Z.full-backup.zip"));
+        assert_eq!(place.archive(false).unwrap().as_str(), format!("{folder}/2026-11-22-03-00-00Z.full-backup.zip"));
+        assert_eq!(place.archive(true).unwrap().as_str(), format!("{folder}/2026-11-22-03-00-00Z.full-backup.zip.sealed"));
+        for sealed in [false, true] {
+            assert_eq!(label_of_archive(&place.archive_file(sealed)), Some(label()));
+        }
+        assert_eq!(label_of_archive("2026-11-22-03-00-00Z.full-backup.json"), None);
         let manifest = place.manifest().unwrap();
         assert_eq!(manifest.as_str(), format!("{folder}/2026-11-22-03-00-00Z.full-backup.json"));
         assert_eq!(Place::of_manifest(&manifest), Some(place));
@@ -111,7 +123,7 @@ mod tests {
     fn the_longest_names_still_make_usable_segments() {
         let long = "é".repeat(300);
         let place = Place::of_full(&long, &long, label()).unwrap();
-        assert!(place.archive().unwrap().segments().all(|segment| segment.len() <= 255));
+        assert!(place.archive(true).unwrap().segments().all(|segment| segment.len() <= 255));
         let globals = Place::of_full(GLOBALS, "db", label()).unwrap();
         assert!(globals.folder().as_str().starts_with("_globals/2026-11-22-03-00-00Z.rookery-_globals-db-backup"));
     }

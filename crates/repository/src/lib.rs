@@ -1,7 +1,7 @@
 //! Everything that Rookery writes under a root, and how it is read back.
 //!
 //! A repository is readable without the console: names are readable, archives are ZIP files of zstd
-//! members, manifests are signed JSON. docs/FORMAT.md is the whole of it for a stranger.
+//! members, sealed for who has a key if the task says so, manifests are signed JSON. docs/FORMAT.md is the whole of it for a stranger.
 
 pub mod archive;
 pub mod body;
@@ -14,7 +14,7 @@ pub mod repository;
 mod zip;
 
 pub use archive::{ArchiveReader, ArchiveWriter, Written};
-pub use body::{Body, StoredBody};
+pub use body::{Body, Key, SealedBody, StoredBody};
 pub use instance::{Fingerprint, Instance, Trust};
 pub use layout::Place;
 pub use manifest::{ArchiveRef, Manifest, Prior, ServerRef};

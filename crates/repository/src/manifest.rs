@@ -142,7 +142,7 @@ impl Manifest {
         let belongs = self.label == place.label()
             && self.kind == self.label.kind()
             && self.backup_type == self.label.backup_type()
-            && self.archive.name == place.archive_file()
+            && self.archive.name == place.archive_file(self.sealed())
             && match self.kind {
                 BackupKind::Full => Place::of_full(&self.database, &self.server.name, self.label)? == *place,
                 BackupKind::Incremental => self.prior.is_some(),

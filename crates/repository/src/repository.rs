@@ -1,13 +1,14 @@
 //! A repository: what lies under one root, found and added to.
 
 use crate::{
-    ArchiveReader, ArchiveWriter, Instance, Manifest, Place, StoredBody, Trust,
+    ArchiveReader, ArchiveWriter, Body, Instance, Key, Manifest, Place, SealedBody, StoredBody, Trust, body,
     layout::{self, MARKER},
     marker::Marker,
 };
 use bytes::Bytes;
 use domain::{Code, Error, Label, Result};
 use jiff::{SignedDuration, Timestamp};
+use seal::{Envelope, PublicKey};
 use std::sync::Arc;
 use store::{Entry, ObjectName, Store};
 
@@ -116,9 +117,7 @@ impl Repository {
         let mut points = vec![];
         for entry in &entries {
             if let (Some(place), Some(_)) = (Place::of_manifest(&entry.name), entry.size_bytes) {
-                let archive = place.archive()?;
-                let archive = entries.iter().find(|other| other.name == archive);
-                points.push(self.point(place, archive.and_then(|archive| archive.size_bytes)).await?);
+                points.push(self.point(place, &entries).await?);
             }
         }
         Ok(points)
@@ -134,9 +133,10 @@ impl Repository {
         Ok(label)
     }
 
-    /// Begins the archive of a backup.
-    pub async fn begin(&self, place: &Place) -> Result<ArchiveWriter> {
-        Ok(ArchiveWriter::new(self.store.create(&place.archive()?).await?))
+    /// Begins the archive of a backup, sealed for its recipients if there are any.
+    pub async fn begin(&self, place: &Place, recipients: &[PublicKey]) -> Result<ArchiveWriter> {
+        let upload = self.store.create(&place.archive(!recipients.is_empty())?).await?;
+        if recipients.is_empty() { Ok(ArchiveWriter::new(upload)) } else { ArchiveWriter::sealed(upload, recipients) }
     }
 
     /// Writes the manifest: from here on the backup exists.
@@ -158,15 +158,38 @@ impl Repository {
     /// Removes an archive of ours that will get no manifest; nothing, unless it is certain that there is none.
     pub async fn discard(&self, place: &Place) -> Result<()> {
         match self.store.size(&place.manifest()?).await {
-            Err(error) if error.code() == Code::NotFound => self.store.remove(&place.archive()?).await,
+            Err(error) if error.code() == Code::NotFound => {
+                self.store.remove(&place.archive(false)?).await?;
+                self.store.remove(&place.archive(true)?).await
+            }
             _ => Ok(()),
         }
     }
 
-    /// The archive of a backup, to be read at random.
-    pub async fn archive(&self, place: &Place, manifest: &Manifest) -> Result<ArchiveReader> {
-        let body = StoredBody::new(Arc::clone(&self.store), place.archive()?, manifest.archive.size_bytes);
-        ArchiveReader::open(Arc::new(body), manifest.archive.plain_bytes).await
+    /// The archive of a backup, to be read at random; with the key that opens it if it is sealed.
+    ///
+    /// # Errors
+    /// [`Code::KeyNeeded`], [`Code::WrongKey`], or what is damaged.
+    pub async fn archive(&self, place: &Place, manifest: &Manifest, key: Option<&Key>) -> Result<ArchiveReader> {
+        let stored: Arc<dyn Body> = Arc::new(self.stored(place, manifest)?);
+        let body = match (&manifest.recipients, key) {
+            (None, _) => stored,
+            (Some(_), Some(key)) => Arc::new(SealedBody::open(stored, key).await?),
+            (Some(recipients), None) => return Err(key_needed(recipients)),
+        };
+        ArchiveReader::open(body, manifest.archive.plain_bytes).await
+    }
+
+    /// What a sealed archive begins with: whose keys open it, and the data key sealed for each of them.
+    ///
+    /// # Errors
+    /// [`Code::Damaged`] if it is not sealed, or was changed.
+    pub async fn envelope(&self, place: &Place, manifest: &Manifest) -> Result<Envelope> {
+        body::envelope(&self.stored(place, manifest)?).await
+    }
+
+    fn stored(&self, place: &Place, manifest: &Manifest) -> Result<StoredBody> {
+        Ok(StoredBody::new(Arc::clone(&self.store), place.archive(manifest.sealed())?, manifest.archive.size_bytes))
     }
 
     /// Removes archives of one database that a crash left without a manifest more than a day before `now`.
@@ -205,25 +228,41 @@ impl Repository {
         ))
     }
 
-    async fn point(&self, place: Place, archive_bytes: Option<u64>) -> Result<Point> {
+    async fn point(&self, place: Place, entries: &[Entry]) -> Result<Point> {
+        let size = |sealed| {
+            let file = place.archive_file(sealed);
+            entries.iter().find(|entry| entry.name.last() == file).and_then(|entry| entry.size_bytes)
+        };
+        let (plain_bytes, sealed_bytes) = (size(false), size(true));
         let name = place.manifest()?;
-        match store::read_small(self.store.as_ref(), &name, MAX_MANIFEST_BYTES).await {
-            Ok(bytes) => Ok(Point { manifest: Manifest::open(&bytes, &place), manifest_sha256: sha256_hex(&bytes), place, archive_bytes }),
+        let (manifest, manifest_sha256) = match store::read_small(self.store.as_ref(), &name, MAX_MANIFEST_BYTES).await {
+            Ok(bytes) => (Manifest::open(&bytes, &place), sha256_hex(&bytes)),
             // A manifest that cannot be read spoils its own backup, not the listing of the others.
-            Err(error) if matches!(error.code(), Code::Damaged | Code::TooLarge | Code::NotFound) => Ok(Point {
-                place,
-                manifest: Err(error.during(format_args!("The manifest {name}"))),
-                manifest_sha256: String::new(),
-                archive_bytes,
-            }),
-            Err(error) => Err(error),
-        }
+            Err(error) if matches!(error.code(), Code::Damaged | Code::TooLarge | Code::NotFound) => {
+                (Err(error.during(format_args!("The manifest {name}"))), String::new())
+            }
+            Err(error) => return Err(error),
+        };
+        let archive_bytes = match &manifest {
+            Ok(manifest) if manifest.sealed() => sealed_bytes,
+            Ok(_) => plain_bytes,
+            Err(_) => plain_bytes.or(sealed_bytes),
+        };
+        Ok(Point { place, manifest, manifest_sha256, archive_bytes })
     }
 
     async fn folders(&self, folder: Option<&ObjectName>) -> Result<Vec<ObjectName>> {
         let entries = self.store.list(folder).await?;
         Ok(entries.into_iter().filter(|entry| entry.size_bytes.is_none()).map(|entry| entry.name).collect())
     }
+}
+
+fn key_needed(recipients: &[String]) -> Error {
+    Error::new(
+        Code::KeyNeeded,
+        "This backup is sealed, and cannot be read without a key.",
+        format!("Give the private key whose fingerprint is {}.", recipients.join(" or ")),
+    )
 }
 
 fn sha256_hex(bytes: &[u8]) -> String {
@@ -233,9 +272,9 @@ fn sha256_hex(bytes: &[u8]) -> String {
 
 fn orphans(entries: &[Entry], now: Timestamp) -> impl Iterator<Item = &ObjectName> {
     entries.iter().filter_map(move |entry| {
-        let stem = entry.name.last().strip_suffix(".zip")?;
-        let has_manifest = entries.iter().any(|other| other.name.last().strip_suffix(".json") == Some(stem));
+        let label = layout::label_of_archive(entry.name.last())?;
+        let has_manifest = entries.iter().any(|other| Place::of_manifest(&other.name).is_some_and(|place| place.label() == label));
         let old = now.duration_since(entry.modified) > ORPHAN_AGE;
-        (stem.parse::<Label>().is_ok() && !has_manifest && old).then_some(&entry.name)
+        (!has_manifest && old).then_some(&entry.name)
     })
 }

@@ -141,6 +141,9 @@ pub trait Source: Send + Sync {
     /// extensions exist, the version fits. Those are errors that name all that is missing at once.
     fn stage(&self, request: &StageRequest, context: &Context) -> Result<Box<dyn Staging>>;
 
+    /// Checks all that [`Source::stage`] checks first, and makes nothing.
+    fn check_needs(&self, request: &StageRequest, context: &Context) -> Result<()>;
+
     /// Removes what processes that were killed left behind on the server, and nothing that is in use.
     fn sweep(&self, context: &Context) -> Result<()>;
 }

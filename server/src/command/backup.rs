@@ -84,6 +84,7 @@ async fn prepare(arguments: &Backup, data_dir: Option<PathBuf>, context: &Contex
         scopes,
         repository,
         instance,
+        recipients: arguments.recipient.clone(),
         task: None,
         reason: REASON.into(),
         jobs: arguments.jobs.map_or(cores.min(MOST_JOBS), usize::from),

@@ -16,13 +16,14 @@ use std::{
 pub async fn run(arguments: Cat, data_dir: Option<PathBuf>, output: &Output, context: &Context) -> Result<Exit> {
     let repository = super::open(&arguments.chosen.root, data_dir, arguments.accept.accept_instance).await?;
     let point = super::choose(&arguments.chosen, &repository).await?;
+    let key = arguments.opening.key()?;
     let Some(name) = arguments.table else {
-        let tables = engine::cat::tables(&repository, &point, context).await?;
+        let tables = engine::cat::tables(&repository, &point, key.as_ref(), context).await?;
         let rows: Vec<_> = tables.iter().map(|one| vec![harmless(&one.table), display::count(one.rows)]).collect();
         output.result(&tables, || table(&rows, &[1]))?;
         return Ok(Exit::Done);
     };
-    let printed = engine::cat(&repository, &point, name, BufWriter::new(io::stdout()), context).await;
+    let printed = engine::cat(&repository, &point, key.as_ref(), name, BufWriter::new(io::stdout()), context).await;
     match printed {
         // Whoever reads us has seen enough, as `head` has.
         Err(error) if reader_left(&error) => Ok(Exit::Done),

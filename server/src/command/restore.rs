@@ -45,6 +45,7 @@ pub async fn run(arguments: Restore, data_dir: Option<PathBuf>, output: &Output,
         create_roles: arguments.create_roles,
         only_table: arguments.table,
         keep_different: arguments.keep_different,
+        key: arguments.opening.key()?,
     };
     let restored = restore(&request, &point, &watched).await?;
     progress.done(&arguments.name, &outcome(&restored));

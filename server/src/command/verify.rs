@@ -35,6 +35,7 @@ pub async fn run(arguments: Verify, data_dir: Option<PathBuf>, output: &Output, 
     if points.is_empty() {
         return Err(Error::new(Code::NotFound, "There is no backup to verify.", "`rookery list` shows what is under the root."));
     }
+    let key = arguments.opening.key()?;
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
     let progress = Progress::new(points.len());
     let mut backups = vec![];
@@ -44,8 +45,15 @@ pub async fn run(arguments: Verify, data_dir: Option<PathBuf>, output: &Output, 
         let meter: Arc<Meter> = Arc::default();
         progress.watch(&name, &meter);
         let watched = Context { cancel: context.cancel.clone(), meter };
-        let report = match verify(&repository, point, workers, &watched).await {
+        let report = match verify(&repository, point, key.as_ref(), workers, &watched).await {
             Ok(Verified::Checked) => BackupReport { database, label, result: "checked", reason: None, next_step: None },
+            Ok(Verified::Stored) => BackupReport {
+                database,
+                label,
+                result: "stored",
+                reason: None,
+                next_step: Some("Its bytes are what was signed; give --key to have what is sealed in them looked at.".into()),
+            },
             Err(error) if error.code() == Code::Cancelled => return Err(error),
             Err(error) => BackupReport {
                 database,
@@ -69,6 +77,7 @@ pub async fn run(arguments: Verify, data_dir: Option<PathBuf>, output: &Output, 
 fn verdict(backup: &BackupReport) -> String {
     match (&backup.reason, &backup.next_step) {
         (Some(reason), Some(next_step)) => format!("{}: {reason} → {next_step}", backup.result),
+        (None, Some(next_step)) => format!("{} → {next_step}", backup.result),
         _ => backup.result.into(),
     }
 }

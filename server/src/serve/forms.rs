@@ -15,6 +15,9 @@ pub const MAX_BYTES: usize = 256 * 1024;
 /// Longest address that every browser and proxy takes.
 const MAX_ADDRESS: usize = 7000;
 
+/// What a refusal adds to the address of the page that its form was sent from: which function refused, and why.
+const REFUSAL: [&str; 2] = ["__path", "__err"];
+
 /// Lays the fields of a refused form into the query of the page that it came from, where the page takes them up again.
 pub async fn keep_typed(request: Request, next: Next) -> Response {
     if !is_plain_form(&request) {
@@ -46,24 +49,37 @@ fn location(headers: &HeaderMap) -> Option<Url> {
 
 fn with_typed(location: &Url, body: &Bytes) -> Option<HeaderValue> {
     let mut page = location.clone();
+    let mut bare = from_root(location);
     if page.query_pairs().any(|(name, _)| name == "__err") {
+        strip_refusals(&mut page, true);
+        bare = from_root(&page);
         lay_in(&mut page, body);
     } else if page.path() == "/sign-in" {
         // Signed out meanwhile: the form waits behind the sign-in.
         let next = page.query_pairs().find(|(name, _)| name == "next").map(|(_, next)| next.into_owned());
         if let Some(mut behind) = next.and_then(|next| location.join(&next).ok()) {
+            strip_refusals(&mut behind, false);
             lay_in(&mut behind, body);
             page.query_pairs_mut().clear().append_pair("next", &from_root(&behind));
         }
     }
     let whole = from_root(&page);
     // Too long an address would be refused altogether; then at least the error comes back.
-    let whole = if whole.len() > MAX_ADDRESS { from_root(location) } else { whole };
+    let whole = if whole.len() > MAX_ADDRESS { bare } else { whole };
     HeaderValue::from_str(&whole).ok()
 }
 
 fn from_root(url: &Url) -> String {
     url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()))
+}
+
+/// Takes refusals out of an address, all or all but the newest: the page that a form was sent from may bear the one of the
+/// attempt before, and they would pile up.
+fn strip_refusals(page: &mut Url, keep_newest: bool) {
+    let pairs: Vec<(String, String)> = page.query_pairs().into_owned().collect();
+    let newest = REFUSAL.map(|name| pairs.iter().rposition(|(key, _)| key == name).filter(|_| keep_newest));
+    let kept = pairs.iter().enumerate().filter(|(at, (name, _))| !REFUSAL.contains(&name.as_str()) || newest.contains(&Some(*at)));
+    page.query_pairs_mut().clear().extend_pairs(kept.map(|(_, pair)| pair));
 }
 
 /// Typed fields replace those of the same name.
@@ -100,6 +116,16 @@ mod tests {
         let back =
             led("http://127.0.0.1/servers/new?host=old&__path=x&__err=e", "host=db&form%5Bname%5D=a+b&password=hunter2&again=x&token=y");
         assert_eq!(back, "/servers/new?__path=x&__err=e&host=db&name=a+b");
+    }
+
+    #[test]
+    fn a_second_refusal_takes_the_place_of_the_first() {
+        let back = led("/servers/new?__path=a&__err=1&name=x&__path=b&__err=2", "name=y");
+        assert_eq!(back, "/servers/new?__path=b&__err=2&name=y");
+        let long = format!("name={}", "b".repeat(MAX_ADDRESS));
+        assert_eq!(led("/x?__path=a&__err=1&__path=b&__err=2", &long), "/x?__path=b&__err=2");
+        // Whoever was signed out is told that, and nothing older.
+        assert_eq!(led("/sign-in?next=%2Fusers%3F__path%3Da%26__err%3D1", "name=b"), "/sign-in?next=%2Fusers%3Fname%3Db");
     }
 
     #[test]

@@ -3,7 +3,11 @@
 use super::Serving;
 use app::{
     address,
-    api::{Visit, theme::THEMES, visit::Cookie},
+    api::{
+        Visit,
+        theme::THEMES,
+        visit::{Cookie, UNATTENDED},
+    },
     routes::OPEN,
 };
 use axum::{
@@ -36,9 +40,11 @@ async fn visit(serving: &Serving, peer: SocketAddr, request: &Parts) -> Result<V
     let caller = Caller { address: address_of(headers, peer, serving.behind_proxy), agent: agent(headers) };
     let cookie = Cookie { secure: is_secure(serving, headers) };
     let actor = match cookie_value(headers, cookie.name()) {
-        Some(token) => serving.control.actor(token).await?.map(|actor| actor.asking_from(&caller.address)),
+        Some(token) if is_unattended(request) => serving.control.actor_unattended(token).await?,
+        Some(token) => serving.control.actor(token).await?,
         None => None,
     };
+    let actor = actor.map(|actor| actor.asking_from(&caller.address));
     let viewer = match &actor {
         Some(actor) if is_page(&request.method, request.uri.path()) => Some(viewer(serving, actor).await?),
         _ => None,
@@ -75,6 +81,12 @@ pub async fn gate(request: Request, next: Next) -> Response {
 
 fn is_page(method: &Method, path: &str) -> bool {
     matches!(*method, Method::GET | Method::HEAD) && !["/api/", "/live/", "/metrics"].iter().any(|part| path.starts_with(part))
+}
+
+/// Whether a page, or a program that watches, asks by itself: a browser that is left alone shall not keep its session alive.
+fn is_unattended(request: &Parts) -> bool {
+    let path = request.uri.path();
+    path.starts_with("/live/") || path == "/metrics" || request.headers.contains_key(UNATTENDED)
 }
 
 /// Whether the browser came over TLS.
@@ -119,6 +131,17 @@ mod tests {
         assert_eq!(address_of(&forged, peer, true), "198.51.100.7");
         assert_eq!(address_of(&headers(&[("x-forwarded-for", "nonsense")]), peer, true), "192.0.2.1");
         assert_eq!(address_of(&HeaderMap::new(), "[::ffff:192.0.2.1]:1".parse().unwrap(), true), "192.0.2.1");
+    }
+
+    #[test]
+    fn what_a_page_asks_by_itself_is_no_use_of_its_session() {
+        let asked = |path: &str, header: Option<&str>| {
+            let request = axum::http::Request::get(path);
+            let request = header.into_iter().fold(request, |request, name| request.header(name, "1"));
+            is_unattended(&request.body(()).unwrap().into_parts().0)
+        };
+        assert!(asked("/live/runs/1", None) && asked("/api/overview", Some("X-Rookery-Unattended")));
+        assert!(!asked("/api/overview", None) && !asked("/runs/live/", None));
     }
 
     #[test]

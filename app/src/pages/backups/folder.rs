@@ -1,6 +1,11 @@
 //! One database folder: its restore points as a picture of time, and as a list.
 
-use super::{GLOBALS, picture::Picture, points::Points, timeline::Span};
+use super::{
+    GLOBALS,
+    picture::Picture,
+    points::{Meanwhile, Points},
+    timeline::Span,
+};
 use crate::{
     address,
     api::backups::folder,
@@ -29,7 +34,7 @@ fn Folder(view: FolderView, origin: String, span: Span) -> impl IntoView {
         // What does not say where it comes from may be from there.
         chains.retain(|chain| chain.origin.as_deref().is_none_or(|from| from == origin));
     }
-    let is_globals = database == GLOBALS;
+    let (is_globals, whole_root) = (database == GLOBALS, root.clone());
     let points: Vec<PointLine> = chains.iter().flat_map(|chain| chain.points.iter().cloned()).collect();
     let what = if is_globals { "roles and tablespaces" } else { &database };
     let usable = points.iter().filter(|point| point.fault.is_none()).count();
@@ -55,7 +60,7 @@ fn Folder(view: FolderView, origin: String, span: Span) -> impl IntoView {
                 <LinkButton href=restore kind=ButtonKind::Primary icon=Glyph::Restore>"Restore"</LinkButton>
             })
         >
-            <p>{range} " " <code>{root}</code></p>
+            <p>{range} " " <code>{whole_root}</code></p>
         </PageHead>
         {is_globals.then(|| view! {
             <Notice title="Roles and tablespaces of the whole server.">
@@ -67,9 +72,12 @@ fn Folder(view: FolderView, origin: String, span: Span) -> impl IntoView {
             view! { <Card><Empty title="No restore point here" text icon=Glyph::Backups/></Card> }.into_any()
         } else {
             let href = Callback::new(|label: domain::Label| format!("#{label}"));
+            let newest = chains.first().and_then(|chain| Some((chain.folder.clone(), chain.points.first()?.label)));
+            let named = (!is_globals).then(|| database.clone());
             view! {
                 <Card flush=true><Picture points span chosen=None href spans now/></Card>
                 <Shown destination database chains restorable=!is_globals span now/>
+                {newest.map(|newest| view! { <Meanwhile root database=named newest/> })}
             }.into_any()
         }}
     }

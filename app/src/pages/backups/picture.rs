@@ -7,7 +7,7 @@ use domain::{
     view::backup::{PointLine, Verified},
 };
 use jiff::{Timestamp, tz::Offset};
-use leptos::prelude::*;
+use leptos::{attr, prelude::*};
 
 /// A line of time with a mark for each restore point. It is a picture for the eye: the list beside it says the same to
 /// everybody, so marks are no stops for the keyboard.
@@ -83,8 +83,9 @@ fn Mark(point: PointLine, window: Window, chosen: bool, href: Callback<Label, St
     if point.fault.is_some() {
         view! { <svg x=x overflow="visible"><g class=class>{inside}</g></svg> }.into_any()
     } else {
-        view! { <svg x=x overflow="visible"><a class=class attr:href=href.run(point.label) attr:tabindex="-1">{inside}</a></svg> }
-            .into_any()
+        // Spread, because links of pictures have no attributes by these names otherwise.
+        let there = (attr::href(href.run(point.label)), attr::tabindex("-1"));
+        view! { <svg x=x overflow="visible"><a {..there} class=class>{inside}</a></svg> }.into_any()
     }
 }
 

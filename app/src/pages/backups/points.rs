@@ -8,7 +8,7 @@ use crate::{
     },
 };
 use domain::{
-    BackupKind, DestinationId, RestoreForm, Role,
+    BackupKind, DestinationId, Label, RestoreForm, Role,
     view::backup::{ChainView, PointLine},
 };
 use jiff::Timestamp;
@@ -80,12 +80,14 @@ fn Line(
     let restore = address::with_query("/restore?step=target", &restore);
     let can_restore = restorable && point.fault.is_none() && may(Role::Administrator);
     let made_by = point.task.unwrap_or_else(|| "command line".into());
+    // A label alone can be that of backups from several servers.
     let place = format!("{}/{label}", folder.get_value());
+    let whole = place.clone();
     let origin = origins.then(|| point.origin.map(|origin| view! { <small class="dim">" on "{origin}</small> }));
     view! {
         <tr id=id>
             <Cell>
-                <span class="name" title=place><When at=point.at now/></span>
+                <span class="name" title=whole><When at=point.at now/></span>
                 {point.fault.map(|fault| view! { <p class="wrong"><Icon name=Glyph::Alert/>{fault}</p> })}
             </Cell>
             <Cell label="Kind">{kind_word(point.kind)} " " {point.sealed.then(|| view! { <Tag text="sealed" icon=Glyph::Lock/> })}</Cell>
@@ -96,7 +98,7 @@ fn Line(
             <Cell>
                 <span class="actions">
                     {may(Role::Operator).then(|| view! {
-                        <Button kind=ButtonKind::Ghost icon=Glyph::Shield name="label" value=label busy=verify.pending() label=format!("Verify the backup of {moment}")>"Verify"</Button>
+                        <Button kind=ButtonKind::Ghost icon=Glyph::Shield name="label" value=place busy=verify.pending() label=format!("Verify the backup of {moment}")>"Verify"</Button>
                     })}
                     {can_restore.then(|| view! {
                         <LinkButton kind=ButtonKind::Ghost href=restore icon=Glyph::Restore>"Restore"<span class="unseen">{format!(" the backup of {moment}")}</span></LinkButton>
@@ -107,10 +109,57 @@ fn Line(
     }
 }
 
+/// What cannot be done with a restore point here yet, and how it is done meanwhile.
+#[component]
+pub fn Meanwhile(
+    /// The root as people write it.
+    root: String,
+    /// The database; none where the folder is not that of one.
+    database: Option<String>,
+    /// The newest restore point with the folder of its chain.
+    newest: (String, Label),
+) -> impl IntoView {
+    let (folder, label) = newest;
+    let file = format!("{}/{folder}/{label}.zip", root.trim_end_matches('/'));
+    let command = database.map(|name| format!("rookery cat {} --database {} --point {label}", quoted(&root), quoted(&name)));
+    view! {
+        <div class="dim small">
+            <p>
+                "Holding, downloading and looking into a backup come to this page later. Each is one file on the console's machine, beside its signature; the newest is "
+                <code>{file}</code> "."
+            </p>
+            {command.map(|command| view! {
+                <p>
+                    "Its tables are listed there by " <code>{command}</code> ", and the rows of one are printed with " <code>"--table"</code>
+                    ". Give it the data directory of the console with " <code>"--data-dir"</code> "."
+                </p>
+            })}
+        </div>
+    }
+}
+
+/// A word of a command line, as a shell reads it.
+fn quoted(word: &str) -> String {
+    let is_plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:@%+,=".contains(c));
+    if is_plain { word.into() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
 /// What a backup's kind is called.
 pub(crate) fn kind_word(kind: BackupKind) -> &'static str {
     match kind {
         BackupKind::Full => "Full",
         BackupKind::Incremental => "Incremental",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_command_can_be_pasted_whatever_the_name() {
+        assert_eq!(quoted("/srv/backups"), "/srv/backups");
+        assert_eq!(quoted("it's; rm -rf $HOME"), r"'it'\''s; rm -rf $HOME'");
+        assert_eq!(quoted(""), "''");
     }
 }

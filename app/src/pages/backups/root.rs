@@ -1,16 +1,26 @@
 //! The database folders under a root.
 
-use super::sorted;
 use crate::{
     address,
-    api::backups::{ReadAgain, root},
+    api::{
+        Failure,
+        backups::{ReadAgain, root},
+        destinations::destination,
+    },
     components::{
-        Badge, Button, Card, Cell, Count, Empty, Faults, Filter, FormProblem, Glyph, Hidden, Icon, Manner, May, PageHead, Size, Table, Tag,
-        Tone, When, counted,
+        Badge, Button, Card, Cell, Count, Empty, Faults, Filter, FormProblem, Glyph, Hidden, Icon, Manner, May, PageHead, Pager, Problem,
+        Size, Table, Tag, Tone, When, counted,
     },
     loaded::loaded_page,
 };
-use domain::{DestinationId, Role, form::filter_matches, view::backup::FolderLine};
+use domain::{
+    DestinationId, Role, Told, display,
+    view::{
+        Page,
+        backup::{FolderLine, FolderQuery, RootView},
+        destination::DestinationView,
+    },
+};
 use jiff::Timestamp;
 use leptos::prelude::*;
 
@@ -18,28 +28,62 @@ use leptos::prelude::*;
 #[component]
 pub fn RootPage() -> impl IntoView {
     let again = ServerAction::<ReadAgain>::new();
-    let (id, filter) = (address::param::<DestinationId>("destination"), address::query_value("filter"));
-    let view = Resource::new_blocking(move || (id.get(), again.version().get()), |(id, _)| async move { root(id?).await });
-    loaded_page(view, move |view| {
-        let (folders, globals) = sorted(view.folders);
-        let title = match folders.len() as u64 {
-            0 => format!("{} holds no backups yet", view.name),
-            several => format!("{} under {}", counted(several, "database folder", "database folders"), view.name),
+    let (id, query) = (address::param::<DestinationId>("destination"), address::query::<FolderQuery>());
+    let view = Resource::new_blocking(
+        move || (id.get(), query.get(), again.version().get()),
+        |(id, query, _)| async move {
+            let one = destination(id?).await?;
+            Ok((root(one.id, query.clone()).await, one, query))
+        },
+    );
+    loaded_page(view, move |(view, one, query): (Result<RootView, Failure>, DestinationView, FolderQuery)| {
+        let view = match view {
+            Ok(view) => view,
+            Err(Failure(told)) => return view! { <Unread one told again/> }.into_any(),
         };
-        let (destination, root) = (view.destination, view.root.clone());
+        let RootView { destination, name, root, folders, all, globals, now } = view;
+        let title = match all {
+            0 => format!("{name} holds no backups yet"),
+            several => format!("{} under {name}", counted(several, "database folder", "database folders")),
+        };
         view! {
             <PageHead
                 title
-                window=view.name.clone()
+                window=name
                 crumbs=vec![("Backups".into(), "/backups".into())]
                 actions=move || view! { <May role=Role::Operator><Again again destination/></May> }
             >
                 <p><code>{root}</code></p>
             </PageHead>
             <FormProblem faults=Faults::of(again.value())/>
-            {move || view! { <Folders destination folders=folders.clone() globals=globals.clone() filter=filter.get() now=view.now/> }}
+            <Folders destination folders globals filter=query.filter now/>
         }
+        .into_any()
     })
+}
+
+/// It cannot be read now: why, and what was there when it could be.
+#[component]
+fn Unread(one: DestinationView, told: Told, again: ServerAction<ReadAgain>) -> impl IntoView {
+    let DestinationView { id, name, destination, backups, databases, stored_bytes, .. } = one;
+    let holds = format!(
+        "When it was read last, it held {} of {}, {}.",
+        counted(backups, "backup", "backups"),
+        counted(databases, "database", "databases"),
+        display::size(stored_bytes)
+    );
+    view! {
+        <PageHead
+            title=format!("{name} cannot be read")
+            window=name
+            crumbs=vec![("Backups".into(), "/backups".into())]
+            actions=move || view! { <May role=Role::Operator><Again again destination=id/></May> }
+        >
+            <p><code>{destination.to_string()}</code></p>
+        </PageHead>
+        <Problem told/>
+        {(backups > 0).then(|| view! { <p class="dim">{holds}</p> })}
+    }
 }
 
 #[component]
@@ -55,24 +99,29 @@ fn Again(again: ServerAction<ReadAgain>, destination: DestinationId) -> impl Int
 #[component]
 fn Folders(
     destination: DestinationId,
-    folders: Vec<FolderLine>,
+    folders: Page<FolderLine>,
     globals: Vec<FolderLine>,
     filter: String,
     now: Timestamp,
 ) -> impl IntoView {
     let path = format!("/backups/{destination}");
-    let is_empty = folders.is_empty() && globals.is_empty();
+    let Page { items, total, number, size } = folders;
+    let is_empty = items.is_empty() && globals.is_empty() && filter.is_empty();
     let globals = globals.into_iter().map(|line| view! { <Line href=href(&path, &line) line now/> });
     let globals = globals.collect::<Vec<_>>();
-    let found = folders.into_iter().filter(|folder| filter_matches(&filter, &folder.database));
-    let found = found.map(|line| view! { <Line href=href(&path, &line) line now/> }).collect::<Vec<_>>();
+    let found = items.into_iter().map(|line| view! { <Line href=href(&path, &line) line now/> }).collect::<Vec<_>>();
+    let pages = address::with_pairs(&path, [("filter", &filter)]);
     let list = if is_empty {
         let text = "Each database gets its child folder here with its first backup, by a task or by the command line.";
         view! { <Empty title="No database folder yet" text icon=Glyph::Folder/> }.into_any()
     } else if found.is_empty() && !filter.is_empty() {
         view! { <Empty title="No database has such a name" text="Try a shorter part of it, or a pattern such as tenant_*." icon=Glyph::Search/> }.into_any()
     } else {
-        view! { <Lines label="Database folders">{found}</Lines> }.into_any()
+        view! {
+            <Lines label="Database folders">{found}</Lines>
+            <Pager number total size href=pages one="database folder" many="database folders"/>
+        }
+        .into_any()
     };
     view! {
         <Card title="Database folders" flush=true actions=move || view! { <Filter action=path value=filter/> }>

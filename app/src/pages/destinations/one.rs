@@ -3,12 +3,14 @@
 use super::{
     super::settings::{Save, is_saved},
     form::{Fields, Test, Tested},
+    reading::Unreadable,
 };
 use crate::{
     address,
     api::destinations::{ChangeDestination, ProbeDestination, RemoveDestination, destination},
     components::{
-        Card, Confirm, Count, Fact, Facts, Faults, FormProblem, Glyph, Hidden, LinkButton, May, Notice, PageHead, Size, Tone, counted,
+        Card, Confirm, Count, Fact, Facts, Faults, FormProblem, Glyph, Hidden, LinkButton, Manner, May, Notice, PageHead, Size, Tone, When,
+        counted,
     },
     done::successes,
     loaded::loaded_page,
@@ -23,13 +25,10 @@ pub fn DestinationPage() -> impl IntoView {
     let (id, saved) = (address::param::<DestinationId>("id"), successes(change.value()));
     let one = Resource::new_blocking(move || (id.get(), saved.get()), |(id, _)| async move { destination(id?).await });
     loaded_page(one, move |one| {
-        let title = match one.backups {
-            0 => format!("{} holds no backups yet", one.name),
-            _ => format!("{} holds {} of backups", one.name, display::size(one.stored_bytes)),
-        };
+        let title = answer(&one);
         let (browse, root) = (format!("/backups/{}", one.id), one.destination.to_string());
         let (id, name, tasks, backups) = (one.id, one.name.clone(), one.tasks.clone(), one.backups);
-        let edited = one.clone();
+        let (edited, seen) = (one.clone(), one.clone());
         view! {
             <PageHead
                 title
@@ -39,6 +38,7 @@ pub fn DestinationPage() -> impl IntoView {
             >
                 <p><code>{root}</code></p>
             </PageHead>
+            <Unreadable one=seen/>
             <div class="split">
                 <div class="stack">
                     <Holds one/>
@@ -53,15 +53,28 @@ pub fn DestinationPage() -> impl IntoView {
     })
 }
 
+/// What it holds, in one sentence without its full stop. One that was not read yet is not empty.
+fn answer(one: &DestinationView) -> String {
+    let DestinationView { name, backups, .. } = one;
+    match (one.read_at, &one.read_error, backups) {
+        (None, ..) => format!("{name} is being read for the first time"),
+        (_, Some(_), _) => format!("{name} cannot be read"),
+        (_, None, 0) => format!("{name} holds no backups yet"),
+        (_, None, _) => format!("{name} holds {} of backups", display::size(one.stored_bytes)),
+    }
+}
+
 #[component]
 fn Holds(one: DestinationView) -> impl IntoView {
+    let known = one.read_at.map(|_| (one.databases, one.backups, one.stored_bytes));
     view! {
         <Card title="What lies there">
             <Facts>
-                <Fact label="Databases"><Count of=one.databases/></Fact>
-                <Fact label="Backups"><Count of=one.backups/></Fact>
-                <Fact label="Stored"><Size bytes=one.stored_bytes/></Fact>
+                <Fact label="Databases"><Count of=known.map(|(databases, ..)| databases)/></Fact>
+                <Fact label="Backups"><Count of=known.map(|(_, backups, _)| backups)/></Fact>
+                <Fact label="Stored"><Size bytes=known.map(|(.., bytes)| bytes)/></Fact>
                 <Fact label="Free"><Size bytes=one.free_bytes/></Fact>
+                <Fact label="Last read"><When at=one.read_at now=one.now manner=Manner::Relative none="not yet; it is being read"/></Fact>
                 {(!one.note.is_empty()).then(|| view! { <Fact label="Note"><span class="note">{one.note}</span></Fact> })}
             </Facts>
         </Card>

@@ -6,13 +6,18 @@ use crate::{
     api::task::BackUpNow,
     components::{Badge, Button, Card, Cell, Glyph, Hidden, LinkButton, Manner, ProtectionBadge, Table, Tone, When, counted, may},
 };
-use domain::{Protection, Role, view::overview::Attention};
+use domain::{
+    Protection, Role,
+    view::overview::{Attention, Trouble},
+};
 use jiff::Timestamp;
 use leptos::prelude::*;
 
 /// What needs attention; nothing, if nothing does.
 #[component]
 pub fn AttentionCard(
+    /// What is wrong with more than databases.
+    troubles: Vec<Trouble>,
     /// The worst first.
     entries: Vec<Entry>,
     /// How many more there are.
@@ -22,7 +27,8 @@ pub fn AttentionCard(
     /// Starts a backup.
     back_up: ServerAction<BackUpNow>,
 ) -> impl IntoView {
-    (!entries.is_empty()).then(|| {
+    (!entries.is_empty() || !troubles.is_empty()).then(|| {
+        let whole = troubles.into_iter().map(|trouble| view! { <Whole trouble now/> }).collect_view();
         let lines = entries.into_iter().map(|entry| match entry {
             Entry::One(attention) => view! { <Line attention now back_up/> }.into_any(),
             Entry::Many(first, number) => view! { <Lines first number back_up/> }.into_any(),
@@ -34,12 +40,35 @@ pub fn AttentionCard(
                     <thead class="unseen">
                         <tr><th scope="col">"State"</th><th scope="col">"What"</th><th scope="col">"Why"</th><th scope="col">"Do"</th></tr>
                     </thead>
-                    <tbody>{lines}</tbody>
+                    <tbody>{whole}{lines}</tbody>
                 </Table>
                 {(more > 0).then(|| view! { <p class="dim">"There is more: see the databases of each server."</p> })}
             </Card>
         }
     })
+}
+
+/// What is wrong with a task or a destination as a whole.
+#[component]
+fn Whole(trouble: Trouble, now: Timestamp) -> impl IntoView {
+    let (state, name, told, href, word, at, error) = match trouble {
+        Trouble::Round { id, task_name, server_name, at, error } => {
+            let name = format!("{server_name} / {task_name}");
+            ("Round failed", name, "No database had its turn, ", format!("/rounds/{id}"), "See the round", at, error)
+        }
+        Trouble::Destination { id, name, at, error } => {
+            ("Unreadable", name, "A destination, tried last ", format!("/destinations/{id}"), "See the destination", at, error)
+        }
+    };
+    let page = href.clone();
+    view! {
+        <tr>
+            <td class="narrow"><Badge tone=Tone::Bad text=state/></td>
+            <Cell><a class="name" href=page>{name}</a> <small>{told} <When at now manner=Manner::Relative/></small></Cell>
+            <Cell>{error.sentence} " " <small>{error.next_step}</small></Cell>
+            <Cell><div class="actions"><LinkButton href>{word}</LinkButton></div></Cell>
+        </tr>
+    }
 }
 
 #[component]

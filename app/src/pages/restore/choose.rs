@@ -1,15 +1,14 @@
 //! The first steps: which destination, and which database folder.
 
-use super::{
-    super::{backups::sorted, destinations},
-    Draft, Wrong,
-    step::Step,
-};
+use super::{super::destinations, Draft, Wrong, step::Step};
 use crate::{
-    address,
-    components::{Card, Cell, Count, Empty, Filter, Glyph, Icon, Manner, May, Size, Table, Tag, When},
+    address::{self, with_pairs},
+    components::{Card, Cell, Count, Empty, Filter, Glyph, Icon, Manner, May, Pager, Size, Table, Tag, When},
 };
-use domain::{Role, form::filter_matches, view::backup::FolderLine};
+use domain::{
+    Role,
+    view::{Page, backup::FolderLine},
+};
 use leptos::prelude::*;
 
 /// Which destination.
@@ -63,9 +62,10 @@ pub(super) fn Folder(draft: Draft) -> impl IntoView {
     let filter = address::query_value("filter").get_untracked();
     let errors = draft.errors(&[]);
     let now = draft.preview.now;
-    let (folders, globals) = sorted(draft.preview.folders);
-    let found = folders.into_iter().filter(|folder| filter_matches(&filter, &folder.database));
-    let lines = found.map(|folder| view! { <Line folder form=draft.form.clone() now/> }).collect::<Vec<_>>();
+    let Page { items, total, number, size } = draft.preview.folders;
+    let keep = vec![("step", Step::Folder.word().to_owned()), ("destination", draft.form.destination.clone())];
+    let pages = with_pairs("/restore", keep.iter().cloned().chain([("filter", filter.clone())]));
+    let lines = items.into_iter().map(|folder| view! { <Line folder form=draft.form.clone() now/> }).collect::<Vec<_>>();
     let list = if lines.is_empty() && filter.is_empty() {
         let text = "No database has been backed up to this destination yet. Choose another one.";
         view! { <Empty title="No database folder here" text icon=Glyph::Folder/> }.into_any()
@@ -85,16 +85,16 @@ pub(super) fn Folder(draft: Draft) -> impl IntoView {
                 </thead>
                 <tbody>{lines}</tbody>
             </Table>
+            <Pager number total size href=pages one="database folder" many="database folders"/>
         }
         .into_any()
     };
-    let keep = vec![("step", Step::Folder.word().to_owned()), ("destination", draft.form.destination)];
     view! {
         <Wrong errors/>
         <Card title="Database folders" flush=true actions=move || view! { <Filter action="/restore" value=filter keep/> }>
             {list}
         </Card>
-        {(!globals.is_empty()).then(|| view! {
+        {draft.preview.has_globals.then(|| view! {
             <p class="dim">"Roles and tablespaces have a folder of their own and are no database: missing roles can be made on the step Target."</p>
         })}
     }

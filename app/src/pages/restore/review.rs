@@ -5,8 +5,8 @@ use crate::{
     address,
     api::restore::StartRestore,
     components::{
-        Button, ButtonKind, Card, Count, Fact, Facts, Faults, FormProblem, Glyph, LinkButton, Notice, Size, Tone, VerifiedBadge, When,
-        counted, may,
+        Button, ButtonKind, Card, Count, Fact, Facts, Faults, FormProblem, Glyph, LinkButton, Notice, Problem, Size, Tone, VerifiedBadge,
+        When, counted, may,
     },
 };
 use domain::{
@@ -23,23 +23,26 @@ pub(super) fn Review(draft: Draft) -> impl IntoView {
     let faults = Faults::of(start.value());
     let errors = draft.errors(&[]);
     let hidden = address::pairs(&draft.form).into_iter().map(|(name, value)| view! { <input type="hidden" name=name value=value/> });
-    let reason = (!may(Role::Administrator))
+    let forbidden = (!may(Role::Administrator))
         .then(|| "Restoring needs the role administrator. Ask one: the address of this page holds everything.".to_owned());
     let (back, word) = (Draft::to(Step::Target, &draft.form), format!("Restore {}", draft.form.database));
     let notes = draft.preview.review.iter().flat_map(|review| review.notes.clone());
     let notes = notes.map(|note| view! { <Notice tone=Tone::Warn title=note/> }).collect_view();
-    let (facts, can_start) =
-        (draft.preview.review.clone().map(|review| view! { <What draft=draft.clone() review/> }), draft.preview.review.is_some());
+    let review = draft.preview.review.clone();
+    let (can_start, obstacle) = (review.is_some(), review.as_ref().and_then(|review| review.obstacle.clone()));
+    let facts = review.map(|review| view! { <What draft=draft.clone() review/> });
+    let reason = forbidden.clone().or_else(|| obstacle.as_ref().map(|_| "The server lacks what is told above.".into()));
     view! {
         <Wrong errors/>
         <Card title="What will happen">
             <div class="stack">
                 {facts}
                 {notes}
+                {obstacle.map(|told| view! { <Problem told/> })}
                 <ActionForm action=start attr:class="stack">
                     <FormProblem faults/>
                     {hidden.collect_view()}
-                    {reason.clone().map(|reason| view! { <Notice title=reason/> })}
+                    {forbidden.map(|reason| view! { <Notice title=reason/> })}
                     <div class="actions ways">
                         <LinkButton href=back icon=Glyph::Left>"Back"</LinkButton>
                         {can_start.then(|| view! {

@@ -24,7 +24,7 @@ pub(super) fn Target(draft: Draft) -> impl IntoView {
     });
     let servers = servers.collect_view();
     let name = if form.name.is_empty() { draft.preview.proposed_name.clone().unwrap_or_default() } else { form.name.clone() };
-    let has_roles = dbms(&draft) != Some(Dbms::Sqlite);
+    let has_roles = draft.preview.dbms != Some(Dbms::Sqlite);
     let hint =
         if has_roles { "A name that no database of the server has." } else { "A file that is not there yet, below the server's folder." };
     let kept = vec![
@@ -74,18 +74,10 @@ fn Roles(no_owner: bool, create_roles: bool) -> impl IntoView {
     }
 }
 
-/// Kind of the server that the chosen database came from.
-fn dbms(draft: &Draft) -> Option<Dbms> {
-    let folder = draft.preview.folders.iter().filter(|folder| folder.database == draft.form.database);
-    folder
-        .filter(|folder| draft.form.origin.is_empty() || folder.origin.as_deref() == Some(&draft.form.origin))
-        .find_map(|folder| folder.dbms)
-}
-
 /// No server could take it.
 #[component]
 fn Nowhere(draft: Draft) -> impl IntoView {
-    let kind = dbms(&draft).map_or_else(|| "server of its kind".into(), |dbms| format!("{dbms} server"));
+    let kind = draft.preview.dbms.map_or_else(|| "server of its kind".into(), |dbms| format!("{dbms} server"));
     let text = format!("The backup can be restored into a {kind}, and none is known here. Add one; you find this step again afterwards.");
     view! {
         <Card>

@@ -110,9 +110,8 @@ fn Origins(line: RoundLine, now: jiff::Timestamp) -> impl IntoView {
 #[component]
 fn Whole(line: RoundLine) -> impl IntoView {
     match (line.state, line.error) {
-        (RoundState::Skipped, Some(told)) => {
-            view! { <Notice tone=Tone::Calm title=told.sentence><p>{told.next_step}</p></Notice> }.into_any()
-        }
+        // Why is the page's answer.
+        (RoundState::Skipped, Some(told)) => view! { <Notice tone=Tone::Calm title=told.next_step/> }.into_any(),
         (_, Some(told)) => view! { <Problem told/> }.into_any(),
         (_, None) => ().into_any(),
     }

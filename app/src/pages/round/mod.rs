@@ -19,7 +19,7 @@ pub use table::RoundTable;
 use crate::{
     address::param,
     api::round::{AbortRound, RetryFailed, round},
-    loaded::loaded,
+    loaded::loaded_page,
 };
 use board::Board;
 use domain::RoundId;
@@ -35,5 +35,5 @@ pub fn RoundPage() -> impl IntoView {
         move || (id.get(), abort.version().get(), retry.version().get()),
         |(id, ..)| async move { round(id?).await },
     );
-    loaded(view, move |view| view! { <Board view abort retry/> }.into_any())
+    loaded_page(view, move |view| view! { <Board view abort retry/> }.into_any())
 }

@@ -67,7 +67,10 @@ pub fn answer(line: &RoundLine, runs: &[RunLine]) -> String {
             Some(name) => format!("Waiting to back up {name}"),
             None => progress(real),
         },
-        RoundState::Skipped => "Skipped, because the round before it was still running".into(),
+        RoundState::Skipped => match &line.error {
+            Some(told) => format!("Skipped: {}", in_midst(&told.sentence)),
+            None => "Skipped".into(),
+        },
         _ if runs.is_empty() && line.error.is_some() => "Nothing was backed up".into(),
         _ if runs.is_empty() => "There was nothing to back up".into(),
         RoundState::Succeeded if real.all == 0 => "Roles and tablespaces are backed up".into(),
@@ -80,6 +83,12 @@ pub fn answer(line: &RoundLine, runs: &[RunLine]) -> String {
         _ if all.bad == 1 => format!("{} of {} are backed up, 1 is not", real.good, databases(real.all)),
         _ => format!("{} of {} are backed up, {} are not", real.good, databases(real.all), real.bad),
     }
+}
+
+/// A sentence behind a colon: without its full stop, and small where it began with a little word.
+fn in_midst(sentence: &str) -> String {
+    let sentence = sentence.strip_suffix('.').unwrap_or(sentence);
+    sentence.strip_prefix("The ").map_or_else(|| sentence.into(), |rest| format!("the {rest}"))
 }
 
 fn all_of(number: usize) -> String {
@@ -269,6 +278,20 @@ mod tests {
             let runs: Vec<_> = runs.iter().map(|(name, state)| run(name, *state)).collect();
             assert_eq!(answer(&round(state), &runs), sentence);
         }
+    }
+
+    #[test]
+    fn a_round_that_was_skipped_says_why() {
+        let skipped = |sentence: &str| {
+            let error = domain::Error::new(domain::Code::Busy, sentence, "Choose other times.").told().clone();
+            answer(&RoundLine { error: Some(error), ..round(RoundState::Skipped) }, &[])
+        };
+        assert_eq!(skipped("The round before it was still under way."), "Skipped: the round before it was still under way");
+        assert_eq!(
+            skipped("The console did not run at that time, and the task does not make up for missed times."),
+            "Skipped: the console did not run at that time, and the task does not make up for missed times"
+        );
+        assert_eq!(answer(&round(RoundState::Skipped), &[]), "Skipped");
     }
 
     #[test]

@@ -17,7 +17,6 @@ pub fn Proof(
     view: RunView,
 ) -> impl IntoView {
     let restored = view.line.kind == RunKind::Restore && view.line.state.has_ended();
-    let different = view.tables.iter().filter(|table| !table.equal).count();
     let all = counted(view.tables.len() as u64, "table", "tables");
     let notice = match (view.line.proven, view.line.state) {
         _ if !restored => None,
@@ -27,8 +26,8 @@ pub fn Proof(
             Some(view! { <Notice tone=Tone::Good title><p>{text}</p></Notice> }.into_any())
         }
         (Some(false), _) => {
-            let title = format!("{} of {all} are not as they are in the backup.", display::count(different as u64));
-            let text = "Do not use the new database before you know why. Verify the backup, then restore it once more under another name.";
+            let title = "Not proven, and not kept: the server has no new database.";
+            let text = differing(&view.tables);
             Some(view! { <Notice tone=Tone::Bad title><p>{text}</p></Notice> }.into_any())
         }
         (None, RunState::Succeeded) => {
@@ -40,6 +39,17 @@ pub fn Proof(
     view! {
         {notice}
         {(!view.tables.is_empty()).then(|| view! { <Tables tables=view.tables/> })}
+    }
+}
+
+/// Whether rows or something else differ, a sentence. The reason above it names each difference.
+fn differing(tables: &[ComparedTable]) -> String {
+    let all = counted(tables.len() as u64, "table", "tables");
+    match tables.iter().filter(|table| !table.equal).count() as u64 {
+        0 if tables.is_empty() => "What differs from the backup is told above.".into(),
+        0 => format!("The rows of {all} are those of the backup. What differs is something else, and is told above."),
+        1 => format!("1 of {all} has other rows than the backup."),
+        different => format!("{} of {all} have other rows than the backup.", display::count(different)),
     }
 }
 
@@ -89,5 +99,20 @@ fn List(tables: Vec<ComparedTable>, label: &'static str) -> impl IntoView {
             </thead>
             <tbody>{lines.collect_view()}</tbody>
         </Table>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_not_blamed_for_what_else_differs() {
+        let table = |name: &str, equal| ComparedTable { table: name.into(), rows: 1, equal };
+        let said = |tables: &[ComparedTable]| differing(tables);
+        assert!(said(&[table("a", true), table("b", true)]).starts_with("The rows of 2 tables are those of the backup."));
+        assert_eq!(said(&[table("a", false), table("b", true)]), "1 of 2 tables has other rows than the backup.");
+        assert_eq!(said(&[table("a", false), table("b", false)]), "2 of 2 tables have other rows than the backup.");
+        assert!(said(&[]).starts_with("What differs"));
     }
 }

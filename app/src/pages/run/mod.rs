@@ -11,7 +11,7 @@ pub use list::Runs;
 use crate::{
     address::param,
     api::run::{AbortRun, run},
-    loaded::loaded,
+    loaded::loaded_page,
 };
 use domain::RunId;
 use leptos::prelude::*;
@@ -23,5 +23,5 @@ pub fn RunPage() -> impl IntoView {
     let id = param::<RunId>("id");
     let abort = ServerAction::<AbortRun>::new();
     let view = Resource::new_blocking(move || (id.get(), abort.version().get()), |(id, _)| async move { run(id?).await });
-    loaded(view, move |view| view! { <One view abort/> }.into_any())
+    loaded_page(view, move |view| view! { <One view abort/> }.into_any())
 }

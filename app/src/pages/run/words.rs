@@ -19,13 +19,13 @@ pub fn answer(view: &RunView) -> String {
         (RunKind::Backup, _) => format!("{name} was not backed up"),
         (RunKind::Restore, RunState::Succeeded) => match proven {
             Some(true) => format!("{name} is restored and proven"),
-            Some(false) => differs(&name, &view.tables),
+            Some(false) => format!("{name} {}", differs(&view.tables)),
             None => format!("{name} is restored"),
         },
         (RunKind::Restore, RunState::Running) => format!("Restoring {name}"),
         (RunKind::Restore, RunState::Queued) => format!("Waiting to restore {name}"),
         (RunKind::Restore, _) => match proven {
-            Some(false) => differs(&name, &view.tables),
+            Some(false) => format!("{name} was not kept, because it {}", differs(&view.tables)),
             _ => format!("{name} was not restored"),
         },
         (RunKind::Verify, RunState::Succeeded) => format!("The backup of {name} is good"),
@@ -35,12 +35,12 @@ pub fn answer(view: &RunView) -> String {
     }
 }
 
-fn differs(name: &str, tables: &[ComparedTable]) -> String {
+fn differs(tables: &[ComparedTable]) -> String {
     let mut wrong = tables.iter().filter(|table| !table.equal);
     match (wrong.next(), wrong.count()) {
-        (Some(one), 0) => format!("{name} differs from its backup in the table {}", one.table),
-        (Some(_), more) => format!("{name} differs from its backup in {} tables", display::count(more as u64 + 1)),
-        (None, _) => format!("{name} differs from its backup"),
+        (Some(one), 0) => format!("differs from its backup in the table {}", one.table),
+        (Some(_), more) => format!("differs from its backup in {} tables", display::count(more as u64 + 1)),
+        (None, _) => "differs from its backup, though not in its rows".into(),
     }
 }
 

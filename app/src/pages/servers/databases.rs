@@ -11,7 +11,7 @@ use crate::{
         Button, ButtonKind, Card, Cell, Count, Empty, Faults, Filter, FormProblem, Glyph, Hidden, LinkButton, Manner, Pager,
         ProtectionBadge, Segment, Segments, Size, SortHead, Table, Tag, When, may,
     },
-    loaded::loaded,
+    loaded::loaded_page,
 };
 use domain::{
     Protection, Role, RunState, ServerId,
@@ -38,7 +38,7 @@ pub fn ServerDatabases() -> impl IntoView {
     );
     view! {
         <FormProblem faults=Faults::of(back_up.value()).or(Faults::of(look.value()))/>
-        {loaded(all, move |(view, page, query)| view! { {head(&view, look)} {list(view, page, query, back_up)} })}
+        {loaded_page(all, move |(view, page, query)| view! { {head(&view, look)} {list(view, page, query, back_up)} })}
     }
 }
 
@@ -62,7 +62,7 @@ fn list(view: ServerView, page: Page<DatabaseLine>, query: DatabaseQuery, back_u
     let body = if page.items.is_empty() {
         nothing(&view, is_narrowed, path).into_any()
     } else {
-        let (tasks, now) = (view.line.tasks, view.now);
+        let (server, tasks, now) = (view.line.name, view.line.tasks, view.now);
         let head = move |label, key, right| view! { <SortHead label key sort=order.clone() href=filtered.clone() right/> };
         view! {
             <BackUpForms tasks=tasks.clone() back_up/>
@@ -79,7 +79,7 @@ fn list(view: ServerView, page: Page<DatabaseLine>, query: DatabaseQuery, back_u
                         <th scope="col"><span class="unseen">"Actions"</span></th>
                     </tr>
                 </thead>
-                <DatabaseRows lines=page.items tasks now/>
+                <DatabaseRows lines=page.items server tasks now/>
             </Table>
             <Pager number=page.number total=page.total size=page.size href=sorted one="database" many="databases"/>
         }
@@ -125,6 +125,8 @@ pub fn BackUpForms(
 pub fn DatabaseRows(
     /// The databases.
     lines: Vec<DatabaseLine>,
+    /// Their server's name.
+    server: String,
     /// The server's tasks.
     tasks: Vec<TaskLine>,
     /// When this was read.
@@ -135,20 +137,20 @@ pub fn DatabaseRows(
         // While a round is under way, the button of its task says so; a column of dead ones would say it no better.
         let can_start = |task: &&TaskLine| may_start && task.enabled && task.running.is_none() && !task.excluded.contains(&line.name);
         let form = tasks.iter().find(can_start).filter(|_| !line.gone).map(|task| format!("back-up-{}", task.id));
-        view! { <Row line form now/> }
+        view! { <Row line origin=server.clone() form now/> }
     });
     view! { <tbody>{rows.collect_view()}</tbody> }
 }
 
 #[component]
-fn Row(line: DatabaseLine, form: Option<String>, now: Timestamp) -> impl IntoView {
+fn Row(line: DatabaseLine, origin: String, form: Option<String>, now: Timestamp) -> impl IntoView {
     let folder = line.destination.map(|destination| format!("/backups/{destination}/{}", segment(&line.name)));
     let name = match folder {
         Some(folder) => view! { <a class="name" href=folder>{line.name.clone()}</a> }.into_any(),
         None => view! { <strong>{line.name.clone()}</strong> }.into_any(),
     };
     let restore = line.destination.filter(|_| line.restore_points > 0).map(|destination| {
-        let href = with_pairs("/restore", [("destination", destination.to_string()), ("database", line.name.clone())]);
+        let href = with_pairs("/restore", [("destination", destination.to_string()), ("database", line.name.clone()), ("origin", origin)]);
         view! { <LinkButton href kind=ButtonKind::Ghost>"Restore"</LinkButton> }
     });
     let back_up = form.map(|form| {

@@ -6,7 +6,7 @@ use crate::{
         Badge, ButtonKind, Card, Cell, Empty, Glyph, LinkButton, Manner, May, PageHead, RoundBadge, Size, Table, TallyBadge, Tone, When,
         counted, keep_fresh,
     },
-    loaded::loaded,
+    loaded::loaded_page,
 };
 use domain::{
     Role,
@@ -20,7 +20,7 @@ use leptos::prelude::*;
 pub fn Servers() -> impl IntoView {
     let all = Resource::new_blocking(|| (), |()| servers());
     keep_fresh(all, |servers| servers.iter().filter_map(|server| server.last_round.as_ref()).any(|round| !round.state.has_ended()));
-    loaded(all, |servers| {
+    loaded_page(all, |servers| {
         let actions = || view! { <May role=Role::Administrator><Add/></May> };
         if servers.is_empty() {
             let text = "A server is a PostgreSQL server or a folder of SQLite databases. One task backs up all that is on it, and what comes later.";

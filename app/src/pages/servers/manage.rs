@@ -13,7 +13,7 @@ use crate::{
         task::{BackUpNow, EnableTask},
     },
     components::{ButtonKind, Card, Empty, Faults, FormProblem, Glyph, LinkButton, May, Table, keep_fresh},
-    loaded::loaded,
+    loaded::loaded_page,
 };
 use domain::{
     Role, ServerId,
@@ -43,7 +43,7 @@ pub fn ServerPage() -> impl IntoView {
     let faults = Faults::of(back_up.value()).or(Faults::of(look.value())).or(Faults::of(enable.value()));
     view! {
         <FormProblem faults/>
-        {loaded(all, move |(view, attention)| {
+        {loaded_page(all, move |(view, attention)| {
             view! {
                 {head(&view, look)}
                 {tasks(&view, back_up, enable)}
@@ -85,7 +85,7 @@ fn needs_attention(
     let all = format!("/servers/{}/databases?only=attention", view.line.id);
     let more = usize::try_from(total).unwrap_or(usize::MAX) > MOST;
     lines.truncate(MOST);
-    let (tasks, now) = (view.line.tasks.clone(), view.now);
+    let (server, tasks, now) = (view.line.name.clone(), view.line.tasks.clone(), view.now);
     Some(view! {
         <Card title="Needs attention" flush=true>
             <BackUpForms tasks=tasks.clone() back_up/>
@@ -102,7 +102,7 @@ fn needs_attention(
                         <th scope="col"><span class="unseen">"Actions"</span></th>
                     </tr>
                 </thead>
-                <DatabaseRows lines tasks now/>
+                <DatabaseRows lines server tasks now/>
             </Table>
             {more.then(|| view! { <p><a href=all>{format!("All {total} that need attention")}</a></p> })}
         </Card>

@@ -5,7 +5,7 @@ use crate::{
     address::param,
     api::servers::{Look, server},
     components::{Card, Cell, Empty, Faults, FormProblem, Glyph, Lasted, RoundBadge, Size, Table, When, keep_fresh},
-    loaded::loaded,
+    loaded::loaded_page,
 };
 use domain::{Origin, ServerId, display, view::run::RoundLine};
 use jiff::Timestamp;
@@ -20,13 +20,20 @@ pub fn ServerRounds() -> impl IntoView {
     keep_fresh(all, |view| view.rounds.first().is_some_and(|round| !round.state.has_ended()));
     view! {
         <FormProblem faults=Faults::of(look.value())/>
-        {loaded(all, move |view| {
+        {loaded_page(all, move |view| {
             let top = head(&view, look);
             if view.rounds.is_empty() {
                 let text = "A round is made whenever a task of this server is due, or is started by hand.";
                 return view! { {top} <Card><Empty title="No rounds yet" text icon=Glyph::List/></Card> }.into_any();
             }
-            view! { {top} <Card flush=true><RoundTable rounds=view.rounds now=view.now/></Card> }.into_any()
+            view! {
+                {top}
+                <Card flush=true>
+                    <RoundTable rounds=view.rounds now=view.now/>
+                    <p class="dim">"These are the newest. " <a href="/runs">"All rounds of all servers"</a></p>
+                </Card>
+            }
+            .into_any()
         })}
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     address::{param, typed},
     api::servers::{ChangeServer, Look, RemoveServer, server},
     components::{Card, Confirm, Faults, FormProblem, Hidden, may},
-    loaded::loaded,
+    loaded::loaded_page,
 };
 use domain::{Connection, Role, ServerForm, ServerId, view::server::ServerView};
 use leptos::{html, prelude::*};
@@ -22,7 +22,7 @@ pub fn ServerSettings() -> impl IntoView {
     let all = Resource::new_blocking(move || (id.get(), look.version().get()), |(id, _)| async move { server(id?).await });
     view! {
         <FormProblem faults=Faults::of(look.value())/>
-        {loaded(all, move |view| {
+        {loaded_page(all, move |view| {
             let top = head(&view, look);
             if !may(Role::Administrator) {
                 return view! { {top} <Card><p>"Only administrators see and change how a server is reached."</p></Card> }.into_any();

@@ -17,6 +17,8 @@ pub fn Databases(
     id: TaskId,
     /// Its server.
     server: ServerId,
+    /// That one's name.
+    server_name: String,
     /// What is shown of them.
     databases: Vec<DatabaseLine>,
     /// How many there are.
@@ -42,7 +44,7 @@ pub fn Databases(
         .into_any();
     }
     let shown = databases.len() as u64;
-    let lines = databases.into_iter().map(move |database| view! { <Line id database now back_up/> });
+    let lines = databases.into_iter().map(move |database| view! { <Line id database origin=server_name.clone() now back_up/> });
     view! {
         <Card title="Databases" icon=Glyph::Database flush=true>
             <Table label="Databases of this task">
@@ -65,7 +67,7 @@ pub fn Databases(
 }
 
 #[component]
-fn Line(id: TaskId, database: DatabaseLine, now: Timestamp, back_up: ServerAction<BackUpNow>) -> impl IntoView {
+fn Line(id: TaskId, database: DatabaseLine, origin: String, now: Timestamp, back_up: ServerAction<BackUpNow>) -> impl IntoView {
     let name = database.name.clone();
     let (run, last) = (database.last_run, database.last_good);
     let state = run.as_ref().map(|run| run.state);
@@ -85,7 +87,7 @@ fn Line(id: TaskId, database: DatabaseLine, now: Timestamp, back_up: ServerActio
         None => view! { <When at=last now/> }.into_any(),
     };
     let restore = database.destination.map(|destination| {
-        let href = with_pairs("/restore", [("destination", destination.to_string()), ("database", name.clone())]);
+        let href = with_pairs("/restore", [("destination", destination.to_string()), ("database", name.clone()), ("origin", origin)]);
         view! { <LinkButton href kind=ButtonKind::Ghost>"Restore"</LinkButton> }
     });
     let start = (may(Role::Operator) && !database.gone).then(|| {

@@ -8,7 +8,7 @@ mod words;
 use crate::{
     address::param,
     api::task::{BackUpNow, EnableTask, RemoveTask, task},
-    loaded::loaded,
+    loaded::loaded_page,
 };
 use domain::{ServerId, TaskId};
 use leptos::prelude::*;
@@ -23,7 +23,7 @@ pub fn TaskPage() -> impl IntoView {
     let enable = ServerAction::<EnableTask>::new();
     let remove = ServerAction::<RemoveTask>::new();
     let view = Resource::new_blocking(move || (id.get(), enable.version().get()), |(id, _)| async move { task(id?).await });
-    loaded(view, move |view| view! { <One view back_up enable remove/> }.into_any())
+    loaded_page(view, move |view| view! { <One view back_up enable remove/> }.into_any())
 }
 
 /// The wizard for a new task.

@@ -32,7 +32,7 @@ pub fn One(
 ) -> impl IntoView {
     let TaskView { line, task, server_name, tally, databases, rounds, now, .. } = view;
     let (id, enabled, running) = (line.id, line.enabled, line.running);
-    let crumbs = vec![("Servers".into(), "/servers".into()), (server_name, format!("/servers/{}", line.server))];
+    let crumbs = vec![("Servers".into(), "/servers".into()), (server_name.clone(), format!("/servers/{}", line.server))];
     let badge = move || match enabled {
         true => view! { <TallyBadge tally/> }.into_any(),
         false => view! { <Badge tone=Tone::Warn text="Paused" icon=Glyph::Pause/> }.into_any(),
@@ -77,7 +77,7 @@ pub fn One(
                 </Facts>
             </div>
         </Card>
-        <Databases id server databases total=tally.total() now back_up/>
+        <Databases id server server_name databases total=tally.total() now back_up/>
         <Card title="Rounds" icon=Glyph::List flush=true>
             {if rounds.is_empty() {
                 let text = "The first one begins at the time above, or when you press “Back up now”.";

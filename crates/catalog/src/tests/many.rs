@@ -52,7 +52,8 @@ async fn filled() -> (Opened, TaskRecord) {
         opened.insert_runs(&runs.collect::<Vec<_>>(), &audit()).await.unwrap();
         backups.extend(names.iter().map(|name| backup(task.task.destination, name, at(day * 1440))));
     }
-    opened.replace_backups(task.task.destination, &backups, at(ROUNDS * 1440)).await.unwrap();
+    let vault = opened.destination(task.task.destination).await.unwrap();
+    opened.replace_backups(&vault, &backups, at(ROUNDS * 1440)).await.unwrap();
     (opened, task)
 }
 
@@ -76,7 +77,7 @@ async fn a_large_catalog_is_answered_from_indexes_and_answered_right() {
     let before = changes(&opened).await;
     let vanished: BackupRecord = found.swap_remove(7);
     found.push(backup(destination, "newcomer", at(1)));
-    opened.replace_backups(destination, &found, at(ROUNDS * 1440)).await.unwrap();
+    opened.replace_backups(&opened.destination(destination).await.unwrap(), &found, at(ROUNDS * 1440)).await.unwrap();
     assert_eq!(changes(&opened).await - before, 2);
     assert!(!opened.backups_of(destination, Some(&vanished.database)).await.unwrap().contains(&vanished));
 }

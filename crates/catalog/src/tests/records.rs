@@ -1,5 +1,5 @@
 use super::fixture::{Opened, at, audit, destination, ended, line, round, run, server, task};
-use crate::{DestinationRecord, ServerRecord, TaskRecord};
+use crate::{DestinationRecord, RunChange, ServerRecord, TaskRecord};
 use domain::{Code, Connection, Error, RoundState, RunState, Secret, Server, TlsMode, Told, view::server::Sighting};
 
 fn told(sentence: &str) -> Told {
@@ -90,7 +90,7 @@ async fn what_is_not_there_cannot_be_read_changed_or_deleted() {
         opened.destination(destination.id).await.unwrap_err(),
         opened.update_destination(&destination, &audit()).await.unwrap_err(),
         opened.delete_destination(destination.id, &audit()).await.unwrap_err(),
-        opened.set_read(destination.id, at(0), None).await.unwrap_err(),
+        opened.set_read(&destination, at(0), None).await.unwrap_err(),
         opened.task(task.id).await.unwrap_err(),
         opened.update_task(&task, &audit()).await.unwrap_err(),
         opened.set_enabled(task.id, true, None, &audit()).await.unwrap_err(),
@@ -122,7 +122,8 @@ async fn what_is_in_use_is_not_deleted_and_history_outlives_task_and_destination
     assert_eq!(opened.delete_destination(destination, &audit()).await.unwrap_err().code(), Code::Busy);
 
     run.state = RunState::Failed;
-    opened.change_run(&run, RunState::Queued, &audit(), &line("Failed.")).await.unwrap();
+    let change = RunChange { run: run.clone(), expected: RunState::Queued, audit: audit(), line: line("Failed.") };
+    assert_eq!(opened.change_runs(&[change]).await.unwrap(), [true]);
     opened.delete_destination(destination, &audit()).await.unwrap();
     let kept = opened.round(round.id).await.unwrap();
     assert_eq!((kept.task, kept.task_name.as_str(), kept.destination), (None, "nightly", destination));
@@ -188,7 +189,7 @@ async fn destinations_remember_how_their_reading_went() {
     let opened = Opened::new().await;
     let vault = destination("vault");
     opened.insert_destination(&vault, &audit()).await.unwrap();
-    opened.set_read(vault.id, at(1), Some(&told("Not mounted."))).await.unwrap();
+    opened.set_read(&vault, at(1), Some(&told("Not mounted."))).await.unwrap();
     let read = DestinationRecord { read_at: Some(at(1)), read_error: Some(told("Not mounted.")), ..vault };
     assert_eq!(opened.destinations().await.unwrap(), [read]);
 }

@@ -1,5 +1,5 @@
 use super::fixture::{Opened, at, audit, ended, line, round, run};
-use crate::{RoundRecord, RoundTotals, RunRecord};
+use crate::{RoundRecord, RoundTotals, RunChange, RunRecord};
 use domain::{
     Code, Error, Origin, RoundState, RunKind, RunState,
     view::run::{ComparedTable, LogLine},
@@ -37,6 +37,7 @@ async fn a_task_has_one_round_under_way() {
     let skipped = ended(&task, at(1), RoundState::Skipped);
     opened.insert_round(&skipped, &audit()).await.unwrap();
     assert_eq!(opened.open_rounds().await.unwrap(), std::slice::from_ref(&first));
+    assert_eq!(opened.open_round_of(task.id).await.unwrap().as_ref(), Some(&first));
 
     opened.change_round(&ended(&task, at(0), RoundState::Failed).with_id(&first), RoundState::Running, &audit()).await.unwrap();
     opened.insert_round(&second, &audit()).await.unwrap();
@@ -122,11 +123,38 @@ async fn a_run_reads_back_as_it_was_stored_and_changes_only_from_the_state_that_
         error: Some(Error::cancelled().told().clone()),
         ..run
     };
-    opened.change_run(&changed, RunState::Queued, &audit(), &line("Restored.")).await.unwrap();
+    let change = |text: &str| RunChange { run: changed.clone(), expected: RunState::Queued, audit: audit(), line: line(text) };
+    assert_eq!(opened.change_runs(&[change("Restored.")]).await.unwrap(), [true]);
     assert_eq!(opened.run(changed.id).await.unwrap(), changed);
-    assert_eq!(opened.change_run(&changed, RunState::Queued, &audit(), &line("Again.")).await.unwrap_err().code(), Code::Conflict);
+    assert_eq!(opened.change_runs(&[change("Again.")]).await.unwrap(), [false]);
     assert_eq!(opened.log_of_run(changed.id).await.unwrap(), [line("Restored.")]);
     assert_eq!(opened.running_runs().await.unwrap(), [changed]);
+}
+
+#[tokio::test]
+async fn many_runs_change_together_but_for_those_that_are_elsewhere_by_now() {
+    let opened = Opened::new().await;
+    let task = opened.with_task().await;
+    let round = round(&task, at(0));
+    opened.insert_round(&round, &audit()).await.unwrap();
+    let begun = RunRecord { state: RunState::Running, ..run(&round, "b") };
+    let runs = [run(&round, "a"), begun, run(&round, "c")];
+    opened.insert_runs(&runs, &audit()).await.unwrap();
+    let gone = run(&round, "never added");
+    let before = opened.audit_page("", 1).await.unwrap().total;
+    let change = |run: &RunRecord| RunChange {
+        run: RunRecord { state: RunState::Aborted, ..run.clone() },
+        expected: RunState::Queued,
+        audit: audit(),
+        line: line("Stopped."),
+    };
+    let changes: Vec<_> = runs.iter().chain([&gone]).map(change).collect();
+    assert_eq!(opened.change_runs(&changes).await.unwrap(), [true, false, true, false]);
+    let states: Vec<_> = opened.runs_of_round(round.id).await.unwrap().iter().map(|run| run.state).collect();
+    assert_eq!(states, [RunState::Aborted, RunState::Running, RunState::Aborted]);
+    // Each change has its own lines, and what did not change has none.
+    assert_eq!(opened.audit_page("", 1).await.unwrap().total, before + 2);
+    assert_eq!(opened.log_of_round(round.id, 10).await.unwrap().len(), 2);
 }
 
 #[tokio::test]

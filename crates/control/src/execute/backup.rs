@@ -65,6 +65,7 @@ impl Control {
             scope: scope(run),
             repository: ground.repository.clone(),
             instance: Arc::clone(&self.instance),
+            recipients: vec![],
             task: Some(task),
             reason: REASON.into(),
             workers: workers(),

@@ -128,7 +128,8 @@ impl Control {
         }
     }
 
-    /// Opens a server and a repository for the backups of a round.
+    /// Opens a server and a repository for the backups of a round. The repository is made if there never was one; where one
+    /// vanished, nothing is.
     pub(crate) async fn open_ground(
         &self,
         source: Arc<dyn Source>,
@@ -136,6 +137,7 @@ impl Control {
         identity: source::Identity,
         destination: &catalog::DestinationRecord,
     ) -> Result<Arc<Ground>> {
+        self.open_known(destination).await?;
         let store = self.open_store(destination, Mode::Write).await?;
         let repository = Repository::create(store, &self.instance, self.trust.clone()).await?;
         let server =

@@ -4,7 +4,7 @@ use super::Done;
 use crate::{Control, restore::Request, underway::Nudge};
 use catalog::RunRecord;
 use domain::{Code, Error, Result, display, view::run::ComparedTable};
-use engine::{RestoreRequest, Restored, restore};
+use engine::{Restored, restore};
 use jiff::Timestamp;
 use source::Context;
 use std::sync::Arc;
@@ -13,19 +13,11 @@ impl Control {
     pub(super) async fn perform_restore(&self, run: &RunRecord, context: &Context) -> Result<Done> {
         let request = Request::of(run)?;
         let target = run.server.ok_or_else(|| Error::internal("A restore has no server to restore to."))?;
-        let (repository, point) = self.find_point(run, &request).await?;
+        let (repository, point) = self.find_point(run.destination, &request).await?;
         let source = self.open_source(&self.catalog.server(target).await?).await?;
         let (sweeping, swept) = (Arc::clone(&source), context.clone());
         crate::blocking(move |_| sweeping.sweep(&swept)).await?;
-        let order = RestoreRequest {
-            source,
-            repository,
-            name: run.database.clone(),
-            no_owner: request.no_owner,
-            create_roles: request.create_roles,
-            only_table: None,
-            keep_different: false,
-        };
+        let order = request.for_engine(source, repository, run.database.clone());
         let restored = restore(&order, &point, context).await?;
         self.nudge(Nudge::Discover);
         if restored.proven() {

@@ -83,7 +83,7 @@ pub(crate) fn told(error: &Error) -> Told {
     if told.code != Code::UnknownInstance {
         return told;
     }
-    let next_step = "If you know that it is yours, compare the fingerprint, accept it on the console's machine with `rookery list ROOT \
+    let next_step = "If you know that it is yours, compare the fingerprint, accept it on the console's machine with `rookery verify ROOT \
          --accept-instance FINGERPRINT --data-dir DIR`, and start the console again.";
     Told { next_step: next_step.into(), ..told }
 }

@@ -3,20 +3,19 @@
 use super::{Done, workers};
 use crate::{Control, restore, shelf};
 use catalog::RunRecord;
-use domain::{Code, Error, Result, display};
+use domain::{Code, DestinationId, Error, Result, display};
 use engine::verify;
 use jiff::Timestamp;
 use repository::{Point, Repository};
 use source::Context;
-use store::Mode;
 
 impl Control {
     pub(super) async fn perform_verification(&self, run: &RunRecord, context: &Context) -> Result<Done> {
         let request = restore::Request::of(run)?;
-        let (repository, point) = self.find_point(run, &request).await?;
+        let (repository, point) = self.find_point(run.destination, &request).await?;
         let folder = point.place.folder().as_str().to_owned();
         let now = Timestamp::now();
-        match verify(&repository, &point, workers(), context).await {
+        match verify(&repository, &point, None, workers(), context).await {
             Ok(_) => {
                 self.catalog.set_checked(run.destination, &folder, request.label, now).await?;
                 let manifest = repository.usable(&point)?;
@@ -34,13 +33,8 @@ impl Control {
     }
 
     /// The backup that a restore or a verification was asked for.
-    pub(super) async fn find_point(&self, run: &RunRecord, request: &restore::Request) -> Result<(Repository, Point)> {
-        let destination = self.catalog.destination(run.destination).await?;
-        let repository = Repository::open(self.open_store(&destination, Mode::Read).await?, self.trust.clone()).await?;
-        let points = repository.points(Some(&request.database)).await?;
-        let found = points
-            .into_iter()
-            .find(|point| point.place.label() == request.label && (request.origin.is_none() || shelf::origin(point) == request.origin));
+    pub(crate) async fn find_point(&self, destination: DestinationId, request: &restore::Request) -> Result<(Repository, Point)> {
+        let destination = self.catalog.destination(destination).await?;
         let gone = || {
             Error::new(
                 Code::NotFound,
@@ -48,6 +42,11 @@ impl Control {
                 "Choose another restore point.",
             )
         };
+        let repository = self.open_known(&destination).await?.ok_or_else(gone)?;
+        let points = repository.points(Some(&request.database)).await?;
+        let found = points
+            .into_iter()
+            .find(|point| point.place.label() == request.label && (request.origin.is_none() || shelf::origin(point) == request.origin));
         Ok((repository, found.ok_or_else(gone)?))
     }
 }

@@ -21,7 +21,7 @@ const MEMORY: SignedDuration = SignedDuration::from_hours(1);
 const MOST_KEYS: usize = 10_000;
 
 /// For what failures are counted.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Key {
     /// A network address; of IPv6 the network that a household gets.
     Address(String),
@@ -40,6 +40,21 @@ impl Key {
 
     pub fn name(name: &str) -> Self {
         Self::Name(name.chars().take(domain::form::MAX_NAME).collect())
+    }
+
+    /// The address, if it is one.
+    pub fn as_address(&self) -> Option<&str> {
+        match self {
+            Self::Address(address) => Some(address),
+            Self::Name(_) => None,
+        }
+    }
+}
+
+/// Never shows a name: people type passwords into that field.
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_address().unwrap_or("(a name)"))
     }
 }
 
@@ -176,6 +191,13 @@ mod tests {
         assert_eq!(Key::address("2001:db8:0:1::1"), Key::address("2001:db8:0:1:ffff::2"));
         assert_ne!(Key::address("2001:db8:0:1::1"), Key::address("2001:db8:0:2::1"));
         assert_eq!(Key::address("::ffff:192.0.2.1"), Key::address("192.0.2.1"));
+    }
+
+    #[test]
+    fn what_was_typed_as_a_name_is_never_shown() {
+        let keys = [Key::address("192.0.2.1"), Key::name("hunter2")];
+        assert_eq!(format!("{keys:?}"), "[192.0.2.1, (a name)]");
+        assert_eq!(keys.iter().find_map(Key::as_address), Some("192.0.2.1"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use catalog::{SessionRecord, UserRecord};
 use domain::{Code, Error, Result, view::people::SessionLine};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 /// A session ends when it has not been used for so long.
 pub const IDLE: SignedDuration = SignedDuration::from_mins(30);
@@ -15,6 +15,8 @@ pub const IDLE: SignedDuration = SignedDuration::from_mins(30);
 pub const LONGEST: SignedDuration = SignedDuration::from_hours(12);
 /// Its last use is written down no more often than this.
 const TOUCH: SignedDuration = SignedDuration::from_secs(60);
+/// How often it is looked whether a session that is still being answered has become too old.
+const LOOK: Duration = Duration::from_secs(15);
 /// A password that was typed so recently need not be typed again for what is dangerous.
 const FRESH: SignedDuration = SignedDuration::from_mins(5);
 
@@ -61,15 +63,53 @@ impl Control {
     }
 
     pub(crate) async fn actor_at(&self, token: &str, now: Timestamp) -> Result<Option<Actor>> {
+        let Some((actor, seen_at)) = self.holder(token, now).await? else { return Ok(None) };
+        if now.duration_since(seen_at) >= TOUCH {
+            self.catalog.touch_session(actor.token_hash(), now).await?;
+        }
+        Ok(Some(actor))
+    }
+
+    /// The same for what a page asks by itself while nobody touches it: that is no use of the session.
+    ///
+    /// # Errors
+    /// [`Code::Catalog`].
+    pub async fn actor_unattended(&self, token: &str) -> Result<Option<Actor>> {
+        self.actor_unattended_at(token, Timestamp::now()).await
+    }
+
+    pub(crate) async fn actor_unattended_at(&self, token: &str, now: Timestamp) -> Result<Option<Actor>> {
+        Ok(self.holder(token, now).await?.map(|(actor, _)| actor))
+    }
+
+    /// Who the token belongs to, and when its session was used last. One that is over is ended.
+    async fn holder(&self, token: &str, now: Timestamp) -> Result<Option<(Actor, Timestamp)>> {
         let Some((session, user)) = self.catalog.session(&token_hash(token)).await? else { return Ok(None) };
         if has_ended(&session, now) {
             self.catalog.delete_session(&session.token_hash).await?;
             return Ok(None);
         }
-        if now.duration_since(session.seen_at) >= TOUCH {
-            self.catalog.touch_session(&session.token_hash, now).await?;
+        Ok(Some((Actor::new(user.id, user.name, user.role, session.address, session.token_hash), session.seen_at)))
+    }
+
+    /// Waits until the actor's session has ended: by signing out, by somebody's hand, or because it became too old.
+    pub async fn session_ended(&self, actor: &Actor) {
+        let mut ended = self.people.ended.subscribe();
+        loop {
+            match self.catalog.session(actor.token_hash()).await {
+                Ok(Some((session, _))) if !has_ended(&session, Timestamp::now()) => {}
+                Ok(_) => return,
+                // The next look may find the catalog better.
+                Err(error) => tracing::debug!(?error, "it could not be read whether a session goes on"),
+            }
+            // Late is no error: then it is time to look again.
+            let _ = tokio::time::timeout(LOOK, ended.changed()).await;
         }
-        Ok(Some(Actor::new(user.id, user.name, user.role, session.address, session.token_hash)))
+    }
+
+    /// Tells whoever waits in [`Control::session_ended`] that sessions were ended.
+    pub(super) fn sessions_were_ended(&self) {
+        self.people.ended.send_modify(|count| *count += 1);
     }
 
     /// Ends the actor's session.
@@ -78,7 +118,9 @@ impl Control {
     /// [`Code::Catalog`].
     pub async fn sign_out(&self, actor: &Actor) -> Result<()> {
         lock(&self.people.confirmed).remove(actor.token_hash());
-        self.catalog.delete_session(actor.token_hash()).await
+        self.catalog.delete_session(actor.token_hash()).await?;
+        self.sessions_were_ended();
+        Ok(())
     }
 
     /// The actor's own sessions, the newest first.
@@ -112,6 +154,7 @@ impl Control {
             .find(|session| handle(&session.token_hash) == session_handle)
             .ok_or_else(|| Error::new(Code::NotFound, "That session has ended already.", "Look at the list of your sessions again."))?;
         self.catalog.delete_session(&session.token_hash).await?;
+        self.sessions_were_ended();
         let detail = format!("Begun from {} at {}.", session.address, session.created_at);
         self.catalog.append_audit(&permit.audit("session ended", permit.actor().name(), None, detail)).await
     }

@@ -66,7 +66,10 @@ impl Control {
     pub async fn remove_user(&self, permit: &Permit<Administer>, id: UserId) -> Result<()> {
         self.ensure_fresh(permit, Timestamp::now())?;
         let user = self.catalog.user(id).await?;
-        self.catalog.delete_user(id, &permit.audit("user removed", &user.name, Some(PAGE.into()), format!("Role: {}.", user.role))).await
+        let audit = permit.audit("user removed", &user.name, Some(PAGE.into()), format!("Role: {}.", user.role));
+        self.catalog.delete_user(id, &audit).await?;
+        self.sessions_were_ended();
+        Ok(())
     }
 
     /// Gives a user another password, and ends the user's sessions (of one's own, all others).
@@ -98,7 +101,9 @@ impl Control {
 
     async fn end_sessions(&self, permit: &Permit<View>, user: UserId) -> Result<()> {
         let actor = permit.actor();
-        self.catalog.delete_sessions_of(user, (actor.id() == user).then_some(actor.token_hash())).await
+        self.catalog.delete_sessions_of(user, (actor.id() == user).then_some(actor.token_hash())).await?;
+        self.sessions_were_ended();
+        Ok(())
     }
 }
 

@@ -20,6 +20,7 @@ impl Control {
         self.underway.changed();
         Ok(match reached {
             _ if all == 0 => "There is no server yet.".into(),
+            reached if all == 1 => format!("The server was {}reached.", if reached == 1 { "" } else { "not " }),
             reached if reached == all => format!("All {all} servers were reached."),
             reached => format!("{reached} of {all} servers were reached."),
         })

@@ -11,14 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often every destination is read.
-const PAUSE: Duration = Duration::from_secs(600);
-
 /// How often every manifest is read again that is known to be good.
 const WHOLE: Duration = Duration::from_secs(24 * 3600);
 
 /// Reading may take this part of the time at most, however often rounds end.
-const SHARE: u32 = 10;
+pub(super) const SHARE: u32 = 10;
 
 impl Control {
     pub(super) fn spawn_inventory(&self) {
@@ -36,7 +33,7 @@ impl Control {
                 control.underway.background.note(Piece::Inventory, began, outcome);
                 control.underway.changed();
                 control.pause(began.elapsed() * SHARE).await;
-                control.wait(Some(Nudge::Inventory), PAUSE).await;
+                control.wait(Some(Nudge::Inventory), Piece::Inventory.pause()).await;
             }
         });
     }
@@ -57,6 +54,8 @@ impl Control {
         }
         Ok(match (destinations.len(), failed) {
             (0, _) => "There is no destination yet.".into(),
+            (1, 0) => "The destination was read.".into(),
+            (1, _) => "The destination could not be read; it says why.".into(),
             (all, 0) => format!("All {all} destinations were read."),
             (all, failed) => format!("{failed} of {all} destinations could not be read; the destinations say why."),
         })
@@ -67,8 +66,8 @@ impl Control {
         let began = Timestamp::now();
         let read = self.read_shelf(destination, whole, began).await;
         let told = read.as_ref().err().map(crate::execute::told);
-        match self.catalog.set_read(destination.id, Timestamp::now(), told.as_ref()).await {
-            // It was removed meanwhile.
+        match self.catalog.set_read(destination, Timestamp::now(), told.as_ref()).await {
+            // It was removed meanwhile, or is at another place.
             Err(error) if error.code() == Code::NotFound => return Ok(()),
             written => written?,
         }
@@ -77,10 +76,10 @@ impl Control {
 
     async fn read_shelf(&self, destination: &DestinationRecord, whole: bool, began: Timestamp) -> Result<()> {
         let known = self.catalog.backups_of(destination.id, None).await?;
-        let found = match self.open_known(destination, &known).await? {
+        let found = match self.open_known(destination).await? {
             Some(repository) => shelf::read(&repository, destination.id, &self.trust, if whole { &[] } else { &known }).await?,
             None => vec![],
         };
-        self.catalog.replace_backups(destination.id, &found, began).await
+        self.catalog.replace_backups(destination, &found, began).await
     }
 }

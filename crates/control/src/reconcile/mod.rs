@@ -14,7 +14,7 @@ use domain::Result;
 use jiff::Timestamp;
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -44,6 +44,23 @@ impl Piece {
         }
     }
 
+    /// After how long it looks again, if nobody asks it to.
+    pub fn pause(self) -> Duration {
+        Duration::from_secs(match self {
+            // So late at most is a change of a task seen that nobody told of, and a clock that was set.
+            Self::Schedule => 15,
+            Self::Rounds => 5,
+            // So late at most is a change of the limits seen that nobody told of.
+            Self::Queue => 10,
+            Self::Inventory | Self::Discover => 600,
+            Self::Mend => 60,
+            Self::Sweep => 3600,
+        })
+    }
+
+    /// Every piece.
+    const ALL: [Self; 7] = [Self::Schedule, Self::Rounds, Self::Queue, Self::Inventory, Self::Discover, Self::Mend, Self::Sweep];
+
     /// What it is called in a metric.
     pub fn label(self) -> &'static str {
         match self {
@@ -68,13 +85,37 @@ pub(crate) struct Status {
     pub failed: bool,
     /// How often it failed since the start.
     pub failures: u64,
+    /// When it was done, on a clock that stands still while the machine sleeps.
+    done: Instant,
 }
+
+/// A piece of background work that has been away for so many of its pauses does not come round any more.
+const PAUSES: u32 = 10;
+/// So long every piece may be away, however short its pause is: a slow disk or server holds it up.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// And so many times longer than it took last: a piece may rest in proportion to its work.
+const REST: u32 = 2 * inventory::SHARE;
 
 /// How all background work is.
 #[derive(Default)]
-pub(crate) struct Background(Mutex<BTreeMap<Piece, Status>>);
+pub(crate) struct Background {
+    began: OnceLock<Instant>,
+    all: Mutex<BTreeMap<Piece, Status>>,
+}
 
 impl Background {
+    /// The piece that should have come round long before `now`, and for how long it has not.
+    pub fn stuck(&self, now: Instant) -> Option<(Piece, Duration)> {
+        let began = *self.began.get()?;
+        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let away = |piece: Piece| {
+            let (since, took) = all.get(&piece).map_or((began, Duration::ZERO), |status| (status.done, status.took));
+            let away = now.saturating_duration_since(since);
+            (away > (piece.pause() * PAUSES).max(PATIENCE) + took * REST).then_some((piece, away))
+        };
+        Piece::ALL.into_iter().find_map(away)
+    }
+
     fn note(&self, piece: Piece, began: Instant, outcome: Result<String>) {
         let (said, failed) = match outcome {
             Ok(said) => (said, false),
@@ -83,14 +124,15 @@ impl Background {
                 (format!("{error} {}", error.next_step()), true)
             }
         };
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         let failures = all.get(&piece).map_or(0, |status| status.failures) + u64::from(failed);
-        all.insert(piece, Status { at: Timestamp::now(), took: began.elapsed(), said, failed, failures });
+        let done = Instant::now();
+        all.insert(piece, Status { at: Timestamp::now(), took: done.saturating_duration_since(began), said, failed, failures, done });
     }
 
     /// How each piece went last.
     pub fn statuses(&self) -> Vec<(Piece, Status)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(piece, status)| (*piece, status.clone())).collect()
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(piece, status)| (*piece, status.clone())).collect()
     }
 }
 
@@ -103,19 +145,19 @@ impl Control {
 
     /// Starts all background work.
     pub(crate) fn start_reconciling(&self) {
-        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        self.underway.background.began.get_or_init(Instant::now);
         self.spawn_schedule();
         self.spawn_queue();
         self.spawn_inventory();
-        self.every(Piece::Rounds, Some(Nudge::Rounds), Duration::from_secs(5), |control| async move { control.reconcile_rounds().await });
-        self.every(Piece::Discover, Some(Nudge::Discover), minutes(10), |control| async move { control.discover_all().await });
-        self.every(Piece::Mend, None, minutes(1), |control| async move { control.mend().await });
-        self.every(Piece::Sweep, None, minutes(60), |control| async move { control.sweep_old(Timestamp::now()).await });
+        self.every(Piece::Rounds, Some(Nudge::Rounds), |control| async move { control.reconcile_rounds().await });
+        self.every(Piece::Discover, Some(Nudge::Discover), |control| async move { control.discover_all().await });
+        self.every(Piece::Mend, None, |control| async move { control.mend().await });
+        self.every(Piece::Sweep, None, |control| async move { control.sweep_old(Timestamp::now()).await });
         self.spawn_looking();
     }
 
-    /// Does a piece of work now, after each nudge and at the latest when `pause` has passed, until the console stops.
-    fn every<F>(&self, piece: Piece, nudge: Option<Nudge>, pause: Duration, work: impl Fn(Self) -> F + Send + 'static)
+    /// Does a piece of work now, after each nudge and at the latest when its pause has passed, until the console stops.
+    fn every<F>(&self, piece: Piece, nudge: Option<Nudge>, work: impl Fn(Self) -> F + Send + 'static)
     where
         F: Future<Output = Result<String>> + Send + 'static,
     {
@@ -126,7 +168,7 @@ impl Control {
                 // A panic in it is an error of this piece, seen on the screen, and no end of it.
                 let outcome = carried_through(work(control.clone())).await;
                 control.underway.background.note(piece, began, outcome);
-                control.wait(nudge, pause).await;
+                control.wait(nudge, piece.pause()).await;
             }
         });
     }
@@ -156,5 +198,38 @@ impl Control {
                 control.underway.look(Instant::now());
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_that_does_not_come_round_is_named() {
+        let (background, start) = (Background::default(), Instant::now());
+        let after = |minutes: u64| start + Duration::from_secs(60 * minutes);
+        assert_eq!(background.stuck(after(1000)), None, "nothing was begun");
+        background.began.get_or_init(|| start);
+        assert_eq!(background.stuck(after(14)), None);
+        // From its start on, and however short its pause is, a piece has a quarter of an hour.
+        assert_eq!(background.stuck(after(16)), Some((Piece::Schedule, Duration::from_secs(16 * 60))));
+
+        let note = |piece, done, took| {
+            let status = Status { at: Timestamp::now(), took, said: String::new(), failed: true, failures: 1, done };
+            background.all.lock().unwrap().insert(piece, status);
+        };
+        for piece in Piece::ALL {
+            note(piece, after(200), Duration::from_secs(1));
+        }
+        assert_eq!(background.stuck(after(214)), None, "that it fails is told elsewhere");
+        for piece in [Piece::Schedule, Piece::Rounds, Piece::Queue, Piece::Mend] {
+            note(piece, after(400), Duration::ZERO);
+        }
+        assert_eq!(background.stuck(after(310)).map(|(piece, _)| piece), Some(Piece::Inventory));
+        // A reading that takes half an hour is made as rarely as that allows.
+        note(Piece::Inventory, after(200), Duration::from_secs(30 * 60));
+        note(Piece::Discover, after(400), Duration::ZERO);
+        assert_eq!(background.stuck(after(410)), None);
     }
 }

@@ -11,9 +11,6 @@ use domain::Result;
 use jiff::Timestamp;
 use std::time::{Duration, Instant};
 
-/// How long a change of the limits may go unseen, if nobody tells of it.
-const PAUSE: Duration = Duration::from_secs(10);
-
 impl Control {
     pub(super) fn spawn_queue(&self) {
         let control = self.clone();
@@ -24,7 +21,8 @@ impl Control {
                 let outcome = carried_through(async move { work.dispatch(Timestamp::now()).await }).await;
                 control.underway.background.note(Piece::Queue, began, outcome);
                 let until = control.underway.next_attempt(Timestamp::now()).map(|at| until(at, Timestamp::now()));
-                control.wait(Some(Nudge::Queue), until.unwrap_or(PAUSE).min(PAUSE)).await;
+                let pause = Piece::Queue.pause();
+                control.wait(Some(Nudge::Queue), until.unwrap_or(pause).min(pause)).await;
             }
         });
     }

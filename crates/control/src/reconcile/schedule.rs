@@ -8,11 +8,8 @@ use crate::{Control, cause::Cause, run::carried_through, underway::Nudge};
 use catalog::{RoundRecord, TaskRecord};
 use domain::{Code, Error, Origin, Result, RoundId, RoundState, Told};
 use jiff::{SignedDuration, Timestamp};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use uuid::Uuid;
-
-/// The longest sleep: so late at most is a change of a task seen that nobody told of, and a clock that was set.
-const PAUSE: Duration = Duration::from_secs(15);
 
 /// A gap between two looks that is longer than this means that the process did not run: the machine slept.
 const GAP: SignedDuration = SignedDuration::from_secs(120);
@@ -56,16 +53,16 @@ enum Firing {
 const OVERLAP: &str = "The round before it was still under way.";
 const MISSED: &str = "The console did not run at that time, and the task does not make up for missed times.";
 
-/// Decides over one due time, from the task's newest rounds.
-fn decide(task: &TaskRecord, due: Timestamp, watched_since: Timestamp, rounds: &[RoundRecord]) -> Firing {
-    if rounds.iter().any(|round| round.due_at == due && round.origin != Origin::User) {
+/// Decides over one due time, from the task's newest rounds and the one that is under way, which may be older than those.
+fn decide(task: &TaskRecord, due: Timestamp, watched_since: Timestamp, newest: &[RoundRecord], open: Option<&RoundRecord>) -> Firing {
+    if newest.iter().any(|round| round.due_at == due && round.origin != Origin::User) {
         return Firing::Done;
     }
     let was_missed = due < watched_since;
     if was_missed && !task.task.catch_up {
         return Firing::Skipped(MISSED);
     }
-    match rounds.iter().find(|round| !round.state.has_ended()) {
+    match open {
         Some(open) if open.only_database.is_some() => Firing::Later,
         Some(_) => Firing::Skipped(OVERLAP),
         None => Firing::Round(if was_missed { Origin::CatchUp } else { Origin::Schedule }),
@@ -85,7 +82,8 @@ impl Control {
                 let outcome = carried_through(async move { work.fire_due(now, since).await }).await;
                 let next = outcome.as_ref().ok().and_then(|(next, _)| *next);
                 control.underway.background.note(Piece::Schedule, began, outcome.map(|(_, said)| said));
-                let sleep = next.map_or(PAUSE, |at| until(at, Timestamp::now()).min(PAUSE));
+                let pause = Piece::Schedule.pause();
+                let sleep = next.map_or(pause, |at| until(at, Timestamp::now()).min(pause));
                 control.wait(Some(Nudge::Schedule), sleep).await;
             }
         });
@@ -113,7 +111,8 @@ impl Control {
     async fn fire(&self, task: &TaskRecord, now: Timestamp, watched_since: Timestamp) -> Result<()> {
         let Some(due) = task.next_at else { return Ok(()) };
         let rounds = self.catalog.rounds_of_task(task.id, LOOKED_THROUGH).await?;
-        match decide(task, due, watched_since, &rounds) {
+        let open = self.catalog.open_round_of(task.id).await?;
+        match decide(task, due, watched_since, &rounds, open.as_ref()) {
             Firing::Done => {}
             Firing::Later => return Ok(()),
             Firing::Round(origin) => {
@@ -179,7 +178,7 @@ mod tests {
     use crate::fixture::{self, at};
 
     fn decided(task: &TaskRecord, watched_since: &str, rounds: &[RoundRecord]) -> Firing {
-        decide(task, at("02:00:00"), at(watched_since), rounds)
+        decide(task, at("02:00:00"), at(watched_since), rounds, rounds.iter().find(|round| !round.state.has_ended()))
     }
 
     #[test]
@@ -221,7 +220,7 @@ mod tests {
         let mut task = fixture::task();
         task.next_at = Some(at("02:00:00"));
         let now: Timestamp = "2027-02-01T09:30:00Z".parse().unwrap();
-        assert_eq!(decide(&task, at("02:00:00"), now, &[]), Firing::Round(Origin::CatchUp));
+        assert_eq!(decide(&task, at("02:00:00"), now, &[], None), Firing::Round(Origin::CatchUp));
         // The time that is set then lies ahead, however many went by.
         assert_eq!(task.task.schedule.next_after(now), Some("2027-02-02T02:00:00Z".parse().unwrap()));
     }
@@ -264,6 +263,27 @@ mod tests {
         let skipped = control.catalog.rounds_of_task(task.id, 1).await.unwrap().remove(0);
         assert_eq!((skipped.error.map(|told| told.sentence), skipped.ended_at), (Some(OVERLAP.into()), Some(at("03:00:00"))));
         assert_eq!(next(&control, &task).await, Some(at("04:00:00")));
+    }
+
+    #[tokio::test]
+    async fn a_round_that_outlasts_many_due_times_lets_each_be_skipped_and_is_still_named() {
+        let (control, _folder) = fixture::console().await;
+        let mut task = fixture::task();
+        task.task.schedule = domain::Schedule::parse("* * * * *", "UTC").unwrap();
+        fixture::add_task(&control, &task).await;
+        let many = LOOKED_THROUGH + 10;
+        for minute in 0..=many {
+            let now = at("02:00:00") + SignedDuration::from_mins(i64::try_from(minute).unwrap());
+            control.fire_due(now, at("01:00:00")).await.unwrap();
+            assert_eq!(next(&control, &task).await, Some(now + SignedDuration::from_mins(1)), "the due time of {now} was not dealt with");
+        }
+        let rounds = control.catalog.rounds_of_task(task.id, 2 * many).await.unwrap();
+        let skipped = rounds.iter().filter(|round| round.state == RoundState::Skipped).count();
+        assert_eq!((rounds.len() as u64, skipped as u64), (many + 1, many));
+        let open = control.catalog.open_round_of(task.id).await.unwrap().unwrap();
+        assert_eq!((open.state, open.due_at), (RoundState::Preparing, at("02:00:00")));
+        let error = control.with_open_round(Error::new(Code::Busy, "Under way.", "Wait."), task.id).await;
+        assert_eq!(error.told().field("round"), Some(open.id.to_string().as_str()));
     }
 
     #[tokio::test]

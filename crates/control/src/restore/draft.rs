@@ -1,12 +1,16 @@
 //! The restore wizard, step by step: each step knows what the steps before it chose.
 
 use super::{Order, Request, name};
-use crate::{Control, shelf};
+use crate::{Control, backup::asked_for, shelf};
 use catalog::{DestinationRecord, ServerRecord};
 use domain::{
     FieldError, RestoreForm, Result,
     form::is_on,
-    view::restore::{RestorePreview, RestoreReview},
+    view::{
+        Page,
+        backup::FolderQuery,
+        restore::{RestorePreview, RestoreReview},
+    },
 };
 use jiff::Timestamp;
 use repository::{Manifest, layout::GLOBALS};
@@ -15,23 +19,26 @@ use repository::{Manifest, layout::GLOBALS};
 struct Draft<'a> {
     control: &'a Control,
     form: &'a RestoreForm,
+    query: &'a FolderQuery,
     preview: RestorePreview,
 }
 
 impl Control {
     /// Fills in as much as the form gives. There is an order if nothing is wrong.
-    pub(super) async fn draft_restore(&self, form: &RestoreForm) -> Result<(RestorePreview, Option<Order>)> {
+    pub(super) async fn draft_restore(&self, form: &RestoreForm, query: &FolderQuery) -> Result<(RestorePreview, Option<Order>)> {
         let preview = RestorePreview {
             errors: vec![],
             destinations: vec![],
-            folders: vec![],
+            folders: Page::default(),
+            has_globals: false,
+            dbms: None,
             points: vec![],
             targets: vec![],
             proposed_name: None,
             review: None,
             now: Timestamp::now(),
         };
-        let mut draft = Draft { control: self, form, preview };
+        let mut draft = Draft { control: self, form, query, preview };
         let destination = draft.destination().await?;
         let manifest = match &destination {
             Some(destination) => draft.point(destination).await?,
@@ -79,8 +86,11 @@ impl Draft<'_> {
     /// Which database folder and which restore point.
     async fn point(&mut self, destination: &DestinationRecord) -> Result<Option<Manifest>> {
         match self.control.folders(destination).await {
-            Ok(folders) if folders.is_empty() => self.wrong("destination", "There are no backups at this destination yet."),
-            Ok(folders) => self.preview.folders = folders,
+            Ok((folders, _)) if folders.is_empty() => self.wrong("destination", "There are no backups at this destination yet."),
+            Ok((folders, globals)) => {
+                self.preview.folders = asked_for(folders, self.query);
+                self.preview.has_globals = !globals.is_empty();
+            }
             Err(error) => self.wrong("destination", format!("{error} {}", error.next_step())),
         }
         if self.form.database.is_empty() {
@@ -142,7 +152,7 @@ impl Draft<'_> {
 
     async fn usable(&self, destination: &DestinationRecord, label: domain::Label, origin: Option<String>) -> Result<Manifest> {
         let gone = || domain::Error::new(domain::Code::NotFound, "This restore point is not there any more.", "Choose another one.");
-        let repository = self.control.open_known(destination, &[]).await?.ok_or_else(gone)?;
+        let repository = self.control.open_known(destination).await?.ok_or_else(gone)?;
         let points = repository.points(Some(&self.form.database)).await?;
         let point = points.iter().find(|point| point.place.label() == label && shelf::origin(point) == origin).ok_or_else(gone)?;
         repository.usable(point).cloned()
@@ -155,6 +165,7 @@ impl Draft<'_> {
             self.wrong("name", "Give the new database a name.");
             return Ok(None);
         };
+        self.preview.dbms = Some(manifest.server.dbms);
         let mut servers = self.control.catalog.servers().await?;
         servers.retain(|server| server.server.dbms() == manifest.server.dbms);
         let is_origin = |server: &ServerRecord| server.instance.as_ref() == Some(&manifest.server.instance);
@@ -207,6 +218,7 @@ fn review(manifest: &Manifest, server: &ServerRecord) -> RestoreReview {
         from_version: manifest.server.version.clone(),
         into_version,
         notes,
+        obstacle: None,
     }
 }
 

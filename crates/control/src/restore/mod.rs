@@ -2,12 +2,20 @@
 
 mod draft;
 mod name;
+mod needs;
 
 use crate::{Administer, Control, Operate, Permit, cause::Cause, shelf};
 use catalog::{DestinationRecord, RunRecord, ServerRecord};
-use domain::{Code, DestinationId, Error, Label, RestoreForm, Result, RunId, RunKind, RunState, ServerId, view::restore::RestorePreview};
+use domain::{
+    Code, DestinationId, Error, Label, RestoreForm, Result, RunId, RunKind, RunState, ServerId,
+    view::{backup::FolderQuery, restore::RestorePreview},
+};
+use engine::RestoreRequest;
 use jiff::Timestamp;
+use repository::{Place, Repository};
 use serde::{Deserialize, Serialize};
+use source::Source;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Which backup is read, and how it is restored; kept with the run.
@@ -41,16 +49,30 @@ impl Request {
         let request = run.request.clone().unwrap_or_default();
         serde_json::from_value(request).map_err(|error| Error::internal("What the run was asked for cannot be read.").because(error))
     }
+
+    /// The restore that it asks for. A database that differs from its backup is not kept.
+    pub fn for_engine(&self, source: Arc<dyn Source>, repository: Repository, name: String) -> RestoreRequest {
+        RestoreRequest {
+            source,
+            repository,
+            name,
+            no_owner: self.no_owner,
+            create_roles: self.create_roles,
+            only_table: None,
+            keep_different: false,
+            key: None,
+        }
+    }
 }
 
 impl Control {
-    /// What the restore wizard shows: what can be chosen, what is wrong so far, and what would happen. Bad input is no
+    /// What the restore wizard shows: what can be chosen, of folders those that were asked for, what is wrong so far, and what would happen. Bad input is no
     /// error of this, it is in the answer.
     ///
     /// # Errors
     /// [`Code::Catalog`].
-    pub async fn preview_restore(&self, _: &Permit<Operate>, form: &RestoreForm) -> Result<RestorePreview> {
-        Ok(self.draft_restore(form).await?.0)
+    pub async fn preview_restore(&self, _: &Permit<Operate>, form: &RestoreForm, query: &FolderQuery) -> Result<RestorePreview> {
+        Ok(self.draft_restore(form, query).await?.0)
     }
 
     /// Begins a restore. It waits for its place like every run.
@@ -58,7 +80,7 @@ impl Control {
     /// # Errors
     /// [`Code::Invalid`] with all that is wrong, the server that cannot be reached and the name that is in use included.
     pub async fn restore(&self, permit: &Permit<Administer>, form: &RestoreForm) -> Result<RunId> {
-        let (preview, order) = self.draft_restore(form).await?;
+        let (preview, order) = self.draft_restore(form, &FolderQuery::default()).await?;
         let Some(order) = order else { return Err(Error::invalid(preview.errors)) };
         // The catalog's list of databases may be minutes old.
         let at_server = |error: Error| Error::invalid_field("server", format!("{error} {}", error.next_step()));
@@ -79,11 +101,19 @@ impl Control {
         self.queue_one(run, "restore queued", &Cause::user(permit, said)).await
     }
 
-    /// Begins to verify a backup: everything that was stored is read back and compared with what was signed.
+    /// Begins to verify a backup: everything that was stored is read back and compared with what was signed. The folder of its
+    /// chain tells it from one of another server that has the same label.
     ///
     /// # Errors
     /// [`Code::NotFound`] if there is no such backup; what reading the repository says.
-    pub async fn verify_now(&self, permit: &Permit<Operate>, id: DestinationId, database: &str, label: &str) -> Result<RunId> {
+    pub async fn verify_now(
+        &self,
+        permit: &Permit<Operate>,
+        id: DestinationId,
+        database: &str,
+        label: &str,
+        folder: Option<&str>,
+    ) -> Result<RunId> {
         let label: Label = label.parse()?;
         let destination = self.catalog.destination(id).await?;
         let missing = || {
@@ -93,9 +123,10 @@ impl Control {
                 "Load the page again and choose from what is there.",
             )
         };
-        let repository = self.open_known(&destination, &[]).await?.ok_or_else(missing)?;
+        let repository = self.open_known(&destination).await?.ok_or_else(missing)?;
         let points = repository.points(Some(database)).await?;
-        let point = points.iter().find(|point| point.place.label() == label).ok_or_else(missing)?;
+        let is_wanted = |place: &Place| place.label() == label && folder.is_none_or(|folder| place.folder().as_str() == folder);
+        let point = points.iter().find(|point| is_wanted(&point.place)).ok_or_else(missing)?;
         let instance = point.manifest.as_ref().ok().map(|manifest| manifest.server.instance.clone());
         let server = self.catalog.servers().await?.into_iter().find(|server| server.instance.is_some() && server.instance == instance);
         let request = Request { database: database.into(), origin: shelf::origin(point), label, no_owner: false, create_roles: false };

@@ -4,6 +4,7 @@ use crate::{Control, Operate, Permit, cause::Cause, run::carried_through, underw
 use catalog::{RoundRecord, RunRecord};
 use domain::{Code, Error, FieldError, Origin, Result, RoundId, RoundState, RunAction, RunState, TaskId, Told};
 use jiff::Timestamp;
+use std::collections::HashSet;
 use uuid::Uuid;
 
 impl Control {
@@ -48,9 +49,8 @@ impl Control {
     }
 
     /// Names the round that is in the way, so that a screen can lead to it.
-    async fn with_open_round(&self, error: Error, task: TaskId) -> Error {
-        let rounds = self.catalog.rounds_of_task(task, 20).await.unwrap_or_default();
-        let Some(open) = rounds.iter().find(|round| !round.state.has_ended()) else { return error };
+    pub(crate) async fn with_open_round(&self, error: Error, task: TaskId) -> Error {
+        let Ok(Some(open)) = self.catalog.open_round_of(task).await else { return error };
         let fields = vec![FieldError { field: "round".into(), sentence: open.id.to_string() }];
         Told { fields, ..error.told().clone() }.into()
     }
@@ -82,18 +82,34 @@ impl Control {
             self.log(Some(id), None, "", &cause.saying(format!("{} asked to stop the round.", cause.who()), false)).await;
         }
         drop(deciding);
+        let open = runs.into_iter().filter(|run| !run.state.has_ended());
+        let (waiting, working): (Vec<_>, Vec<_>) = open.partition(|run| run.state == RunState::Queued);
         // What works first: it is what costs something.
-        let (working, waiting): (Vec<_>, Vec<_>) =
-            runs.iter().filter(|run| !run.state.has_ended()).partition(|run| run.state == RunState::Running);
-        for run in working.into_iter().chain(waiting) {
+        let stopped = self.abort_each(&working, cause).await;
+        let ended = |run: &mut RunRecord| (run.ended_at, run.retry_at) = (Some(Timestamp::now()), None);
+        let aborted: HashSet<_> = self.change_all(&waiting, RunState::Aborted, cause, ended).await?.iter().map(|run| run.id).collect();
+        if !aborted.is_empty() {
+            self.follow(id).await;
+        }
+        // The others were just beginning.
+        let begun: Vec<_> = waiting.into_iter().filter(|run| !aborted.contains(&run.id)).collect();
+        let stopped_too = self.abort_each(&begun, cause).await;
+        self.nudge(Nudge::Schedule);
+        stopped.and(stopped_too)
+    }
+
+    /// Stops runs one by one. One that cannot be stopped at the moment is told when all others were.
+    async fn abort_each(&self, runs: &[RunRecord], cause: &Cause) -> Result<()> {
+        let mut busy = Ok(());
+        for run in runs {
             match self.abort(run.id, cause).await {
                 // It ended by itself, just now.
                 Err(error) if error.code() == Code::Conflict => {}
+                Err(error) if error.code() == Code::Busy => busy = Err(error),
                 done => done?,
             }
         }
-        self.nudge(Nudge::Schedule);
-        Ok(())
+        busy
     }
 
     /// Queues the runs of an ended round again that did not succeed; a round that failed before it had runs is prepared
@@ -111,7 +127,7 @@ impl Control {
         let deciding = self.deciding().await;
         let round = self.catalog.round(id).await?;
         let runs = self.catalog.runs_of_round(id).await?;
-        let again: Vec<_> = runs.iter().filter(|run| run.state.allows(RunAction::Retry).is_ok()).collect();
+        let again: Vec<_> = runs.iter().filter(|run| run.state.allows(RunAction::Retry).is_ok()).cloned().collect();
         if round.state == RoundState::Skipped || (again.is_empty() && (!runs.is_empty() || !round.state.has_ended())) {
             return Err(Error::new(Code::Conflict, "Nothing of this round can be tried again.", "Start a new round of its task instead."));
         }
@@ -123,14 +139,73 @@ impl Control {
             self.change_round(&deciding, &round, to, cause, anew).await?;
         }
         self.underway.drop_ground(id);
-        for run in again {
-            let anew = |run: &mut RunRecord| {
-                (run.queued_at, run.began_at, run.ended_at, run.retry_at) = (Timestamp::now(), None, None, None);
-                (run.attempt, run.error) = (1, None);
-            };
-            self.change_alone(run, RunState::Queued, cause, anew).await?;
-        }
+        let anew = |run: &mut RunRecord| {
+            (run.queued_at, run.began_at, run.ended_at, run.retry_at) = (Timestamp::now(), None, None, None);
+            (run.attempt, run.error) = (1, None);
+        };
+        self.change_all(&again, RunState::Queued, cause, anew).await?;
         self.nudge(Nudge::Rounds);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    /// As many as a large server has.
+    const MANY: usize = 2_000;
+
+    /// A round under way whose runs are in these states.
+    async fn round_of(control: &Control, states: impl Iterator<Item = RunState>) -> RoundId {
+        let task = fixture::task();
+        fixture::add_task(control, &task).await;
+        let round = fixture::round(&task, RoundState::Running);
+        control.begin_round(round.clone(), &Cause::console("")).await.unwrap();
+        let run = |(number, state): (usize, RunState)| RunRecord {
+            round: Some(round.id),
+            server: Some(round.server),
+            destination: round.destination,
+            state,
+            ..fixture::run(&format!("tenant_{number:04}"))
+        };
+        let runs = states.enumerate().map(run).collect();
+        control.queue_runs(runs, "backups queued", round.task_name.clone(), String::new(), &Cause::console("")).await.unwrap();
+        round.id
+    }
+
+    async fn count(control: &Control, round: RoundId, state: RunState) -> usize {
+        control.catalog.runs_of_round(round).await.unwrap().iter().filter(|run| run.state == state).count()
+    }
+
+    #[tokio::test]
+    async fn thousands_of_runs_are_stopped_and_tried_again_together() {
+        let (control, _folder) = fixture::console().await;
+        let id = round_of(&control, std::iter::repeat_n(RunState::Queued, MANY)).await;
+        let state = async || control.catalog.round(id).await.unwrap().state;
+        let lines = async |action: &str| control.catalog.audit_page(action, 1).await.unwrap().total;
+        control.abort_all(id, &Cause::console("Stopped by ana.")).await.unwrap();
+        assert_eq!((count(&control, id, RunState::Aborted).await, state().await), (MANY, RoundState::Aborted));
+        assert_eq!((lines("backup aborted").await, control.underway.counts().0), (MANY as u64, 0));
+        let one = control.catalog.runs_of_round(id).await.unwrap().remove(0);
+        let log = control.catalog.log_of_run(one.id).await.unwrap();
+        assert!(one.ended_at.is_some() && log.len() == 1 && log[0].text == "Stopped by ana.", "{log:?}");
+
+        control.retry(id, &Cause::console("Tried again by ana.")).await.unwrap();
+        assert_eq!((count(&control, id, RunState::Queued).await, state().await), (MANY, RoundState::Running));
+        assert_eq!((lines("backup queued").await, control.underway.counts().0), (MANY as u64, MANY));
+    }
+
+    #[tokio::test]
+    async fn one_run_between_two_states_keeps_no_other_from_being_stopped() {
+        let (control, _folder) = fixture::console().await;
+        // The catalog says that two work, and nothing works here.
+        let states = [RunState::Running, RunState::Queued, RunState::Running, RunState::Succeeded, RunState::Queued];
+        let id = round_of(&control, states.into_iter()).await;
+        let error = control.abort_all(id, &Cause::console("Stopped.")).await.unwrap_err();
+        assert_eq!(error.code(), Code::Busy);
+        assert_eq!((count(&control, id, RunState::Aborted).await, count(&control, id, RunState::Running).await), (2, 2));
+        assert_eq!(control.catalog.round(id).await.unwrap().state, RoundState::Running);
     }
 }

@@ -18,7 +18,8 @@ async fn backup(console: &Console, server: ServerId, destination: DestinationId,
         size_bytes: Some(1000),
         rows: Some(1),
         task_name: None,
-        fault: None,
+        read_fault: None,
+        verify_fault: None,
         trusted: true,
         checked_at: at,
         proven_at: None,
@@ -64,6 +65,8 @@ async fn one_look_tells_whether_everything_is_backed_up() {
     assert_eq!(lines.iter().map(|line| line.name.as_str()).collect::<Vec<_>>(), ["late.db", "none.db", "good.db", "out.db"]);
     assert_eq!((lines[2].restore_points, lines[2].destination), (1, Some(destination)));
 
+    assert!(overview.troubles.is_empty(), "{:?}", overview.troubles);
+
     // A server that is not reached any more comes first, and what is known of it stays.
     std::fs::rename(console.path("bare"), console.path("elsewhere")).unwrap();
     control.look(&ada, bare).await.unwrap_err();
@@ -83,6 +86,36 @@ async fn backups_of_another_server_with_the_same_names_do_not_count() {
     backup(&console, first, destination, "a.db", Timestamp::now()).await;
     let servers = console.control.servers(&ada).await.unwrap();
     assert_eq!((servers[0].tally.protected, servers[1].tally.never), (1, 1));
+}
+
+#[tokio::test]
+async fn a_copy_of_a_server_is_not_protected_by_the_backups_of_the_original() {
+    let (console, ada) = Console::with_ada().await;
+    let (control, now) = (&console.control, Timestamp::now());
+    let destination = console.add_destination(&ada, "backups").await;
+    let (first, second) = (console.add_folder(&ada, "one", &["a.db"]).await, console.add_folder(&ada, "two", &["a.db"]).await);
+    for (server, name) in [(first, "first"), (second, "second")] {
+        control.add_task(&ada, server, &task_form(name, destination)).await.unwrap();
+        // As two PostgreSQL servers of which one was made as a physical copy of the other.
+        let seen = control.catalog.server(server).await.unwrap().seen.unwrap();
+        control.catalog.set_seen(server, &seen, Some("7310000000000000001")).await.unwrap();
+    }
+    backup(&console, first, destination, "a.db", now).await;
+    let protection = async |server| control.databases(&ada, server, &DatabaseQuery::default()).await.unwrap().items[0].protection;
+    let servers = control.servers(&ada).await.unwrap();
+    assert_eq!((servers[0].tally.protected, servers[1].tally.never), (1, 1));
+    assert_eq!((protection(first).await, protection(second).await), (Protection::Protected, Protection::Never));
+
+    // A server that is the only one keeps its backups when it gets another name.
+    let task = control.tasks(&ada).await.unwrap().into_iter().find(|task| task.server == second).unwrap();
+    control.remove_task(&ada, task.id, "second").await.unwrap();
+    control.remove_server(&ada, second, "two").await.unwrap();
+    let renamed = catalog::ServerRecord {
+        server: domain::Server { name: "uno".into(), ..control.catalog.server(first).await.unwrap().server },
+        ..control.catalog.server(first).await.unwrap()
+    };
+    control.catalog.update_server(&renamed, &ada.audit("test", "", None, "")).await.unwrap();
+    assert_eq!(protection(first).await, Protection::Protected);
 }
 
 #[tokio::test]

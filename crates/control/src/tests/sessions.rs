@@ -37,6 +37,19 @@ async fn a_session_is_written_at_most_once_a_minute() {
 }
 
 #[tokio::test]
+async fn what_a_page_asks_by_itself_keeps_no_session_alive() {
+    let (console, _) = Console::with_ada().await;
+    let (control, start) = (&console.control, at("2030-01-01T00:00:00Z"));
+    let signed_in = control.sign_in_at("Ada", PASSWORD, &caller(), start).await.unwrap();
+    let asks = async |minutes: i64| control.actor_unattended_at(signed_in.token.expose(), start + minutes.minutes()).await.unwrap();
+    for minutes in [1, 15, 29] {
+        assert!(asks(minutes).await.is_some(), "after {minutes} minutes");
+    }
+    assert!(asks(30).await.is_none());
+    assert!(control.actor_at(signed_in.token.expose(), start + 30.minutes()).await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn sessions_are_listed_without_what_opens_them_and_can_be_ended() {
     let (console, ada) = Console::with_ada().await;
     let control = &console.control;

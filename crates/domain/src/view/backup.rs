@@ -1,8 +1,19 @@
 //! What lies under a root.
 
+use super::Page;
 use crate::{BackupKind, BackupType, Dbms, DestinationId, Label};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+/// How a list of database folders is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FolderQuery {
+    /// Part of a name or a pattern.
+    pub filter: String,
+    /// From 1; 0 counts as 1.
+    pub page: u64,
+}
 
 /// A root with its database folders, ordered by name, then by server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,8 +24,12 @@ pub struct RootView {
     pub name: String,
     /// The root as people write it.
     pub root: String,
-    /// The database folders.
-    pub folders: Vec<FolderLine>,
+    /// The database folders that were asked for.
+    pub folders: Page<FolderLine>,
+    /// How many there are, whatever was asked for.
+    pub all: u64,
+    /// The folders of what belongs to whole servers.
+    pub globals: Vec<FolderLine>,
     /// When this was read.
     pub now: Timestamp,
 }

@@ -1,6 +1,6 @@
 //! Destinations.
 
-use crate::{Destination, DestinationId};
+use crate::{Destination, DestinationId, Told};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,10 @@ pub struct DestinationView {
     pub stored_bytes: u64,
     /// Bytes that are free there, if that can be told.
     pub free_bytes: Option<u64>,
+    /// When it was last read, or could not be; none before the first time.
+    pub read_at: Option<Timestamp>,
+    /// Why the last reading failed, if it did.
+    pub read_error: Option<Told>,
     /// Number of the edit that this shows.
     pub version: i64,
     /// When this was read.

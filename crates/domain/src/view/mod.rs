@@ -28,7 +28,7 @@ pub struct Viewer {
 }
 
 /// One page of a long list.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Page<T> {
     /// What is on it.
     pub items: Vec<T>,
@@ -40,7 +40,23 @@ pub struct Page<T> {
     pub size: u64,
 }
 
+/// A list that is not there yet.
+impl<T> Default for Page<T> {
+    fn default() -> Self {
+        Self { items: vec![], total: 0, number: 0, size: 0 }
+    }
+}
+
 impl<T> Page<T> {
+    /// One page of a list that is all there; number 0 counts as 1.
+    #[must_use]
+    pub fn of(list: Vec<T>, number: u64, size: u64) -> Self {
+        let (total, number) = (list.len() as u64, number.max(1));
+        let before = usize::try_from((number - 1).saturating_mul(size)).unwrap_or(usize::MAX);
+        let items = list.into_iter().skip(before).take(usize::try_from(size).unwrap_or(usize::MAX)).collect();
+        Self { items, total, number, size }
+    }
+
     /// How many pages there are, at least one.
     #[must_use]
     pub fn count(&self) -> u64 {

@@ -4,7 +4,7 @@ use super::{
     run::RoundLine,
     server::{ServerLine, Tally},
 };
-use crate::{DestinationId, Protection, RunId, ServerId, TaskId, Told};
+use crate::{DestinationId, Protection, RoundId, RunId, ServerId, TaskId, Told};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,8 @@ pub struct Overview {
     pub attention: Vec<Attention>,
     /// How many more need attention.
     pub attention_more: u64,
+    /// What else needs attention: what is wrong with all databases of a task or of a destination at once.
+    pub troubles: Vec<Trouble>,
     /// Destinations with the bytes stored there: identifier, name, bytes, free bytes.
     pub space: Vec<(DestinationId, String, u64, Option<u64>)>,
     /// A folder of sample databases that can be added as the first server, while there is none.
@@ -56,4 +58,34 @@ pub struct Attention {
     pub run: Option<RunId>,
     /// The task that would back it up, if one covers it.
     pub task: Option<TaskId>,
+}
+
+/// Something other than a database that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum Trouble {
+    /// The last round of an enabled task failed as a whole: no database had its turn. Its page is `/rounds/{id}`.
+    Round {
+        /// The round.
+        id: RoundId,
+        /// The task's name.
+        task_name: String,
+        /// The server's name.
+        server_name: String,
+        /// When it ended.
+        at: Timestamp,
+        /// Why it failed.
+        error: Told,
+    },
+    /// A destination could not be read at the last look. Its page is `/destinations/{id}`.
+    Destination {
+        /// The destination.
+        id: DestinationId,
+        /// Its name.
+        name: String,
+        /// When that was tried.
+        at: Timestamp,
+        /// Why it could not be read.
+        error: Told,
+    },
 }

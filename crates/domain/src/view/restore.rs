@@ -1,7 +1,10 @@
 //! The guided restore.
 
-use super::backup::{FolderLine, PointLine};
-use crate::{DestinationId, FieldError, ServerId};
+use super::{
+    Page,
+    backup::{FolderLine, PointLine},
+};
+use crate::{Dbms, DestinationId, FieldError, ServerId, Told};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +16,12 @@ pub struct RestorePreview {
     pub errors: Vec<FieldError>,
     /// Destinations to choose from: identifier, name, root.
     pub destinations: Vec<(DestinationId, String, String)>,
-    /// Database folders under the chosen root.
-    pub folders: Vec<FolderLine>,
+    /// Database folders under the chosen root, those that were asked for.
+    pub folders: Page<FolderLine>,
+    /// Whether there are folders of what belongs to whole servers.
+    pub has_globals: bool,
+    /// Kind of the server that the chosen backup came from.
+    pub dbms: Option<Dbms>,
     /// Restore points of the chosen folder, newest first.
     pub points: Vec<PointLine>,
     /// Servers that can take the new database: identifier, name, whether it is the origin.
@@ -44,4 +51,6 @@ pub struct RestoreReview {
     pub into_version: Option<String>,
     /// What should be known before the start, one sentence each.
     pub notes: Vec<String>,
+    /// What the server lacks, so that the restore could not begin. Nothing where the server was not asked.
+    pub obstacle: Option<Told>,
 }

@@ -90,12 +90,17 @@ impl Source for Scripted {
         Ok(Box::new(Moment { tables, description }))
     }
 
-    fn stage(&self, request: &StageRequest, context: &Context) -> Result<Box<dyn Staging>> {
-        context.check()?;
-        let mut state = self.state();
-        if state.databases.contains_key(&request.name) {
+    fn check_needs(&self, request: &StageRequest, _: &Context) -> Result<()> {
+        if self.state().databases.contains_key(&request.name) {
             return Err(Error::new(Code::NameTaken, "A database of that name exists.", "Choose another."));
         }
+        Ok(())
+    }
+
+    fn stage(&self, request: &StageRequest, context: &Context) -> Result<Box<dyn Staging>> {
+        context.check()?;
+        self.check_needs(request, context)?;
+        let mut state = self.state();
         state.next += 1;
         let id = state.next;
         state.staging.insert(id, Tables::new());
@@ -222,6 +227,7 @@ impl World {
             scope: Scope::Database("shop".into()),
             repository,
             instance: Arc::clone(&self.instance),
+            recipients: vec![],
             task: None,
             reason: "A test asked for it.".into(),
             workers: 2,
@@ -237,6 +243,7 @@ impl World {
             create_roles: false,
             only_table: None,
             keep_different: false,
+            key: None,
         }
     }
 }

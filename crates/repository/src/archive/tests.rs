@@ -1,7 +1,16 @@
 use super::*;
-use crate::{Body, StoredBody};
+use crate::{Body, Key, SealedBody, StoredBody};
 use domain::{Code, Result};
-use std::{io::Read, sync::Arc};
+use seal::{PrivateKey, PublicKey};
+use sha2::{Digest, Sha256};
+use std::{
+    io::Read,
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
 use store::{ObjectName, Store, memory::Memory};
 
 fn name() -> ObjectName {
@@ -11,6 +20,10 @@ fn name() -> ObjectName {
 /// Writes an archive with `write` on a blocking thread, as the engine does.
 async fn written(store: &Arc<dyn Store>, write: impl FnOnce(&ArchiveWriter) + Send + 'static) -> Written {
     let writer = ArchiveWriter::new(store.create(&name()).await.unwrap());
+    ended(writer, write).await
+}
+
+async fn ended(writer: ArchiveWriter, write: impl FnOnce(&ArchiveWriter) + Send + 'static) -> Written {
     let writer = tokio::task::spawn_blocking(move || {
         write(&writer);
         writer
@@ -164,4 +177,90 @@ async fn a_frame_that_decompresses_to_more_than_it_claims_is_refused() {
     let reader = Arc::new(reader(&copy, &written).await.unwrap());
     let error = content(reader, "zeros.zst").await.unwrap_err();
     assert_eq!(error.downcast::<domain::Error>().unwrap().code(), Code::TooLarge);
+}
+
+fn some_members(writer: &ArchiveWriter) {
+    member(writer, DESCRIPTION, b"{}");
+    member(writer, "tables/t/0.ndjson.zst", "[1,\"rook\"]\n".repeat(50_000).as_bytes());
+    member(writer, "noise", &noise(3 << 20));
+    member(writer, "empty", b"");
+}
+
+async fn sealed_for(store: &Arc<dyn Store>, recipients: &[PublicKey]) -> Written {
+    let writer = ArchiveWriter::sealed(store.create(&name()).await.unwrap(), recipients).unwrap();
+    ended(writer, some_members).await
+}
+
+async fn unsealed(store: &Arc<dyn Store>, written: &Written, key: &Key) -> Result<ArchiveReader> {
+    let stored: Arc<dyn Body> = Arc::new(StoredBody::new(Arc::clone(store), name(), written.size_bytes));
+    ArchiveReader::open(Arc::new(SealedBody::open(stored, key).await?), written.plain_bytes).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sealed_archive_reads_the_same_with_each_key_and_not_without() {
+    let store: Arc<dyn Store> = Arc::new(Memory::default());
+    let keys = [(); 2].map(|()| PrivateKey::generate().unwrap());
+    let written = sealed_for(&store, &keys.each_ref().map(|key| key.public().unwrap())).await;
+    let stored = store.read(&name(), 0..written.size_bytes).await.unwrap();
+    assert_eq!(<store::Sha256>::from(Sha256::digest(&stored)), written.sha256, "the hash is that of the stored bytes");
+    let data_key = Key::Data(written.data_key.clone().unwrap());
+    for key in keys.map(Key::Private).into_iter().chain([data_key]) {
+        let reader = Arc::new(unsealed(&store, &written, &key).await.unwrap());
+        assert_eq!(content(Arc::clone(&reader), "tables/t/0.ndjson.zst").await.unwrap().len(), 50_000 * 11);
+        assert!(content(Arc::clone(&reader), "noise").await.unwrap() == noise(3 << 20));
+        assert!(content(reader, "empty").await.unwrap().is_empty());
+    }
+    let stranger = Key::Private(PrivateKey::generate().unwrap());
+    assert_eq!(unsealed(&store, &written, &stranger).await.err().unwrap().code(), Code::WrongKey);
+    assert_eq!(reader(&store, &written).await.err().unwrap().code(), Code::Damaged, "sealed bytes are no archive");
+    let text = String::from_utf8_lossy(&stored);
+    assert!(!text.contains("rook\"") && !text.contains("ndjson"), "neither rows nor names of members show");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sealed_archive_that_failed_once_keeps_failing() {
+    let store: Arc<dyn Store> = Arc::new(Memory::default());
+    let key = PrivateKey::generate().unwrap();
+    let written = sealed_for(&store, &[key.public().unwrap()]).await;
+    let mut bytes = store.read(&name(), 0..written.size_bytes).await.unwrap().to_vec();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    let broken: Arc<dyn Store> = Arc::new(Memory::default());
+    store::put(broken.as_ref(), &name(), bytes.into()).await.unwrap();
+    let stored: Arc<dyn Body> = Arc::new(StoredBody::new(broken, name(), written.size_bytes));
+    let body = SealedBody::open(stored, &Key::Private(key)).await.unwrap();
+    assert!(body.read(0..10).await.is_ok(), "what comes before it is whole");
+    assert_eq!(body.read(middle as u64 - 2000..middle as u64 + 10).await.unwrap_err().code(), Code::Damaged);
+    assert_eq!(body.read(0..10).await.unwrap_err().code(), Code::Damaged);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_a_sealed_archive_is_read_without_the_rest() {
+    let store: Arc<dyn Store> = Arc::new(Memory::default());
+    let key = PrivateKey::generate().unwrap();
+    let written = sealed_for(&store, &[key.public().unwrap()]).await;
+    let counting = Arc::new(Counting { body: StoredBody::new(store, name(), written.size_bytes), bytes: AtomicU64::new(0) });
+    let body = SealedBody::open(Arc::clone(&counting) as Arc<dyn Body>, &Key::Private(key)).await.unwrap();
+    let reader = Arc::new(ArchiveReader::open(Arc::new(body), written.plain_bytes).await.unwrap());
+    assert_eq!(content(reader, DESCRIPTION).await.unwrap(), b"{}");
+    let read = counting.bytes.load(Relaxed);
+    assert!(read < written.size_bytes / 10, "{read} of {} bytes were read", written.size_bytes);
+}
+
+/// Counts what is read.
+struct Counting {
+    body: StoredBody,
+    bytes: AtomicU64,
+}
+
+#[async_trait::async_trait]
+impl Body for Counting {
+    fn size_bytes(&self) -> u64 {
+        self.body.size_bytes()
+    }
+
+    async fn read(&self, range: Range<u64>) -> Result<bytes::Bytes> {
+        self.bytes.fetch_add(range.end - range.start, Relaxed);
+        self.body.read(range).await
+    }
 }

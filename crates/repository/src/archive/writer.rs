@@ -4,6 +4,7 @@ use super::{COMPRESSED, WINDOW_LOG};
 use crate::zip::{self, Entry};
 use bytes::Bytes;
 use domain::{Error, Result};
+use seal::{DataKey, Envelope, PublicKey, Sealer};
 use sha2::{Digest, Sha256};
 use std::{
     io::Write,
@@ -38,10 +39,11 @@ pub struct ArchiveWriter {
     state: Arc<Mutex<State>>,
     plain_bytes: AtomicU64,
     upload: JoinHandle<Result<Stored>>,
+    data_key: Option<DataKey>,
 }
 
 /// What was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Written {
     /// Bytes as stored.
     pub size_bytes: u64,
@@ -51,6 +53,8 @@ pub struct Written {
     pub plain_bytes: u64,
     /// Number of members.
     pub members: u64,
+    /// What opens it, if it is sealed: to look at it once more, and for nothing that is kept.
+    pub data_key: Option<DataKey>,
 }
 
 struct State {
@@ -63,15 +67,40 @@ struct State {
 struct Stored {
     upload: Box<dyn Upload>,
     sha256: store::Sha256,
+    size_bytes: u64,
+}
+
+/// The way of bytes into the store: sealed if they are to be, hashed as they are stored.
+struct Storing {
+    upload: Box<dyn Upload>,
+    hash: Sha256,
+    size_bytes: u64,
+    sealer: Option<Sealer>,
 }
 
 impl ArchiveWriter {
-    /// Begins an archive in `upload`. Must be called within a tokio runtime.
+    /// Begins an archive in `upload` that everybody can read. Must be called within a tokio runtime.
     #[must_use]
     pub fn new(upload: Box<dyn Upload>) -> Self {
+        Self::begin(Storing { upload, hash: Sha256::new(), size_bytes: 0, sealer: None }, Bytes::new(), None)
+    }
+
+    /// Begins an archive in `upload` that only the holders of these keys can read. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// Without recipients, or without random numbers.
+    pub fn sealed(upload: Box<dyn Upload>, recipients: &[PublicKey]) -> Result<Self> {
+        let (envelope, key) = Envelope::seal(recipients)?;
+        let (sealer, head) = Sealer::new(&key, &envelope.context())?;
+        let start = [envelope.as_bytes(), &head].concat();
+        Ok(Self::begin(Storing { upload, hash: Sha256::new(), size_bytes: 0, sealer: Some(sealer) }, start.into(), Some(key)))
+    }
+
+    fn begin(storing: Storing, start: Bytes, data_key: Option<DataKey>) -> Self {
         let (pieces, receiver) = mpsc::channel(2);
         let state = State { pieces: Some(pieces), offset: 0, entries: vec![] };
-        Self { state: Arc::new(Mutex::new(state)), plain_bytes: AtomicU64::new(0), upload: tokio::spawn(send(upload, receiver)) }
+        let upload = tokio::spawn(send(storing, start, receiver));
+        Self { state: Arc::new(Mutex::new(state)), plain_bytes: AtomicU64::new(0), upload, data_key }
     }
 
     /// Begins a member. Blocks while it is written: to be used outside of the runtime's own threads.
@@ -90,7 +119,6 @@ impl ArchiveWriter {
             return Err(Error::internal("A large member was begun and not ended."));
         }
         let directory = zip::directory(&state.entries, state.offset)?;
-        let size_bytes = state.offset + directory.len() as u64;
         let members = state.entries.len() as u64;
         let sender = state.pieces.take().ok_or_else(|| Error::internal("An archive was ended twice."))?;
         drop(state);
@@ -103,7 +131,8 @@ impl ArchiveWriter {
         drop(sender);
         let stored = joined(self.upload).await?;
         stored.upload.commit(stored.sha256).await?;
-        Ok(Written { size_bytes, sha256: stored.sha256, plain_bytes: self.plain_bytes.into_inner(), members })
+        let plain_bytes = self.plain_bytes.into_inner();
+        Ok(Written { size_bytes: stored.size_bytes, sha256: stored.sha256, plain_bytes, members, data_key: self.data_key })
     }
 
     /// Gives the archive up and returns why the store failed, if it did: the reason behind a member's error.
@@ -117,13 +146,38 @@ async fn joined(upload: JoinHandle<Result<Stored>>) -> Result<Stored> {
     upload.await.map_err(|error| Error::internal("The thread that stores the archive ended.").because(error))?
 }
 
-async fn send(mut upload: Box<dyn Upload>, mut pieces: mpsc::Receiver<Bytes>) -> Result<Stored> {
-    let mut hash = Sha256::new();
-    while let Some(piece) = pieces.recv().await {
-        hash.update(&piece);
-        upload.write(piece).await?;
+async fn send(mut storing: Storing, start: Bytes, mut pieces: mpsc::Receiver<Bytes>) -> Result<Stored> {
+    if !start.is_empty() {
+        storing.store(start).await?;
     }
-    Ok(Stored { upload, sha256: hash.finalize().into() })
+    while let Some(piece) = pieces.recv().await {
+        storing.take(piece).await?;
+    }
+    storing.finish().await
+}
+
+impl Storing {
+    async fn take(&mut self, piece: Bytes) -> Result<()> {
+        let Some(sealer) = &mut self.sealer else { return self.store(piece).await };
+        let mut sealed = vec![];
+        sealer.seal(&piece, &mut sealed)?;
+        self.store(sealed.into()).await
+    }
+
+    async fn store(&mut self, piece: Bytes) -> Result<()> {
+        self.hash.update(&piece);
+        self.size_bytes += piece.len() as u64;
+        self.upload.write(piece).await
+    }
+
+    async fn finish(mut self) -> Result<Stored> {
+        if let Some(sealer) = self.sealer.take() {
+            let mut sealed = vec![];
+            sealer.finish(&mut sealed)?;
+            self.store(sealed.into()).await?;
+        }
+        Ok(Stored { upload: self.upload, sha256: self.hash.finalize().into(), size_bytes: self.size_bytes })
+    }
 }
 
 fn pieces(bytes: Vec<u8>) -> impl Iterator<Item = Bytes> {

@@ -64,6 +64,10 @@ impl Source for Postgres {
         restore::stage(&self.target, self.workers, request, context)
     }
 
+    fn check_needs(&self, request: &StageRequest, context: &Context) -> Result<()> {
+        restore::check_needs(&self.target, request, context)
+    }
+
     fn sweep(&self, context: &Context) -> Result<()> {
         // First, for it needs no server.
         tools::sweep()?;

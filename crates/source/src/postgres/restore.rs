@@ -54,6 +54,13 @@ pub fn stage(target: &Target, workers: usize, request: &StageRequest, context: &
     }))
 }
 
+/// Checks all that can be known before anything is made.
+pub fn check_needs(target: &Target, request: &StageRequest, context: &Context) -> Result<()> {
+    let properties: DatabaseProperties = from_json(&request.description.properties)?;
+    let mut session = crew::open(target, &target.maintenance_database, context)?;
+    needs::check(&mut session, request, &properties).map(drop)
+}
+
 /// Removes the staging databases of restores that were killed.
 pub fn sweep(target: &Target, context: &Context) -> Result<()> {
     sweep::sweep(target, context)

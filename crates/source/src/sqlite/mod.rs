@@ -115,6 +115,10 @@ impl Source for Sqlite {
         Ok(Box::new(staging::Stage::begin(self, request, context)?))
     }
 
+    fn check_needs(&self, request: &StageRequest, _: &Context) -> Result<()> {
+        staging::check_needs(self, request)
+    }
+
     fn sweep(&self, context: &Context) -> Result<()> {
         staging::sweep(&self.folder, context)?;
         image::sweep().map_err(|error| {

@@ -57,12 +57,21 @@ fn remove_with_companions(path: &Path) {
     }
 }
 
+/// Checks all that can be known before anything is made.
+pub fn check_needs(source: &Sqlite, request: &StageRequest) -> Result<()> {
+    place(source, request).map(drop)
+}
+
+/// What the new database is like, and where it will be.
+fn place(source: &Sqlite, request: &StageRequest) -> Result<(Properties, PathBuf)> {
+    Ok((Properties::of(&request.description)?, folder::locate_new(&source.folder, &request.name)?))
+}
+
 impl Stage {
     /// Begins a database.
     pub fn begin(source: &Sqlite, request: &StageRequest, context: &Context) -> Result<Self> {
         let subject = Subject(request.name.clone());
-        let properties = Properties::of(&request.description)?;
-        let target = folder::locate_new(&source.folder, &request.name)?;
+        let (properties, target) = place(source, request)?;
         let folder = target.ancestors().skip(1).find(|folder| folder.is_dir()).unwrap_or(&source.folder);
         let (path, lease) = new_file(folder).map_err(|error| subject.io_fault("Making the new database", folder, error))?;
         let file = StagingFile(path);

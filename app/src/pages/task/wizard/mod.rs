@@ -16,8 +16,8 @@ use crate::{
         Failure,
         task::{AddTask, ChangeTask, preview_task, task_form},
     },
-    components::{Notice, Tone, may},
-    loaded::loaded,
+    components::{PageHead, may},
+    loaded::loaded_page,
 };
 use domain::{Role, ServerId, TaskForm, TaskId, view::task::TaskPreview};
 use draft::Draft;
@@ -78,13 +78,13 @@ pub fn Wizard(
     );
     if !may(Role::Administrator) {
         return view! {
-            <Notice tone=Tone::Warn title="Only administrators write tasks.">
+            <PageHead title="Only administrators write tasks">
                 <p>"Ask an administrator for the task that you need, or for the role."</p>
-            </Notice>
+            </PageHead>
         }
         .into_any();
     }
-    loaded(opened, move |opened| view! { <Sheet opened send/> }.into_any()).into_any()
+    loaded_page(opened, move |opened| view! { <Sheet opened send/> }.into_any()).into_any()
 }
 
 async fn open(target: Target, search: &str) -> Result<Opened, Failure> {

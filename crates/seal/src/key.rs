@@ -1,0 +1,376 @@
+//! Keys: the private half opens, the public half seals.
+
+use crate::{damaged, random};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use domain::{Code, Error, Result};
+use hpke::{Deserializable, Kem as _, Serializable, kem::X25519HkdfSha256};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::{fmt, str::FromStr};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+/// DHKEM(X25519, HKDF-SHA256) of RFC 9180.
+pub(crate) type Kem = X25519HkdfSha256;
+
+const KEY_BYTES: usize = 32;
+
+/// Fewest characters of a passphrase that a key is made from.
+pub const MIN_PASSPHRASE: usize = 12;
+
+/// The key that one archive's body is sealed with. It is random, and used once.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct DataKey([u8; KEY_BYTES]);
+
+impl DataKey {
+    /// A new one.
+    ///
+    /// # Errors
+    /// When there are no random numbers.
+    pub fn generate() -> Result<Self> {
+        let mut key = Self([0; KEY_BYTES]);
+        random(&mut key.0)?;
+        Ok(key)
+    }
+
+    /// The one with these bytes.
+    ///
+    /// # Errors
+    /// [`Code::Damaged`] unless they are 32.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        bytes.try_into().map(Self).map_err(|_| damaged("The sealed archive's data key has a wrong size."))
+    }
+
+    /// Its bytes, for those who seal and open.
+    #[must_use]
+    pub fn expose(&self) -> &[u8; KEY_BYTES] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for DataKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DataKey(…)")
+    }
+}
+
+/// The half of a key that seals. Whoever has it can read nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PublicKey([u8; KEY_BYTES]);
+
+impl PublicKey {
+    /// The public key with these bytes, a point of Curve25519.
+    ///
+    /// # Errors
+    /// [`Code::Usage`] for bytes that are no public key.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let key = <Self as TryFrom<&[u8]>>::try_from(bytes).map_err(|()| not_a_public_key())?;
+        key.for_hpke().map(|_| key)
+    }
+
+    /// Its 32 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; KEY_BYTES] {
+        &self.0
+    }
+
+    /// What tells it from all others.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        let hash = Sha256::new().chain_update(b"rookery/v1/recipient").chain_update(self.0).finalize();
+        let mut out = [0; 16];
+        out.copy_from_slice(&hash[..16]);
+        Fingerprint(out)
+    }
+
+    pub(crate) fn for_hpke(&self) -> Result<<Kem as hpke::Kem>::PublicKey> {
+        Deserializable::from_bytes(&self.0).map_err(|_| not_a_public_key())
+    }
+}
+
+impl TryFrom<&[u8]> for PublicKey {
+    type Error = ();
+
+    fn try_from(bytes: &[u8]) -> std::result::Result<Self, ()> {
+        bytes.try_into().map(Self).map_err(|_| ())
+    }
+}
+
+fn not_a_public_key() -> Error {
+    Error::new(Code::Usage, "This is not a public key.", "Give the 32 bytes in base64 that `rookery key generate` printed.")
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&STANDARD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({self})")
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::from_bytes(&STANDARD.decode(text.trim()).map_err(|error| not_a_public_key().because(error))?)
+    }
+}
+
+/// The half of a key that opens. It is wiped from memory when it is dropped, and never printed.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct PrivateKey([u8; KEY_BYTES]);
+
+impl PrivateKey {
+    /// A new one.
+    ///
+    /// # Errors
+    /// When there are no random numbers.
+    pub fn generate() -> Result<Self> {
+        let mut seed = Zeroizing::new([0; KEY_BYTES]);
+        random(seed.as_mut())?;
+        Ok(Self::derive(seed.as_ref()))
+    }
+
+    /// The one that a passphrase gives: argon2id over it, then DeriveKeyPair of RFC 9180. Takes half a second, and 256 MiB.
+    ///
+    /// # Errors
+    /// [`Code::Usage`] for parameters that argon2 refuses.
+    pub fn from_passphrase(passphrase: &str, derivation: &Derivation) -> Result<Self> {
+        let mut seed = Zeroizing::new([0; KEY_BYTES]);
+        derivation.run(passphrase.as_bytes(), seed.as_mut())?;
+        Ok(Self::derive(seed.as_ref()))
+    }
+
+    /// DeriveKeyPair (RFC 9180, section 7.1.3).
+    fn derive(seed: &[u8]) -> Self {
+        let mut key = Self([0; KEY_BYTES]);
+        Kem::derive_keypair(seed).0.write_exact(&mut key.0);
+        key
+    }
+
+    /// The public half.
+    ///
+    /// # Errors
+    /// Not for any key that exists.
+    pub fn public(&self) -> Result<PublicKey> {
+        let mut key = PublicKey([0; KEY_BYTES]);
+        Kem::sk_to_pk(&self.for_hpke()?).write_exact(&mut key.0);
+        Ok(key)
+    }
+
+    /// As text to be kept: 32 bytes in base64.
+    #[must_use]
+    pub fn expose(&self) -> Zeroizing<String> {
+        Zeroizing::new(STANDARD.encode(self.0))
+    }
+
+    pub(crate) fn for_hpke(&self) -> Result<<Kem as hpke::Kem>::PrivateKey> {
+        Deserializable::from_bytes(&self.0).map_err(|_| not_a_private_key())
+    }
+}
+
+fn not_a_private_key() -> Error {
+    Error::new(
+        Code::Usage,
+        "This is not a private key.",
+        "Give the 32 bytes in base64 as they were saved: 44 characters, the last of them `=`.",
+    )
+}
+
+impl FromStr for PrivateKey {
+    type Err = Error;
+
+    /// Reads what was saved; 32 bytes from elsewhere are as good.
+    fn from_str(text: &str) -> Result<Self> {
+        // The cause of the error would quote what was typed.
+        let bytes = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| not_a_private_key())?);
+        let key = Self(bytes.as_slice().try_into().map_err(|_| not_a_private_key())?);
+        key.for_hpke().map(|_| key)
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PrivateKey(…)")
+    }
+}
+
+/// The first 16 bytes of SHA-256("rookery/v1/recipient" || public key), shown as hexadecimal digits in groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Fingerprint([u8; 16]);
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, pair) in self.0.chunks(2).enumerate() {
+            write!(f, "{}{}", if number == 0 { "" } else { "-" }, hex::encode(pair))?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let digits: String = text.chars().filter(|c| !matches!(c, '-' | ' ' | ':')).collect();
+        let mut out = [0; 16];
+        hex::decode_to_slice(&digits, &mut out).map(|()| Self(out)).map_err(|error| {
+            Error::new(
+                Code::Usage,
+                format!("{text:?} is not the fingerprint of a key."),
+                "Give its 32 hexadecimal digits; dashes between them are welcome.",
+            )
+            .because(error)
+        })
+    }
+}
+
+impl Serialize for Fingerprint {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Fingerprint {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(|error: Error| serde::de::Error::custom(error.to_string()))
+    }
+}
+
+/// How a passphrase becomes a key: argon2id (RFC 9106) with a salt of its own. It is no secret, and kept beside the public key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Derivation {
+    /// 16 random bytes in base64.
+    pub salt: String,
+    /// Memory, in KiB.
+    pub memory_kib: u32,
+    /// Passes over it.
+    pub passes: u32,
+    /// Lanes.
+    pub lanes: u32,
+}
+
+/// Most memory that a derivation may ask for: whoever could change it shall not exhaust the machine.
+const MAX_MEMORY_KIB: u32 = 2 << 20;
+
+/// Most passes, for the same reason.
+const MAX_PASSES: u32 = 16;
+
+impl Derivation {
+    /// With a new salt: 256 MiB, three passes, one lane.
+    ///
+    /// # Errors
+    /// When there are no random numbers.
+    pub fn generate() -> Result<Self> {
+        let mut salt = [0; 16];
+        random(&mut salt)?;
+        Ok(Self { salt: STANDARD.encode(salt), memory_kib: 256 << 10, passes: 3, lanes: 1 })
+    }
+
+    fn run(&self, passphrase: &[u8], out: &mut [u8]) -> Result<()> {
+        let refused =
+            || Error::new(Code::Usage, "A key cannot be made with these parameters.", "Use those that were kept beside the public key.");
+        if self.memory_kib > MAX_MEMORY_KIB || self.passes > MAX_PASSES {
+            return Err(refused());
+        }
+        let salt = STANDARD.decode(&self.salt).map_err(|error| refused().because(error))?;
+        let params =
+            argon2::Params::new(self.memory_kib, self.passes, self.lanes, Some(out.len())).map_err(|error| refused().because(error))?;
+        let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+        argon2.hash_password_into(passphrase, &salt, out).map_err(|error| refused().because(error))
+    }
+}
+
+/// Refuses a passphrase that is soon guessed.
+///
+/// # Errors
+/// [`Code::Usage`] with the reason.
+pub fn check_passphrase(passphrase: &str) -> Result<()> {
+    let weak = |sentence: String| Error::new(Code::Usage, sentence, "Take five or more words that have nothing to do with each other.");
+    let length = passphrase.chars().count();
+    if length < MIN_PASSPHRASE {
+        return Err(weak(format!("The passphrase has {length} characters; at least {MIN_PASSPHRASE} are needed.")));
+    }
+    let different: std::collections::BTreeSet<char> = passphrase.chars().flat_map(char::to_lowercase).collect();
+    if different.len() < 6 {
+        return Err(weak("The passphrase repeats the same few characters.".into()));
+    }
+    let letters: Vec<u32> = passphrase.chars().map(u32::from).collect();
+    let in_a_row = letters.windows(2).filter(|pair| pair[1] == pair[0] + 1 || pair[0] == pair[1]).count();
+    if in_a_row * 2 > letters.len() {
+        return Err(weak("The passphrase counts up or repeats itself, as in 123456 or abcdef.".into()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_back_as_it_was_saved_and_shows_itself_nowhere() {
+        let key = PrivateKey::generate().unwrap();
+        let again: PrivateKey = format!(" {}\n", &*key.expose()).parse().unwrap();
+        assert_eq!(key.public().unwrap(), again.public().unwrap());
+        assert!(!format!("{key:?}").contains(&key.expose()[..8]));
+        assert_ne!(key.public().unwrap(), PrivateKey::generate().unwrap().public().unwrap());
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_without_being_repeated() {
+        for text in ["", "secret words", "AAAA", &STANDARD.encode([1; 31]), &STANDARD.encode([1; 33])] {
+            let error = text.parse::<PrivateKey>().unwrap_err();
+            assert_eq!(error.code(), Code::Usage);
+            assert!(text.is_empty() || !format!("{error:?}").contains(text), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_is_read_however_it_is_grouped() {
+        let fingerprint = PrivateKey::generate().unwrap().public().unwrap().fingerprint();
+        let text = fingerprint.to_string();
+        assert_eq!(text.len(), 39);
+        assert_eq!(text.parse::<Fingerprint>().unwrap(), fingerprint);
+        assert_eq!(text.replace('-', " ").to_uppercase().parse::<Fingerprint>().unwrap(), fingerprint);
+        assert!("1234".parse::<Fingerprint>().is_err());
+    }
+
+    /// RFC 9180, appendix A.1.1: DHKEM(X25519, HKDF-SHA256).
+    #[test]
+    fn keys_are_derived_as_the_rfc_says() {
+        let seed = hex::decode("6db9df30aa07dd42ee5e8181afdb977e538f5e1fec8a06223f33f7013e525037").unwrap();
+        let key = PrivateKey::derive(&seed);
+        let mut wanted = hex::decode("4612c550263fc8ad58375df3f557aac531d26850903e55a9f23f21d8534e8ac8").unwrap();
+        // Bits that X25519 does not look at (RFC 7748, section 5).
+        (wanted[0], wanted[31]) = (wanted[0] & 0xf8, wanted[31] & 0x7f | 0x40);
+        assert_eq!(key.0.as_slice(), wanted);
+        assert_eq!(hex::encode(key.public().unwrap().0), "3948cfe0ad1ddb695d780e59077195da6c56506b027329794ab02bca80815c4d");
+    }
+
+    #[test]
+    fn the_same_passphrase_and_salt_give_the_same_key() {
+        let derivation = Derivation { memory_kib: 64, passes: 1, ..Derivation::generate().unwrap() };
+        let key = |words: &str, derivation: &Derivation| PrivateKey::from_passphrase(words, derivation).unwrap().public().unwrap();
+        assert_eq!(key("five words that are mine", &derivation), key("five words that are mine", &derivation));
+        assert_ne!(key("five words that are mine", &derivation), key("five words that are yours", &derivation));
+        let other = Derivation { salt: Derivation::generate().unwrap().salt, ..derivation.clone() };
+        assert_ne!(key("five words that are mine", &derivation), key("five words that are mine", &other));
+        let greedy = Derivation { memory_kib: u32::MAX, ..derivation };
+        assert_eq!(PrivateKey::from_passphrase("x", &greedy).unwrap_err().code(), Code::Usage);
+    }
+
+    #[test]
+    fn weak_passphrases_are_refused_with_a_reason() {
+        for (words, reason) in
+            [("short", "characters"), ("aaaaaaaaaaaaaaaa", "repeats"), ("abcdefghijklmnop", "counts up"), ("12345678901234", "counts up")]
+        {
+            let error = check_passphrase(words).unwrap_err();
+            assert!(error.to_string().contains(reason), "{words}: {error}");
+        }
+        check_passphrase("rook raven tree night home").unwrap();
+    }
+}
