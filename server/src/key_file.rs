@@ -113,14 +113,10 @@ pub fn write(path: &Path, text: &str) -> Result<()> {
 pub fn passphrase() -> Result<Zeroizing<String>> {
     let input = io::stdin();
     let quiet = input.is_terminal().then(Quiet::begin).flatten();
-    if quiet.is_some() {
-        eprint!("Passphrase: ");
-    }
+    ask(quiet.as_ref(), "Passphrase: ");
     let mut line = Zeroizing::new(String::new());
     let read = input.lock().read_line(&mut line);
-    if quiet.is_some() {
-        eprintln!();
-    }
+    ask(quiet.as_ref(), "\n");
     let cannot = |error: io::Error| Error::new(Code::Usage, "No passphrase could be read.", "Give it on standard input.").because(error);
     read.map_err(cannot)?;
     let end = line.trim_end_matches(['\n', '\r']).len();
@@ -129,6 +125,14 @@ pub fn passphrase() -> Result<Zeroizing<String>> {
         return Err(Error::new(Code::Usage, "No passphrase was given.", "Give it on standard input."));
     }
     Ok(line)
+}
+
+/// Says something to whoever sits at the terminal, if there is one.
+fn ask(quiet: Option<&Quiet>, text: &str) {
+    if quiet.is_some() {
+        // Who cannot be asked can still answer.
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
 }
 
 /// A terminal that does not show what is typed, until it is dropped.

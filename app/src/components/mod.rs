@@ -38,7 +38,7 @@ pub use fresh::keep_fresh;
 pub use icon::{Glyph, Icon};
 pub use may::{May, may};
 pub use notice::{Notice, Problem};
-pub use number::{Count, Lasted, Size, counted};
+pub use number::{Count, Lasted, Size, counted, lasted};
 pub use page_head::PageHead;
 pub use pager::Pager;
 pub use steps::{StepLine, StepState, Steps};

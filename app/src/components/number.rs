@@ -47,6 +47,11 @@ pub fn Lasted(
     /// When it ended, or the moment that is shown.
     to: Timestamp,
 ) -> impl IntoView {
+    view! { <span class="number">{lasted(from, to)}</span> }
+}
+
+/// The time between two moments, in words.
+pub fn lasted(from: Timestamp, to: Timestamp) -> String {
     let lasted = Duration::try_from(to.duration_since(from)).unwrap_or_default();
-    view! { <span class="number">{display::duration(lasted)}</span> }
+    if lasted < Duration::from_millis(100) { "under 0.1 s".into() } else { display::duration(lasted) }
 }

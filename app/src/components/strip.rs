@@ -1,10 +1,9 @@
 //! Rounds on a line of time.
 
 use super::{Tone, badge::round_tone, viewer_offset};
-use domain::{display, view::run::RoundLine};
+use domain::view::run::RoundLine;
 use jiff::{SignedDuration, Timestamp, Unit, tz::Offset};
 use leptos::{attr, prelude::*};
-use std::time::Duration;
 
 /// Hours that are shown before and after now.
 const BEFORE: i64 = 24;
@@ -57,7 +56,7 @@ pub fn Strip(
 fn Past(round: RoundLine, now: Timestamp) -> impl IntoView {
     let (tone, _, word) = round_tone(round.state);
     let end = round.ended_at.unwrap_or(now);
-    let lasted = display::duration(Duration::try_from(end.duration_since(round.began_at)).unwrap_or_default());
+    let lasted = super::lasted(round.began_at, end);
     let told = format!("{} on {}: {}, {}, {lasted}", round.task_name, round.server_name, word, super::when::relative(round.began_at, now));
     let width = format!("{:.3}%", share(end, now) - share(round.began_at, now));
     // Spread, because links of pictures have no such attribute otherwise.

@@ -24,7 +24,7 @@ pub fn run(command: KeyCommand, output: &Output) -> Result<Exit> {
             let (kept, public) = generate(&arguments)?;
             let text = kept.text(&public)?;
             let Some(out) = arguments.out else {
-                print!("{}", &*text);
+                output.result(&(), || text.to_string())?;
                 return Ok(Exit::Done);
             };
             key_file::write(&out, &text)?;

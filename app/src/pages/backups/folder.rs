@@ -73,11 +73,12 @@ fn Folder(view: FolderView, origin: String, span: Span) -> impl IntoView {
         } else {
             let href = Callback::new(|label: domain::Label| format!("#{label}"));
             let newest = chains.first().and_then(|chain| Some((chain.folder.clone(), chain.points.first()?.label)));
+            let server = chains.first().and_then(|chain| chain.origin.clone()).filter(|_| has_several_origins(&chains));
             let named = (!is_globals).then(|| database.clone());
             view! {
                 <Card flush=true><Picture points span chosen=None href spans now/></Card>
                 <Shown destination database chains restorable=!is_globals span now/>
-                {newest.map(|newest| view! { <Meanwhile root database=named newest/> })}
+                {newest.map(|newest| view! { <Meanwhile root database=named server newest/> })}
             }.into_any()
         }}
     }
@@ -88,6 +89,12 @@ fn range(points: &[PointLine], now: jiff::Timestamp) -> impl IntoView + use<> {
     let usable = || points.iter().filter(|point| point.fault.is_none()).map(|point| point.at);
     let (oldest, newest) = (usable().min(), usable().max());
     (newest.is_some() && oldest != newest).then(|| view! { "From " <When at=oldest now/> " to " <When at=newest now/> "." })
+}
+
+/// Whether they come from several servers, which have a database of the same name each.
+fn has_several_origins(chains: &[ChainView]) -> bool {
+    let mut from = chains.iter().filter_map(|chain| chain.origin.as_deref());
+    from.next().is_some_and(|first| from.any(|other| other != first))
 }
 
 /// The list, of the span that is shown.
@@ -106,8 +113,7 @@ fn Shown(
             !chain.points.is_empty()
         });
     }
-    let mut from = chains.iter().filter_map(|chain| chain.origin.as_deref());
-    let origins = from.next().is_some_and(|first| from.any(|other| other != first));
+    let origins = has_several_origins(&chains);
     let points: usize = chains.iter().map(|chain| chain.points.len()).sum();
     let count = counted(points as u64, "restore point", "restore points");
     let chained = counted(chains.len() as u64, "chain", "chains");

@@ -116,12 +116,15 @@ pub fn Meanwhile(
     root: String,
     /// The database; none where the folder is not that of one.
     database: Option<String>,
+    /// The server that the newest one came from, where that has to be said.
+    server: Option<String>,
     /// The newest restore point with the folder of its chain.
     newest: (String, Label),
 ) -> impl IntoView {
     let (folder, label) = newest;
     let file = format!("{}/{folder}/{label}.zip", root.trim_end_matches('/'));
-    let command = database.map(|name| format!("rookery cat {} --database {} --point {label}", quoted(&root), quoted(&name)));
+    let server = server.map(|server| format!(" --server {}", quoted(&server))).unwrap_or_default();
+    let command = database.map(|name| format!("rookery cat {} --database {}{server} --point {label}", quoted(&root), quoted(&name)));
     view! {
         <div class="dim small">
             <p>

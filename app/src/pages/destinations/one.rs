@@ -66,6 +66,7 @@ fn answer(one: &DestinationView) -> String {
 
 #[component]
 fn Holds(one: DestinationView) -> impl IntoView {
+    let read = if one.read_error.is_some() { "Last tried" } else { "Last read" };
     let known = one.read_at.map(|_| (one.databases, one.backups, one.stored_bytes));
     view! {
         <Card title="What lies there">
@@ -74,7 +75,7 @@ fn Holds(one: DestinationView) -> impl IntoView {
                 <Fact label="Backups"><Count of=known.map(|(_, backups, _)| backups)/></Fact>
                 <Fact label="Stored"><Size bytes=known.map(|(.., bytes)| bytes)/></Fact>
                 <Fact label="Free"><Size bytes=one.free_bytes/></Fact>
-                <Fact label="Last read"><When at=one.read_at now=one.now manner=Manner::Relative none="not yet; it is being read"/></Fact>
+                <Fact label=read><When at=one.read_at now=one.now manner=Manner::Relative none="not yet; it is being read"/></Fact>
                 {(!one.note.is_empty()).then(|| view! { <Fact label="Note"><span class="note">{one.note}</span></Fact> })}
             </Facts>
         </Card>

@@ -60,7 +60,7 @@ pub(super) fn Point(draft: Draft) -> impl IntoView {
                         {origins.then(|| view! { <th scope="col">"From"</th> })}
                         <th scope="col">"Kind"</th>
                         <th scope="col" class="right">"Size"</th>
-                        <th scope="col" class="right">"Rows"</th>
+                        <th scope="col" class="right" class:minor=origins>"Rows"</th>
                         <th scope="col">"Verified"</th>
                     </tr>
                 </thead>
@@ -117,7 +117,7 @@ fn Line(point: PointLine, form: StoredValue<RestoreForm>, span: Span, is_chosen:
             {origins.then(|| view! { <Cell label="From">{point.origin.unwrap_or_else(|| "not known".into())}</Cell> })}
             <Cell label="Kind">{kind_word(point.kind)} " " {point.sealed.then(|| view! { <Tag text="sealed" icon=Glyph::Lock/> })}</Cell>
             <Cell label="Size" right=true><Size bytes=point.size_bytes/></Cell>
-            <Cell label="Rows" right=true><Count of=point.rows/></Cell>
+            <Cell label="Rows" right=true minor=origins><Count of=point.rows/></Cell>
             <Cell label="Verified"><VerifiedBadge verified=point.verified/></Cell>
         </tr>
     }

@@ -7,7 +7,7 @@ use super::{
     report::{Report, failures},
     row::Row,
     runs::{Runs, Shown, renew},
-    words::{answer, lasted, started},
+    words::{answer, started},
 };
 use crate::{
     address::{query_value, with_pairs},
@@ -15,7 +15,7 @@ use crate::{
         round::{AbortRound, RetryFailed, round},
         run::AbortRun,
     },
-    components::{Card, Faults, FormProblem, Notice, PageHead, Problem, RoundBadge, Segment, Segments, Table, Tone, When, may},
+    components::{Card, Faults, FormProblem, Notice, PageHead, Problem, RoundBadge, Segment, Segments, Table, Tone, When, lasted, may},
     live::live,
 };
 use domain::{

@@ -1,12 +1,12 @@
 //! Rounds and runs in sentences.
 
+use crate::components::lasted;
 use domain::{
     Origin, Phase, RoundState, RunKind, RunState, display,
     progress::Reading,
     run::RETRY_AFTER_MINUTES,
     view::run::{Progress, RoundLine, RunLine},
 };
-use jiff::Timestamp;
 use std::time::Duration;
 
 /// The run for roles and tablespaces, which is not a database.
@@ -115,12 +115,6 @@ pub fn started(origin: Origin, by: Option<&str>) -> String {
     }
 }
 
-/// The time between two moments, in words.
-pub fn lasted(from: Timestamp, to: Timestamp) -> String {
-    let lasted = Duration::try_from(to.duration_since(from)).unwrap_or_default();
-    if lasted < Duration::from_millis(100) { "under 0.1 s".into() } else { display::duration(lasted) }
-}
-
 /// What a run is doing or waits for, or how it ended.
 pub fn phase(run: &RunLine) -> String {
     match (run.state, &run.progress) {
@@ -203,6 +197,7 @@ pub fn next_attempt(run: &RunLine) -> String {
 mod tests {
     use super::*;
     use domain::{RoundId, RunId, ServerId};
+    use jiff::Timestamp;
 
     fn id<T: std::str::FromStr>() -> T {
         "01890a5d-ac96-774b-bcce-b302099a8057".parse().ok().unwrap()

@@ -10,12 +10,12 @@ use crate::{
     api::run::{AbortRun, run},
     components::{
         Bar, Button, ButtonKind, Card, Faults, FormProblem, Glyph, Hidden, Icon, LinkButton, Manner, Notice, PageHead, RunBadge, Tone,
-        When, may,
+        When, lasted, may,
     },
     live::live,
     pages::round::{
         Following, Log, Reason, renew,
-        words::{amounts, lasted, next_attempt, phase, result},
+        words::{amounts, next_attempt, phase, result},
     },
 };
 use domain::{
@@ -70,7 +70,7 @@ pub fn One(
         {move || view! { <Work line=view.get().line/> }}
         {move || view! { <WentWrong view=still.get() log/> }}
         {move || view! { <Proof view=still.get()/> }}
-        {move || view! { <Notes notes=still.get().notes/> }}
+        {move || view! { <Notes kind=still.read().line.kind notes=still.get().notes/> }}
         {move || view! { <RunFacts view=still.get()/> }}
         <Log lines=log now=begun/>
     }
@@ -136,10 +136,14 @@ fn WentWrong(view: RunView, log: RwSignal<Vec<domain::view::run::LogLine>>) -> i
     })
 }
 
-/// What is left out or special.
+/// What is left out or special; of a restore first what was compared.
 #[component]
-fn Notes(notes: Vec<String>) -> impl IntoView {
-    let title = if notes.len() == 1 { "One thing is worth knowing" } else { "Some things are worth knowing" };
+fn Notes(kind: RunKind, notes: Vec<String>) -> impl IntoView {
+    let title = match (kind, notes.len()) {
+        (RunKind::Restore, _) => "What was compared",
+        (_, 1) => "One thing is worth knowing",
+        _ => "Some things are worth knowing",
+    };
     (!notes.is_empty()).then(|| {
         view! {
             <Notice tone=Tone::Calm title>

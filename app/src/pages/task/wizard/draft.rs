@@ -99,12 +99,16 @@ impl Draft {
 
 /// Whether two values of a field say the same.
 fn is_same(field: &str, one: &str, other: &str) -> bool {
-    if field == "catch_up" { is_on(one) == is_on(other) } else { lines(one) == lines(other) }
+    match field {
+        "catch_up" => is_on(one) == is_on(other),
+        "excluded" => lines(one).eq(lines(other)),
+        _ => one.trim() == other.trim(),
+    }
 }
 
-/// Line ends travel as browsers like it; the lines count.
-fn lines(text: &str) -> Vec<&str> {
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect()
+/// Line ends travel as browsers like it; the lines count, with blanks that belong to a name.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split(['\r', '\n']).filter(|line| !line.trim().is_empty())
 }
 
 fn slot<'a>(form: &'a mut TaskForm, field: &str) -> &'a mut String {
