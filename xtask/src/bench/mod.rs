@@ -45,7 +45,7 @@ pub struct Options {
     /// Times that each way is measured; the report gives medians
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Only this scenario: full, restore, many, sqlite, memory, console (may be given several times)
+    /// Only this scenario: full, sealed, restore, many, sqlite, memory, console (may be given several times)
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// Where the report goes [default: docs/BENCHMARKS.md]

@@ -57,7 +57,7 @@ const fn peer(name: &'static str, aim: f64, script: &'static str, why: &'static 
 }
 
 /// Every scenario, in the order of the report.
-pub const SCENARIOS: [Scenario; 5] = [FULL, RESTORE, MANY, SQLITE, MEMORY];
+pub const SCENARIOS: [Scenario; 6] = [FULL, SEALED, RESTORE, MANY, SQLITE, MEMORY];
 
 const FULL: Scenario = Scenario {
     name: "full",
@@ -88,6 +88,28 @@ const FULL: Scenario = Scenario {
             2.0,
             r#"each_table "copy %I to stdout;" | psql -Xqd mixed >/dev/null"#,
             "Compressing and checking share two cores with the server.",
+        ),
+    ],
+    apart: None,
+};
+
+const SEALED: Scenario = Scenario {
+    name: "sealed",
+    title: "PostgreSQL: the same, sealed",
+    note: "The same backup for the holder of one key, beside the plain one.",
+    once: "mixed mixed 1; rookery key generate --out $KEPT/key",
+    before: "",
+    after: "dropdb mixed",
+    ways: &[
+        way(
+            "rookery backup --recipient",
+            "rookery backup $SERVER --to $OUT --database mixed --json --recipient \"$(sed -n 's/^# public key: *//p' $KEPT/key)\"",
+        ),
+        peer(
+            "rookery backup",
+            1.1,
+            "rookery backup $SERVER --to $OUT --database mixed --json",
+            "The cipher shares two cores with the server and with zstd.",
         ),
     ],
     apart: None,
