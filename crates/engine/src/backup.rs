@@ -86,7 +86,7 @@ async fn once(request: &BackupRequest, context: &Context) -> Result<BackedUp> {
         request.repository.commit(&place, &manifest, &request.instance).await
     };
     if let Err(error) = sealed.await {
-        if let Err(left) = request.repository.discard(&place).await {
+        if let Err(left) = request.repository.discard(&place, !request.recipients.is_empty()).await {
             tracing::warn!(?left, "an archive without a manifest could not be removed; a later run will");
         }
         return Err(error);
@@ -144,7 +144,7 @@ fn json_member(sink: &dyn Sink, name: &str, content: &impl serde::Serialize) -> 
 async fn verify(request: &BackupRequest, place: &Place, manifest: &Manifest, data_key: Option<&DataKey>, context: &Context) -> Result<()> {
     context.meter.enter(Phase::Verifying, manifest.archive.plain_bytes);
     let key = data_key.cloned().map(Key::Data);
-    let archive: ArchiveReader = unless_cancelled(context, request.repository.archive(place, manifest, key.as_ref())).await?;
+    let archive: ArchiveReader = unless_cancelled(context, request.repository.archive(place, manifest, None, key.as_ref())).await?;
     let (workers, context) = (request.workers, context.clone());
     blocking(move || check::content(&archive, workers, &context)).await
 }

@@ -2,7 +2,7 @@
 
 use crate::{archive::FromArchive, blocking, check, unless_cancelled, verify::stored_bytes};
 use domain::{Code, Error, Result, TableSummary};
-use repository::{Key, Point, Repository};
+use repository::{Key, Point, Repository, repository::check_key};
 use source::{Context, Members, table::RowReader};
 use std::io::Write;
 
@@ -21,8 +21,9 @@ pub async fn cat<W: Write + Send + 'static>(
     context: &Context,
 ) -> Result<()> {
     let manifest = repository.usable(point)?;
-    stored_bytes(repository, &point.place, manifest, context).await?;
-    let archive = unless_cancelled(context, repository.archive(&point.place, manifest, key)).await?;
+    check_key(manifest, key)?;
+    let pieces = stored_bytes(repository, &point.place, manifest, context).await?;
+    let archive = unless_cancelled(context, repository.archive(&point.place, manifest, Some(pieces), key)).await?;
     let context = context.clone();
     blocking(move || {
         let parts = check::parts(&archive, &table);
@@ -53,8 +54,9 @@ pub async fn cat<W: Write + Send + 'static>(
 /// What is damaged.
 pub async fn tables(repository: &Repository, point: &Point, key: Option<&Key>, context: &Context) -> Result<Vec<TableSummary>> {
     let manifest = repository.usable(point)?;
-    stored_bytes(repository, &point.place, manifest, context).await?;
-    let archive = unless_cancelled(context, repository.archive(&point.place, manifest, key)).await?;
+    check_key(manifest, key)?;
+    let pieces = stored_bytes(repository, &point.place, manifest, context).await?;
+    let archive = unless_cancelled(context, repository.archive(&point.place, manifest, Some(pieces), key)).await?;
     blocking(move || check::summary(&archive).map(|summary| summary.tables)).await
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{archive::FromArchive, blocking, check, guarded, unless_cancelled, verify::stored_bytes};
 use domain::{Code, Comparison, Error, Label, Phase, Result, TableSummary, display};
-use repository::{ArchiveReader, Key, Point, Repository};
+use repository::{ArchiveReader, Key, Point, Repository, repository::check_key};
 use serde::Serialize;
 use source::{Context, Source, StageRequest};
 use std::sync::Arc;
@@ -105,21 +105,23 @@ impl Restored {
 pub async fn restore(request: &RestoreRequest, point: &Point, context: &Context) -> Result<Restored> {
     let (context, _guard) = guarded(context);
     let manifest = request.repository.usable(point)?;
-    stored_bytes(&request.repository, &point.place, manifest, &context).await?;
-    let archive = unless_cancelled(&context, request.repository.archive(&point.place, manifest, request.key.as_ref())).await?;
+    check_key(manifest, request.key.as_ref())?;
+    let pieces = stored_bytes(&request.repository, &point.place, manifest, &context).await?;
+    let archive =
+        unless_cancelled(&context, request.repository.archive(&point.place, manifest, Some(pieces), request.key.as_ref())).await?;
     let (request, label, plain_bytes) = (request.clone(), manifest.label, manifest.archive.plain_bytes);
     blocking(move || stage(&request, label, &archive, plain_bytes, &context)).await
 }
 
 /// Looks whether the server has all that a restore needs, and makes nothing there: the name is free, roles and extensions
-/// exist, the version fits.
+/// exist, the version fits. The archive's word is taken for what those are; a restore proves it first.
 ///
 /// # Errors
 /// What the restore would fail with at its start.
 pub async fn check_needs(request: &RestoreRequest, point: &Point, context: &Context) -> Result<()> {
     let (context, _guard) = guarded(context);
     let manifest = request.repository.usable(point)?;
-    let archive = unless_cancelled(&context, request.repository.archive(&point.place, manifest, request.key.as_ref())).await?;
+    let archive = unless_cancelled(&context, request.repository.archive(&point.place, manifest, None, request.key.as_ref())).await?;
     let request = request.clone();
     blocking(move || request.source.check_needs(&request.stage(&archive)?, &context)).await
 }

@@ -2,7 +2,7 @@
 
 use crate::{blocking, check, guarded, unless_cancelled};
 use domain::{Code, Error, Phase, Result};
-use repository::{Key, Manifest, Place, Point, Repository};
+use repository::{Key, Manifest, Pieces, Place, Point, Repository, repository::check_key};
 use sha2::{Digest, Sha256};
 use source::Context;
 
@@ -16,7 +16,7 @@ pub enum Verified {
 }
 
 /// Bytes that are read from a store at once.
-const PIECE_BYTES: u64 = 4 << 20;
+const PIECE_BYTES: u64 = 4 * repository::body::PIECE_BYTES as u64;
 
 /// Verifies one backup: the manifest's signature and signer, the stored bytes, and the content, of a sealed archive if there is a key.
 ///
@@ -25,18 +25,22 @@ const PIECE_BYTES: u64 = 4 << 20;
 pub async fn verify(repository: &Repository, point: &Point, key: Option<&Key>, workers: usize, context: &Context) -> Result<Verified> {
     let (context, _guard) = guarded(context);
     let manifest = repository.usable(point)?;
-    stored_bytes(repository, &point.place, manifest, &context).await?;
+    if key.is_some() {
+        check_key(manifest, key)?;
+    }
+    let pieces = stored_bytes(repository, &point.place, manifest, &context).await?;
     if manifest.sealed() && key.is_none() {
         return Ok(Verified::Stored);
     }
     context.meter.enter(Phase::Verifying, manifest.archive.plain_bytes);
-    let archive = unless_cancelled(&context, repository.archive(&point.place, manifest, key)).await?;
+    let archive = unless_cancelled(&context, repository.archive(&point.place, manifest, Some(pieces), key)).await?;
     blocking(move || check::content(&archive, workers, &context)).await?;
     Ok(Verified::Checked)
 }
 
-/// Proves that the archive's stored bytes are those that were signed, before anything is made of them.
-pub async fn stored_bytes(repository: &Repository, place: &Place, manifest: &Manifest, context: &Context) -> Result<()> {
+/// Proves that the archive's stored bytes are those that were signed, before anything is made of them. What is read later is held
+/// against the pieces that this returns: whoever can write to the root could exchange the archive meanwhile.
+pub async fn stored_bytes(repository: &Repository, place: &Place, manifest: &Manifest, context: &Context) -> Result<Pieces> {
     let size = manifest.archive.size_bytes;
     context.meter.enter(Phase::Verifying, size);
     let name = place.archive(manifest.sealed())?;
@@ -48,16 +52,17 @@ pub async fn stored_bytes(repository: &Repository, place: &Place, manifest: &Man
     if stored != size {
         return Err(damaged(manifest, &format!("has {stored} bytes where {size} were signed: it was cut short or replaced")));
     }
-    let mut hash = Sha256::new();
+    let (mut hash, mut pieces) = (Sha256::new(), Pieces::default());
     let mut done = 0;
     while done < size {
         let piece = unless_cancelled(context, store.read(&name, done..size.min(done + PIECE_BYTES))).await?;
         hash.update(&piece);
+        pieces.take(&piece);
         done += piece.len() as u64;
         context.meter.add(0, piece.len() as u64);
     }
     let sha256: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    if sha256 == manifest.archive.sha256 { Ok(()) } else { Err(damaged(manifest, "does not have the bytes that were signed")) }
+    if sha256 == manifest.archive.sha256 { Ok(pieces) } else { Err(damaged(manifest, "does not have the bytes that were signed")) }
 }
 
 fn damaged(manifest: &Manifest, what: &str) -> Error {

@@ -1,17 +1,19 @@
 //! The bytes of an archive as its reader sees them, wherever they lie and however they were stored.
 
 use async_trait::async_trait;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use domain::{Code, Error, Result};
 use seal::{
     DataKey, Envelope, Opener, PrivateKey,
     body::{CHUNK_BYTES, HEAD_BYTES, SEALED_BYTES, Shape},
     envelope::START_BYTES,
 };
+use sha2::{Digest, Sha256};
 use std::{
+    collections::VecDeque,
     ops::Range,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
 };
@@ -49,6 +51,93 @@ impl Body for StoredBody {
 
     async fn read(&self, range: Range<u64>) -> Result<Bytes> {
         self.store.read(&self.name, range).await
+    }
+}
+
+/// Bytes of a piece, the unit in which stored bytes are proven.
+pub const PIECE_BYTES: usize = 1 << 20;
+
+/// Pieces that are kept for the next reads: neighbouring members share them, and threads read several members at once.
+const RECENT: usize = 8;
+
+/// The hash of each piece of a stored archive, taken while all of it was compared with what was signed: 32 bytes for a MiB.
+#[derive(Clone, Debug, Default)]
+pub struct Pieces(Vec<[u8; 32]>);
+
+impl Pieces {
+    /// Takes the bytes that come next: whole pieces, except at the end.
+    pub fn take(&mut self, bytes: &[u8]) {
+        self.0.extend(bytes.chunks(PIECE_BYTES).map(|piece| <[u8; 32]>::from(Sha256::digest(piece))));
+    }
+}
+
+/// Stored bytes that are the ones that were proven, whoever changes the object between the proof and the reading.
+pub struct ProvenBody {
+    stored: StoredBody,
+    pieces: Pieces,
+    recent: Mutex<VecDeque<(u64, Bytes)>>,
+}
+
+impl ProvenBody {
+    /// The body whose pieces are these.
+    #[must_use]
+    pub fn new(stored: StoredBody, pieces: Pieces) -> Self {
+        Self { stored, pieces, recent: Mutex::default() }
+    }
+
+    async fn piece(&self, number: u64) -> Result<Bytes> {
+        let known = self.recent().iter().find(|(other, _)| *other == number).map(|(_, bytes)| bytes.clone());
+        if let Some(bytes) = known {
+            return Ok(bytes);
+        }
+        let begin = number * PIECE_BYTES as u64;
+        let bytes = self.stored.read(begin..self.size_bytes().min(begin + PIECE_BYTES as u64)).await?;
+        let proven = usize::try_from(number).ok().and_then(|number| self.pieces.0.get(number));
+        if proven.is_none_or(|proven| *proven != <[u8; 32]>::from(Sha256::digest(&bytes))) {
+            return Err(Error::new(
+                Code::Damaged,
+                "The archive was changed while it was being read.",
+                "Find out who can write to the root, and choose another restore point.",
+            ));
+        }
+        let mut recent = self.recent();
+        recent.truncate(RECENT - 1);
+        recent.push_front((number, bytes.clone()));
+        Ok(bytes)
+    }
+
+    fn recent(&self) -> MutexGuard<'_, VecDeque<(u64, Bytes)>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Body for ProvenBody {
+    fn size_bytes(&self) -> u64 {
+        self.stored.size_bytes()
+    }
+
+    async fn read(&self, range: Range<u64>) -> Result<Bytes> {
+        if range.end > self.size_bytes() {
+            return Err(damaged("The archive ends before what its directory tells of."));
+        }
+        let piece_bytes = PIECE_BYTES as u64;
+        let mut out = BytesMut::new();
+        let mut at = range.start;
+        while at < range.end {
+            let piece = self.piece(at / piece_bytes).await?;
+            let from = usize::try_from(at % piece_bytes).unwrap_or(usize::MAX);
+            let to = usize::try_from(range.end - (at - at % piece_bytes)).unwrap_or(usize::MAX).min(piece.len());
+            let Some(part) = piece.get(from..to).filter(|part| !part.is_empty()) else {
+                return Err(damaged("The archive was cut off."));
+            };
+            if part.len() as u64 == range.end - range.start {
+                return Ok(piece.slice(from..to));
+            }
+            out.extend_from_slice(part);
+            at += part.len() as u64;
+        }
+        Ok(out.freeze())
     }
 }
 

@@ -14,7 +14,7 @@ pub mod repository;
 mod zip;
 
 pub use archive::{ArchiveReader, ArchiveWriter, Written};
-pub use body::{Body, Key, SealedBody, StoredBody};
+pub use body::{Body, Key, Pieces, ProvenBody, SealedBody, StoredBody};
 pub use instance::{Fingerprint, Instance, Trust};
 pub use layout::Place;
 pub use manifest::{ArchiveRef, Manifest, Prior, ServerRef};

@@ -1,7 +1,7 @@
 //! A repository: what lies under one root, found and added to.
 
 use crate::{
-    ArchiveReader, ArchiveWriter, Body, Instance, Key, Manifest, Place, SealedBody, StoredBody, Trust, body,
+    ArchiveReader, ArchiveWriter, Body, Instance, Key, Manifest, Pieces, Place, ProvenBody, SealedBody, StoredBody, Trust, body,
     layout::{self, MARKER},
     marker::Marker,
 };
@@ -134,13 +134,32 @@ impl Repository {
     }
 
     /// Begins the archive of a backup, sealed for its recipients if there are any.
+    ///
+    /// # Errors
+    /// [`Code::NameTaken`] if there is an archive of this label, sealed or not.
     pub async fn begin(&self, place: &Place, recipients: &[PublicKey]) -> Result<ArchiveWriter> {
-        let upload = self.store.create(&place.archive(!recipients.is_empty())?).await?;
+        let sealed = !recipients.is_empty();
+        match self.store.size(&place.archive(!sealed)?).await {
+            Err(error) if error.code() == Code::NotFound => {}
+            Err(error) => return Err(error),
+            Ok(_) => {
+                let sentence = format!("Another process has just begun the backup {}.", place.label());
+                return Err(Error::new(Code::NameTaken, sentence, "Try again."));
+            }
+        }
+        let upload = self.store.create(&place.archive(sealed)?).await?;
         if recipients.is_empty() { Ok(ArchiveWriter::new(upload)) } else { ArchiveWriter::sealed(upload, recipients) }
     }
 
     /// Writes the manifest: from here on the backup exists.
+    ///
+    /// # Errors
+    /// [`Code::NameTaken`] if another process was quicker with a backup of this label, [`Code::Damaged`] if the archive is not there.
     pub async fn commit(&self, place: &Place, manifest: &Manifest, instance: &Instance) -> Result<()> {
+        let archive = place.archive(manifest.sealed())?;
+        if self.store.size(&archive).await? != manifest.archive.size_bytes {
+            return Err(Error::new(Code::Damaged, "The archive was changed before its manifest was written.", "Start the backup again."));
+        }
         let name = place.manifest()?;
         let bytes = Bytes::from(manifest.sign(instance)?);
         match store::put(self.store.as_ref(), &name, bytes.clone()).await {
@@ -155,27 +174,31 @@ impl Repository {
         }
     }
 
-    /// Removes an archive of ours that will get no manifest; nothing, unless it is certain that there is none.
-    pub async fn discard(&self, place: &Place) -> Result<()> {
-        match self.store.size(&place.manifest()?).await {
-            Err(error) if error.code() == Code::NotFound => {
-                self.store.remove(&place.archive(false)?).await?;
-                self.store.remove(&place.archive(true)?).await
-            }
-            _ => Ok(()),
-        }
+    /// Removes an archive of ours that will get no manifest; nothing, unless it is certain that no manifest tells of it.
+    pub async fn discard(&self, place: &Place, sealed: bool) -> Result<()> {
+        let is_free = match self.store.size(&place.manifest()?).await {
+            Err(error) => error.code() == Code::NotFound,
+            // Another process was quicker, with an archive of the other form.
+            Ok(_) => self.point(place.clone(), &[]).await?.manifest.is_ok_and(|manifest| manifest.sealed() != sealed),
+        };
+        if is_free { self.store.remove(&place.archive(sealed)?).await } else { Ok(()) }
     }
 
-    /// The archive of a backup, to be read at random; with the key that opens it if it is sealed.
+    /// The archive of a backup, to be read at random; with the key that opens it if it is sealed. With the pieces of a proof, every
+    /// byte that is read is one that was proven.
     ///
     /// # Errors
     /// [`Code::KeyNeeded`], [`Code::WrongKey`], or what is damaged.
-    pub async fn archive(&self, place: &Place, manifest: &Manifest, key: Option<&Key>) -> Result<ArchiveReader> {
-        let stored: Arc<dyn Body> = Arc::new(self.stored(place, manifest)?);
-        let body = match (&manifest.recipients, key) {
-            (None, _) => stored,
-            (Some(_), Some(key)) => Arc::new(SealedBody::open(stored, key).await?),
-            (Some(recipients), None) => return Err(key_needed(recipients)),
+    pub async fn archive(&self, place: &Place, manifest: &Manifest, pieces: Option<Pieces>, key: Option<&Key>) -> Result<ArchiveReader> {
+        check_key(manifest, key)?;
+        let stored = self.stored(place, manifest)?;
+        let stored: Arc<dyn Body> = match pieces {
+            Some(pieces) => Arc::new(ProvenBody::new(stored, pieces)),
+            None => Arc::new(stored),
+        };
+        let body = match key.filter(|_| manifest.sealed()) {
+            Some(key) => Arc::new(SealedBody::open(stored, key).await?),
+            None => stored,
         };
         ArchiveReader::open(body, manifest.archive.plain_bytes).await
     }
@@ -196,12 +219,35 @@ impl Repository {
     pub async fn sweep_orphans(&self, database: &str, now: Timestamp) -> Result<()> {
         for chain in self.folders(Some(&layout::database_folder(database)?)).await? {
             let entries = self.store.list(Some(&chain)).await?;
-            for orphan in orphans(&entries, now) {
+            for orphan in self.orphans(&entries, now).await? {
                 tracing::warn!(archive = %orphan, "removing an archive that a crash left without a manifest");
                 self.store.remove(orphan).await?;
             }
         }
         Ok(())
+    }
+
+    /// Archives that are old and that no manifest tells of: there is none of their label, or it tells of the other one, sealed or not.
+    async fn orphans<'a>(&self, entries: &'a [Entry], now: Timestamp) -> Result<Vec<&'a ObjectName>> {
+        let mut orphans = vec![];
+        for entry in entries.iter().filter(|entry| now.duration_since(entry.modified) > ORPHAN_AGE) {
+            let Some(label) = layout::label_of_archive(entry.name.last()) else { continue };
+            let place = entries.iter().filter_map(|other| Place::of_manifest(&other.name)).find(|place| place.label() == label);
+            let of_label = entries.iter().filter(|other| layout::label_of_archive(other.name.last()) == Some(label)).count();
+            let is_orphan = match place {
+                None => true,
+                // The only one of its label belongs to the manifest, whatever that says.
+                Some(_) if of_label == 1 => false,
+                Some(place) => {
+                    let point = self.point(place, entries).await?;
+                    point.manifest.is_ok_and(|manifest| manifest.archive.name != entry.name.last())
+                }
+            };
+            if is_orphan {
+                orphans.push(&entry.name);
+            }
+        }
+        Ok(orphans)
     }
 
     async fn marker(&self) -> Result<Option<Marker>> {
@@ -257,24 +303,27 @@ impl Repository {
     }
 }
 
-fn key_needed(recipients: &[String]) -> Error {
-    Error::new(
-        Code::KeyNeeded,
-        "This backup is sealed, and cannot be read without a key.",
-        format!("Give the private key whose fingerprint is {}.", recipients.join(" or ")),
-    )
+/// An error if an archive is sealed and the key is not one of those that it was sealed for, as the manifest tells.
+///
+/// # Errors
+/// [`Code::KeyNeeded`], [`Code::WrongKey`].
+pub fn check_key(manifest: &Manifest, key: Option<&Key>) -> Result<()> {
+    let Some(recipients) = &manifest.recipients else { return Ok(()) };
+    let wanted = || format!("Give the private key whose fingerprint is {}.", recipients.join(" or "));
+    match key {
+        None => Err(Error::new(Code::KeyNeeded, "This backup is sealed, and cannot be read without a key.", wanted())),
+        Some(Key::Private(key)) => {
+            let fingerprint = key.public()?.fingerprint().to_string();
+            if recipients.contains(&fingerprint) {
+                return Ok(());
+            }
+            Err(Error::new(Code::WrongKey, format!("The key {fingerprint} does not open this backup."), wanted()))
+        }
+        Some(Key::Data(_)) => Ok(()),
+    }
 }
 
 fn sha256_hex(bytes: &[u8]) -> String {
     use sha2::Digest;
     hex::encode(sha2::Sha256::digest(bytes))
-}
-
-fn orphans(entries: &[Entry], now: Timestamp) -> impl Iterator<Item = &ObjectName> {
-    entries.iter().filter_map(move |entry| {
-        let label = layout::label_of_archive(entry.name.last())?;
-        let has_manifest = entries.iter().any(|other| Place::of_manifest(&other.name).is_some_and(|place| place.label() == label));
-        let old = now.duration_since(entry.modified) > ORPHAN_AGE;
-        (!has_manifest && old).then_some(&entry.name)
-    })
 }

@@ -3,7 +3,8 @@
 
 use domain::{Code, Comparison, Dbms, Error, Meter, Result, Summary, TableSummary};
 use engine::{BackupRequest, RestoreRequest};
-use repository::{Instance, Repository, ServerRef, Trust};
+use repository::{Instance, Key, Repository, ServerRef, Trust};
+use seal::PublicKey;
 use source::{
     Capabilities, Context, Database, Description, Identity, Members, Nowhere, Reading, Scope, Sink, Source, StageRequest, Staging,
     members::from_io,
@@ -207,17 +208,26 @@ pub struct World {
     pub server: Scripted,
     pub instance: Arc<Instance>,
     pub trust: Trust,
+    /// For whom backups are sealed, and what opens them.
+    pub key: Option<Key>,
 }
 
 impl World {
     pub fn new() -> Self {
         let instance = Arc::new(Instance::generate().unwrap());
         let trust = Trust::new([instance.fingerprint()]);
-        Self { server: Scripted::with("shop", tables()), instance, trust }
+        Self { server: Scripted::with("shop", tables()), instance, trust, key: None }
     }
 
     pub async fn repository(&self, store: &Arc<dyn Store>) -> Result<Repository> {
         Repository::create(Arc::clone(store), &self.instance, self.trust.clone()).await
+    }
+
+    fn recipients(&self) -> Vec<PublicKey> {
+        match &self.key {
+            Some(Key::Private(key)) => vec![key.public().unwrap()],
+            _ => vec![],
+        }
     }
 
     pub fn backup(&self, repository: Repository) -> BackupRequest {
@@ -227,7 +237,7 @@ impl World {
             scope: Scope::Database("shop".into()),
             repository,
             instance: Arc::clone(&self.instance),
-            recipients: vec![],
+            recipients: self.recipients(),
             task: None,
             reason: "A test asked for it.".into(),
             workers: 2,
@@ -243,7 +253,7 @@ impl World {
             create_roles: false,
             only_table: None,
             keep_different: false,
-            key: None,
+            key: self.key.clone(),
         }
     }
 }
