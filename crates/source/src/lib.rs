@@ -64,7 +64,7 @@ pub struct Database {
 pub struct Capabilities {
     /// The best incremental method that this server and this database allow.
     pub incremental: Option<IncrementalMethod>,
-    /// Why there is no better one, and what to change, one sentence each.
+    /// Why there is no better one, what else is left out (of the server's globals too), and what to change, one sentence each.
     pub notes: Vec<String>,
     /// What would make a full backup fail or lack something, one sentence each.
     pub obstacles: Vec<String>,

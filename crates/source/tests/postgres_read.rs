@@ -281,6 +281,41 @@ fn databases_are_found_and_the_server_is_known() {
     assert_eq!(error.code(), Code::DatabaseGone);
 }
 
+/// Privileges on the catalog of roles hold in one database alone: what counts is the one that is asked for the globals.
+#[test]
+fn globals_without_passwords_say_so() {
+    const MAINTENANCE: &str = r"host=evil o'brien \";
+    let server = PostgresServer::start().unwrap();
+    let context = Context::default();
+    server.create_database(MAINTENANCE).unwrap();
+    server.create_database("shop").unwrap();
+    server.psql("postgres", "create role clerk login password 'x'; create role reader login; create role poor login").unwrap();
+    server.psql("postgres", "grant pg_read_all_data to reader; grant select on pg_authid to poor").unwrap();
+    // What is told of the globals, what of the database, and whether passwords are in the globals.
+    let told = |user: &str| {
+        let mut connection = connection(&server, user);
+        if let Connection::Postgresql { maintenance_database, .. } = &mut connection {
+            *maintenance_database = MAINTENANCE.into();
+        }
+        let source = Postgres::new(&connection, 1).unwrap();
+        let mut of_database = source.capabilities("shop", &context).unwrap();
+        assert_eq!(of_database.obstacles, [""; 0]);
+        of_database.notes.retain(|note| !note.starts_with("For incremental backups"));
+        let globals = source.begin_full(&Scope::Globals, &context).unwrap();
+        let (of_globals, sink) = (globals.description().notes.clone(), Memory::default());
+        globals.read(&sink, &context).unwrap();
+        let sql = String::from_utf8(sink.bytes("globals.sql")).unwrap();
+        assert!(sql.contains("CREATE ROLE clerk"), "{sql}");
+        (of_globals, of_database.notes, sql.contains("PASSWORD 'SCRAM-SHA-256$"))
+    };
+    assert_eq!(told("postgres"), (vec![], vec![], true));
+    assert_eq!(told("reader"), (vec![], vec![], true));
+    let note = r#"Roles are kept without their passwords: the role "poor" may not read them. Grant it SELECT on pg_authid in the database "host=evil o'brien \\" (or pg_read_all_data on PostgreSQL 14 and newer), or back up as a superuser."#;
+    assert_eq!(told("poor"), (vec![note.to_owned()], vec![note.to_owned()], false));
+    server.psql(MAINTENANCE, "grant select on pg_authid to poor").unwrap();
+    assert_eq!(told("poor"), (vec![], vec![], true));
+}
+
 #[test]
 fn settings_of_a_database_change_nothing() {
     let sql = "create schema s; create table s.t(id int);

@@ -1,7 +1,7 @@
 //! Who the server is, what databases it has, and what can be done with them.
 
 use super::{
-    blobs, catalog,
+    blobs, catalog, globals,
     snapshot::pinned,
     tools,
     wire::{Row, Session, Target, sqlstate},
@@ -112,6 +112,7 @@ pub(super) fn capabilities(target: &Target, database: &str, context: &Context) -
     if !foreign.is_empty() {
         found.notes.push(format!("Of foreign tables only the definition is backed up: {}.", catalog::list(&foreign)));
     }
+    found.notes.extend(globals::lacking(target, context)?);
     Ok(found)
 }
 

@@ -106,30 +106,36 @@ pub fn schema_sql(target: &Target, database: &str, server_version: u32, context:
     Ok(unrestricted(sql))
 }
 
-/// Reads roles, memberships and tablespaces as SQL, and names the tool that did.
+/// Whether the roles' passwords are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passwords {
+    /// They are: the user may read them.
+    Kept,
+    /// They are not; the first line of the SQL says so.
+    LeftOut,
+}
+
+/// Reads roles, memberships and tablespaces as SQL, and names the tool that did. It asks the maintenance database.
 ///
-/// A user who may not read passwords gets the roles without them; the first line of the SQL then says so.
-pub fn globals(target: &Target, server_version: u32, context: &Context) -> Result<(Vec<u8>, String)> {
+/// # Errors
+/// Those of [`schema`]: [`domain::Code::Privilege`] too when passwords are to be kept that the user may not read.
+pub fn globals(target: &Target, server_version: u32, passwords: Passwords, context: &Context) -> Result<(Vec<u8>, String)> {
     let tools = find(server_version)?;
     let environment = Environment::new(target, None)?;
-    let call = || {
-        // Without a database pg_dumpall asks `postgres`, then `template1`. Another one can only be given as an
-        // argument, where some names would be read as connection settings: those are not given.
-        let plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        let database = Some(&target.maintenance_database).filter(|name| plain(name) && *name != "postgres" && !name.is_empty());
-        Call::new(&tools, "pg_dumpall", &environment)
-            .arguments(["--globals-only", "--no-sync", "--no-password"])
-            .arguments(database.map(|name| format!("--database={name}")))
+    // The one name that can be given in an argument alone. As a setting with quotes it is nothing but a name; without it
+    // pg_dumpall would ask `postgres` or `template1`, where other privileges may hold.
+    let database = target.maintenance_database.replace('\\', "\\\\").replace('\'', "\\'");
+    let dump = Call::new(&tools, "pg_dumpall", &environment)
+        .arguments(["--globals-only", "--no-sync", "--no-password"])
+        .argument(format!("--database=dbname='{database}'"));
+    let (dump, mut sql) = match passwords {
+        Passwords::Kept => (dump, vec![]),
+        Passwords::LeftOut => (
+            dump.argument("--no-role-passwords"),
+            b"-- The user of this backup may not read passwords: roles are written without them.\n".to_vec(),
+        ),
     };
-    let doing = "Roles and tablespaces could not be read";
-    let finished = call().run(context)?;
-    let sql = if finished.was_refused_passwords() {
-        let mut sql = b"-- The user of this backup may not read passwords: roles are written without them.\n".to_vec();
-        sql.extend(unrestricted(call().argument("--no-role-passwords").run(context)?.succeeded(target, doing)?));
-        sql
-    } else {
-        unrestricted(finished.succeeded(target, doing)?)
-    };
+    sql.extend(unrestricted(dump.run(context)?.succeeded(target, "Roles and tablespaces could not be read")?));
     Ok((sql, format!("pg_dumpall {}", tools.version)))
 }
 

@@ -5,7 +5,7 @@ use source::{
     Context,
     postgres::{
         sql::{self, Class},
-        tools::{self, Asked, Remarks},
+        tools::{self, Asked, Passwords, Remarks},
         wire::{Session, Target},
     },
 };
@@ -41,7 +41,9 @@ fn tools_log_in_by_password_and_say_what_is_refused() {
     let read = |target: &Target| tools::schema(target, asked("own"), &context);
     assert!(memchr::memmem::find(&read(&target).unwrap().pre_data, b"CREATE TABLE public.t").is_some());
     // Roles without their passwords, which he may not see, and said so.
-    let (roles, tool) = tools::globals(&target, 150_000, &context).unwrap();
+    let error = tools::globals(&target, 150_000, Passwords::Kept, &context).unwrap_err();
+    assert!(error.code() == Code::Privilege && error.to_string().contains("pg_authid"), "{error}");
+    let (roles, tool) = tools::globals(&target, 150_000, Passwords::LeftOut, &context).unwrap();
     let roles = String::from_utf8(roles).unwrap();
     assert!(
         roles.starts_with("-- The user")

@@ -140,11 +140,6 @@ impl<'a> Call<'a> {
 }
 
 impl Finished<'_> {
-    /// Whether the tool failed because the user may not read the roles' passwords.
-    pub fn was_refused_passwords(&self) -> bool {
-        !self.success && memchr::memmem::find(&self.messages, b"pg_authid").is_some()
-    }
-
     /// The output, or the error that the tool's messages tell.
     pub fn succeeded(self, target: &super::Target, doing: &str) -> Result<Vec<u8>> {
         if self.success {
