@@ -68,12 +68,26 @@ def derived(passphrase, parameters):
     return labeled_expand(KEM_SUITE, prk, b"sk", b"", 32)
 
 
+def as_text(prefix, label, key):
+    """One half of a key as it is written: base64url of the key and a checksum."""
+    return prefix + base64.urlsafe_b64encode(key + hashlib.sha256(label + key).digest()[:4]).decode()
+
+
 def read_key(path):
     lines = [line.strip() for line in open(path)]
     [line] = [line for line in lines if line and not line.startswith("#")]
     if line.startswith("passphrase "):
-        key = derived(sys.stdin.readline().rstrip("\r\n"), json.loads(line[len("passphrase "):]))
+        parameters = json.loads(line[len("passphrase "):])
+        private = X25519PrivateKey.from_private_bytes(derived(sys.stdin.readline().rstrip("\r\n"), parameters))
+        if as_text("rookery-pub1-", b"rookery/v1/public", public_bytes(private)) != parameters["public_key"]:
+            sys.exit("this is not the passphrase that the key was made from")
+        return private
+    if line.startswith("rookery-key1-"):
+        key = base64.urlsafe_b64decode(line[len("rookery-key1-"):])[:32]
+        if as_text("rookery-key1-", b"rookery/v1/private", key) != line:
+            sys.exit("this private key is not as it was saved")
     else:
+        # From elsewhere.
         key = base64.b64decode(line, validate=True)
     return X25519PrivateKey.from_private_bytes(key)
 

@@ -3,7 +3,6 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use domain::{Destination, Error, Label};
 use repository::Fingerprint;
-use seal::PublicKey;
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 const AFTER: &str = "\
@@ -14,6 +13,15 @@ SERVER is one of
 ROOT is the path of a folder. Each database gets a child folder below it.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 some databases failed.";
+
+const VERDICTS: &str = "\
+Each backup is one of
+  checked    whole: signature, stored bytes, every member, and every table's rows and digest hold
+  stored     signature and stored bytes hold; what is sealed in them was not looked at, for want of a key
+  untrusted  signed by an instance that has not been accepted
+  damaged    not what was signed, or not to be decoded: it must not be relied on
+  failed     not verified, for another reason
+The first two are no failure.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -113,9 +121,10 @@ pub struct Backup {
     /// Whether it stands alone
     #[arg(long, value_enum, default_value = "full")]
     pub kind: Kind,
-    /// Seal the backups for the holder of this key: the public half, as `rookery key generate` prints it (may be given several times)
-    #[arg(long, value_name = "PUBLIC", value_parser = value::<PublicKey>)]
-    pub recipient: Vec<PublicKey>,
+    /// Seal the backups for the holder of this key: the public half, as `rookery key show` prints it (may be given several times)
+    // Not parsed here: it may be a private key by mistake, and errors of arguments repeat what was given.
+    #[arg(long, value_name = "PUBLIC")]
+    pub recipient: Vec<String>,
     /// The name of the server in folder names [default: its host, or the folder's name]
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub server_name: Option<String>,
@@ -170,7 +179,7 @@ pub struct Opening {
 impl Opening {
     /// The key, read from its file; its passphrase is asked for if it has one.
     pub fn key(&self) -> domain::Result<Option<repository::Key>> {
-        self.key.as_deref().map(crate::key_file::open).transpose()
+        self.key.as_deref().map(crate::key_file::open).transpose().map(|key| key.map(repository::Key::Private))
     }
 }
 
@@ -206,6 +215,7 @@ pub struct Restore {
 }
 
 #[derive(Args)]
+#[command(after_help = VERDICTS)]
 pub struct Verify {
     /// The root
     #[arg(value_parser = value::<Destination>)]
@@ -216,8 +226,9 @@ pub struct Verify {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
-    #[command(flatten)]
-    pub opening: Opening,
+    /// A file with a private key that opens sealed backups (may be given several times)
+    #[arg(long, value_name = "FILE")]
+    pub key: Vec<PathBuf>,
     #[command(flatten)]
     pub accept: Accept,
 }
@@ -255,7 +266,7 @@ pub enum KeyCommand {
 
 #[derive(Args)]
 pub struct KeyGenerate {
-    /// Make it from a passphrase, which is read from standard input
+    /// Make it from a passphrase, which is asked for, or read from standard input
     #[arg(long)]
     pub passphrase: bool,
     /// Where the key is kept: a new file that only its owner may read [default: standard output]

@@ -1,7 +1,8 @@
 //! Passwords from the environment and from files, never from arguments.
 
+use crate::whole_file;
 use domain::{Code, Connection, Error, Result, Secret, Server};
-use std::{env, fs, io::ErrorKind, os::unix::fs::PermissionsExt, path::PathBuf};
+use std::{env, fs, io::ErrorKind, path::PathBuf};
 
 /// The server at an address, with its password as libpq would find it: `PGPASSWORD`, else the password file.
 ///
@@ -29,8 +30,8 @@ fn from_file(host: &str, port: u16, database: &str, user: &str) -> Result<Option
         Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => return Ok(None),
         Err(error) => return Err(unusable(format!("cannot be read: {error}"))),
     };
-    let mode = fs::metadata(&path).map_err(|error| unusable(format!("cannot be read: {error}")))?.permissions().mode();
-    if mode & 0o077 != 0 {
+    let metadata = fs::metadata(&path).map_err(|error| unusable(format!("cannot be read: {error}")))?;
+    if !whole_file::is_private(&metadata) {
         return Err(unusable("can be read by others".into()));
     }
     Ok(find(text.expose(), [host, &port.to_string(), database, user]).map(Secret::new))

@@ -1,14 +1,15 @@
 //! The data directory: this installation's key, and the instances that it trusts.
 //!
-//! A file is written under a temporary name and then named, whole. Whoever does that holds the lock of the directory, so
-//! a temporary file that is there while the lock is free was left by a process that was killed.
+//! Whoever writes a file ([`whole_file`]) holds the lock of the directory, so a temporary file that is there while the lock is free
+//! was left by a process that was killed.
 
+use crate::whole_file;
 use domain::{Code, Error, Result};
 use repository::{Fingerprint, Instance, Trust};
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{ErrorKind, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    fs::{self, DirBuilder, File},
+    io::{ErrorKind, Read},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
@@ -53,7 +54,10 @@ impl DataDir {
                 // Another process may be first; then its key is read.
                 None => {
                     let _lock = self.lock()?;
-                    self.write_new(&path, Instance::generate()?.to_json().as_bytes())?;
+                    match whole_file::write_new(&path, Instance::generate()?.to_json().as_bytes()) {
+                        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(failed(&path, "cannot be written", error)),
+                        _ => {}
+                    }
                 }
             }
         }
@@ -66,10 +70,9 @@ impl DataDir {
         let mut accepted = self.accepted()?;
         if let Some(fingerprint) = accept.filter(|fingerprint| !accepted.contains(fingerprint)) {
             accepted.push(fingerprint);
-            self.replace(
-                &self.path.join(ACCEPTED),
-                &serde_json::to_vec(&accepted).map_err(|error| Error::internal("A list could not be written.").because(error))?,
-            )?;
+            let path = self.path.join(ACCEPTED);
+            let json = serde_json::to_vec(&accepted).map_err(|error| Error::internal("A list could not be written.").because(error))?;
+            whole_file::replace(&path, &json).map_err(|error| failed(&path, "cannot be written", error))?;
         }
         Ok(Trust::new(accepted.into_iter().chain([instance.fingerprint()])))
     }
@@ -97,7 +100,7 @@ impl DataDir {
             return;
         }
         for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
-            if is_temporary(&entry.file_name().to_string_lossy())
+            if whole_file::is_temporary(&entry.file_name().to_string_lossy())
                 && let Err(error) = fs::remove_file(entry.path())
             {
                 // No harm but the room that it takes; what is wrong with the directory shows when it is used.
@@ -105,40 +108,6 @@ impl DataDir {
             }
         }
     }
-
-    /// Writes a file that must not exist yet, whole or not at all.
-    fn write_new(&self, path: &Path, bytes: &[u8]) -> Result<()> {
-        let temporary = self.temporary(bytes).map_err(|error| failed(path, "cannot be written", error))?;
-        let linked = fs::hard_link(&temporary, path);
-        let removed = fs::remove_file(&temporary);
-        match linked {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(failed(path, "cannot be written", error)),
-            _ => removed.and_then(|()| self.sync()).map_err(|error| failed(path, "cannot be written", error)),
-        }
-    }
-
-    fn replace(&self, path: &Path, bytes: &[u8]) -> Result<()> {
-        let replaced = self.temporary(bytes).and_then(|temporary| fs::rename(temporary, path)).and_then(|()| self.sync());
-        replaced.map_err(|error| failed(path, "cannot be written", error))
-    }
-
-    fn temporary(&self, bytes: &[u8]) -> std::io::Result<PathBuf> {
-        let path = self.path.join(format!(".{}-{}", std::process::id(), jiff::Timestamp::now().as_nanosecond()));
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        Ok(path)
-    }
-
-    fn sync(&self) -> std::io::Result<()> {
-        File::open(&self.path)?.sync_all()
-    }
-}
-
-/// Exactly the names that [`DataDir::temporary`] gives: a dot, the process, the time.
-fn is_temporary(name: &str) -> bool {
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    name.strip_prefix('.').and_then(|name| name.split_once('-')).is_some_and(|(process, time)| digits(process) && digits(time))
 }
 
 fn read(path: &Path) -> Result<Option<String>> {
@@ -191,7 +160,7 @@ mod tests {
         let data_dir = DataDir::open(Some(folder.path().into())).unwrap();
         let open = || DataDir::open(Some(folder.path().into())).unwrap();
         let lock = data_dir.lock().unwrap().unwrap();
-        let temporary = data_dir.temporary(b"half").unwrap();
+        let temporary = whole_file::temporary(folder.path(), b"half").unwrap();
         fs::write(folder.path().join(".12-user"), "a user's").unwrap();
         open();
         assert!(temporary.exists(), "the file of a living process was removed");

@@ -1,15 +1,15 @@
 //! Files that hold a key: what `rookery key generate` writes, and what `--key` reads.
 //!
-//! Lines that begin with `#` explain. The one other line is the private key, 32 bytes in base64, or how a passphrase becomes it;
-//! then the passphrase is read from standard input, and the file itself is no secret.
+//! Lines that begin with `#` explain. The one other line is the private key, and then the file is its owner's alone; or how a
+//! passphrase becomes it, and then the passphrase is read from standard input, and the file itself is no secret.
 
+use crate::{output::harmless, prompt, whole_file};
 use domain::{Code, Error, Result};
-use repository::Key;
-use seal::{PrivateKey, PublicKey, key::Derivation};
+use seal::{PrivateKey, PublicKey, key, key::Derivation};
+use serde::{Deserialize, Serialize};
 use std::{
-    fs::{self, OpenOptions},
-    io::{self, BufRead, IsTerminal, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs::File,
+    io::{self, Read},
     path::Path,
 };
 use zeroize::Zeroizing;
@@ -25,28 +25,45 @@ pub enum Kept {
     /// The private key itself.
     Private(PrivateKey),
     /// How a passphrase becomes it.
-    Passphrase(Derivation),
+    Passphrase(Passphrase),
 }
 
-/// The key in a file, with the passphrase asked for if it is made from one.
-pub fn open(path: &Path) -> Result<Key> {
-    read(path)?.private().map(Key::Private)
+/// How a passphrase becomes a key, and which: every passphrase becomes one, but not the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Passphrase {
+    #[serde(flatten)]
+    derivation: Derivation,
+    public_key: PublicKey,
+}
+
+/// The private key in a file, with the passphrase asked for if it is made from one.
+pub fn open(path: &Path) -> Result<PrivateKey> {
+    match read(path)? {
+        Kept::Private(key) => Ok(key),
+        Kept::Passphrase(made) => made.private(&prompt::passphrase(&format!("Passphrase of {}: ", harmless(&path.to_string_lossy())))?),
+    }
 }
 
 /// What a file holds.
 pub fn read(path: &Path) -> Result<Kept> {
-    let cannot = |error: io::Error| {
-        Error::new(Code::Usage, format!("The key file {} cannot be read: {error}.", path.display()), "Check its name and who may read it.")
-            .because(error)
+    let unusable = |why: String, next_step: &str| {
+        Error::new(Code::Usage, format!("The key file {} {why}.", harmless(&path.to_string_lossy())), next_step)
     };
-    if fs::metadata(path).map_err(cannot)?.len() > MAX_BYTES {
-        return Err(Error::new(
-            Code::Usage,
-            format!("{} is too long for a key file.", path.display()),
-            "Name the file with the private key.",
-        ));
+    let cannot = |error: io::Error| unusable(format!("cannot be read: {error}"), "Check its name and who may read it.").because(error);
+    let file = File::open(path).map_err(cannot)?;
+    let metadata = file.metadata().map_err(cannot)?;
+    // Of its whole size from the beginning: growing would leave copies behind that nobody wipes.
+    let mut text = Zeroizing::new(String::with_capacity(2 * MAX_BYTES as usize));
+    let read = file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(cannot)?;
+    if read as u64 > MAX_BYTES {
+        return Err(unusable("is too long".into(), "Name the file with the private key."));
     }
-    parse(&Zeroizing::new(fs::read_to_string(path).map_err(cannot)?))
+    let kept = parse(&text)?;
+    if matches!(kept, Kept::Private(_)) && !whole_file::is_private(&metadata) {
+        return Err(unusable("can be read by others".into(), "Make it readable for its owner alone (chmod 600)."));
+    }
+    Ok(kept)
 }
 
 fn parse(text: &str) -> Result<Kept> {
@@ -60,32 +77,60 @@ fn parse(text: &str) -> Result<Kept> {
     };
     match line.strip_prefix(PASSPHRASE) {
         None => line.parse().map(Kept::Private),
-        Some(derivation) => serde_json::from_str(derivation).map(Kept::Passphrase).map_err(|error| {
+        Some(made) => serde_json::from_str(made).map(Kept::Passphrase).map_err(|error| {
             Error::new(Code::Usage, "The key file does not tell how its passphrase becomes a key.", "Use the file as it was written.")
                 .because(error)
         }),
     }
 }
 
+/// A passphrase for a new key. Where nobody sees what is typed, it is typed twice.
+pub fn new_passphrase() -> Result<Zeroizing<String>> {
+    let passphrase = prompt::passphrase("Passphrase: ")?;
+    key::check_passphrase(&passphrase)?;
+    if prompt::is_typed() && prompt::passphrase("The same again: ")? != passphrase {
+        return Err(Error::new(Code::Usage, "The two passphrases differ.", "Start again, and type the same one twice."));
+    }
+    Ok(passphrase)
+}
+
+impl Passphrase {
+    /// How a new key is made from a passphrase.
+    pub fn new(passphrase: &str) -> Result<Self> {
+        let derivation = Derivation::generate()?;
+        let public_key = PrivateKey::from_passphrase(passphrase, &derivation)?.public()?;
+        Ok(Self { derivation, public_key })
+    }
+
+    fn private(&self, passphrase: &str) -> Result<PrivateKey> {
+        let key = PrivateKey::from_passphrase(passphrase, &self.derivation)?;
+        if key.public()? != self.public_key {
+            let sentence = "The passphrase is not the one that this key was made from.";
+            return Err(Error::new(Code::WrongKey, sentence, "Give it as it was then: case and spaces count."));
+        }
+        Ok(key)
+    }
+}
+
 impl Kept {
-    /// The private key.
-    pub fn private(self) -> Result<PrivateKey> {
+    /// The public half, for which nobody has to be asked.
+    pub fn public(&self) -> Result<PublicKey> {
         match self {
-            Self::Private(key) => Ok(key),
-            Self::Passphrase(derivation) => PrivateKey::from_passphrase(&passphrase()?, &derivation),
+            Self::Private(key) => key.public(),
+            Self::Passphrase(made) => Ok(made.public_key),
         }
     }
 
     /// The file's text.
-    pub fn text(&self, public: &PublicKey) -> Result<Zeroizing<String>> {
+    pub fn text(&self) -> Result<Zeroizing<String>> {
+        let public = self.public()?;
         let (what, line) = match self {
             Self::Private(key) => (
                 "# A private key of Rookery. Whoever has it can read the backups that were sealed for it, and without it nobody can.",
                 key.expose(),
             ),
-            Self::Passphrase(derivation) => {
-                let json =
-                    serde_json::to_string(derivation).map_err(|error| Error::internal("A key could not be written.").because(error))?;
+            Self::Passphrase(made) => {
+                let json = serde_json::to_string(made).map_err(|error| Error::internal("A key could not be written.").because(error))?;
                 (
                     "# A key of Rookery, made from a passphrase. It takes the passphrase and this file to read what was sealed for it.",
                     Zeroizing::new(format!("{PASSPHRASE}{json}")),
@@ -99,60 +144,10 @@ impl Kept {
 
 /// Writes a new file that only its owner may read. One that is there already is left as it is.
 pub fn write(path: &Path, text: &str) -> Result<()> {
-    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
-    written.map_err(|error| {
+    whole_file::write_new(path, text.as_bytes()).map_err(|error| {
         let next_step = if error.kind() == io::ErrorKind::AlreadyExists { "Choose another name." } else { "Choose another folder." };
         Error::new(Code::Usage, format!("The key file {} cannot be written: {error}.", path.display()), next_step).because(error)
     })
-}
-
-/// A passphrase from standard input: its first line.
-pub fn passphrase() -> Result<Zeroizing<String>> {
-    let input = io::stdin();
-    let quiet = input.is_terminal().then(Quiet::begin).flatten();
-    ask(quiet.as_ref(), "Passphrase: ");
-    let mut line = Zeroizing::new(String::new());
-    let read = input.lock().read_line(&mut line);
-    ask(quiet.as_ref(), "\n");
-    let cannot = |error: io::Error| Error::new(Code::Usage, "No passphrase could be read.", "Give it on standard input.").because(error);
-    read.map_err(cannot)?;
-    let end = line.trim_end_matches(['\n', '\r']).len();
-    line.truncate(end);
-    if line.is_empty() {
-        return Err(Error::new(Code::Usage, "No passphrase was given.", "Give it on standard input."));
-    }
-    Ok(line)
-}
-
-/// Says something to whoever sits at the terminal, if there is one.
-fn ask(quiet: Option<&Quiet>, text: &str) {
-    if quiet.is_some() {
-        // Who cannot be asked can still answer.
-        let _ = io::stderr().write_all(text.as_bytes());
-    }
-}
-
-/// A terminal that does not show what is typed, until it is dropped.
-struct Quiet(rustix::termios::Termios);
-
-impl Quiet {
-    fn begin() -> Option<Self> {
-        let before = rustix::termios::tcgetattr(io::stdin()).ok()?;
-        let mut quiet = before.clone();
-        quiet.local_modes.remove(rustix::termios::LocalModes::ECHO);
-        rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, &quiet).ok()?;
-        Some(Self(before))
-    }
-}
-
-impl Drop for Quiet {
-    fn drop(&mut self) {
-        // A terminal that is gone needs no echo.
-        let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, &self.0);
-    }
 }
 
 #[cfg(test)]
@@ -163,12 +158,23 @@ mod tests {
     fn what_is_written_is_read_back() {
         let key = PrivateKey::generate().unwrap();
         let public = key.public().unwrap();
-        let text = Kept::Private(key).text(&public).unwrap();
+        let text = Kept::Private(key).text().unwrap();
         assert!(text.contains(&public.fingerprint().to_string()));
-        assert_eq!(parse(&text).unwrap().private().unwrap().public().unwrap(), public);
-        let derivation = Derivation::generate().unwrap();
-        let text = Kept::Passphrase(derivation.clone()).text(&public).unwrap();
-        assert!(matches!(parse(&text).unwrap(), Kept::Passphrase(read) if read == derivation));
+        assert_eq!(parse(&text).unwrap().public().unwrap(), public);
+        let made = Passphrase { derivation: Derivation::generate().unwrap(), public_key: public };
+        let text = Kept::Passphrase(made.clone()).text().unwrap();
+        assert!(matches!(parse(&text).unwrap(), Kept::Passphrase(read) if read == made));
+        let more = text.replace("{\"", "{\"more\":1,\"");
+        assert!(parse(&more).is_err(), "a field that is not known was passed over");
+    }
+
+    #[test]
+    fn another_passphrase_is_refused() {
+        let derivation = Derivation { memory_kib: 64, passes: 1, ..Derivation::generate().unwrap() };
+        let public_key = PrivateKey::from_passphrase("rook raven tree", &derivation).unwrap().public().unwrap();
+        let made = Passphrase { derivation, public_key };
+        assert_eq!(made.private("rook raven tree").unwrap().public().unwrap(), public_key);
+        assert_eq!(made.private("rook raven treE").unwrap_err().code(), Code::WrongKey);
     }
 
     #[test]

@@ -8,7 +8,9 @@ mod key_file;
 mod log;
 mod output;
 mod progress;
+mod prompt;
 mod serve;
+mod whole_file;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
@@ -44,7 +46,7 @@ fn main() -> ExitCode {
 
 async fn run(arguments: Arguments, output: &Output) -> Exit {
     let context = Context { cancel: CancellationToken::new(), ..Context::default() };
-    tokio::spawn(cancel_on_signal(context.cancel.clone()));
+    cancel_on_signal(context.cancel.clone());
     let data_dir = arguments.data_dir;
     let done = match arguments.command {
         Command::Backup(arguments) => command::backup::run(arguments, data_dir, output, &context).await,
@@ -59,18 +61,21 @@ async fn run(arguments: Arguments, output: &Output) -> Exit {
     done.unwrap_or_else(|error| output.failed(&error))
 }
 
-/// The first signal asks the work to stop and clean up after itself; the second ends the process at once.
-async fn cancel_on_signal(cancel: CancellationToken) {
+/// The first signal asks the work to stop and clean up after itself; the second ends the process at once. While a passphrase is
+/// asked for, nothing is under way, and the first ends it, with the terminal as it was before.
+fn cancel_on_signal(cancel: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
         tracing::warn!("signals cannot be waited for: stopping will not clean up");
         return;
     };
-    for last in [false, true] {
-        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
-        if last {
-            std::process::exit(130);
+    tokio::spawn(async move {
+        for last in [false, true] {
+            tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+            if prompt::abandon() || last {
+                std::process::exit(130);
+            }
+            cancel.cancel();
         }
-        cancel.cancel();
-    }
+    });
 }

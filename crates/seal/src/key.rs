@@ -1,7 +1,13 @@
 //! Keys: the private half opens, the public half seals.
+//!
+//! Any 32 bytes are a key, so that a half mistaken for the other, or a character mistyped, would seal for nobody. The texts of
+//! the two halves therefore begin with what they are, and end in a checksum.
 
 use crate::{damaged, random};
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use domain::{Code, Error, Result};
 use hpke::{Deserializable, Kem as _, Serializable, kem::X25519HkdfSha256};
 use serde::{Deserialize, Serialize};
@@ -13,6 +19,45 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 pub(crate) type Kem = X25519HkdfSha256;
 
 const KEY_BYTES: usize = 32;
+
+const CHECK_BYTES: usize = 4;
+
+/// How one half of a key is written: a prefix, then in base64url without padding the key and the first bytes of
+/// SHA-256(label || key).
+struct Text {
+    prefix: &'static str,
+    label: &'static [u8],
+}
+
+const PUBLIC: Text = Text { prefix: "rookery-pub1-", label: b"rookery/v1/public" };
+const PRIVATE: Text = Text { prefix: "rookery-key1-", label: b"rookery/v1/private" };
+
+impl Text {
+    fn write(&self, key: &[u8; KEY_BYTES]) -> Zeroizing<String> {
+        let mut bytes = Zeroizing::new([0; KEY_BYTES + CHECK_BYTES]);
+        bytes[..KEY_BYTES].copy_from_slice(key);
+        bytes[KEY_BYTES..].copy_from_slice(&self.check(key));
+        // Of its whole size from the beginning: growing would leave copies behind that nobody wipes.
+        let mut text = Zeroizing::new(String::with_capacity(self.prefix.len() + 48));
+        text.push_str(self.prefix);
+        URL_SAFE_NO_PAD.encode_string(bytes.as_ref(), &mut text);
+        text
+    }
+
+    /// The key, if the text has the prefix and the checksum fits.
+    fn read(&self, text: &str) -> Option<Zeroizing<[u8; KEY_BYTES]>> {
+        let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text.strip_prefix(self.prefix)?).ok()?);
+        let (key, check) = bytes.split_first_chunk::<KEY_BYTES>()?;
+        (check == self.check(key)).then(|| Zeroizing::new(*key))
+    }
+
+    fn check(&self, key: &[u8; KEY_BYTES]) -> [u8; CHECK_BYTES] {
+        let hash = Sha256::new().chain_update(self.label).chain_update(key).finalize();
+        let mut check = [0; CHECK_BYTES];
+        check.copy_from_slice(&hash[..CHECK_BYTES]);
+        check
+    }
+}
 
 /// Fewest characters of a passphrase that a key is made from.
 pub const MIN_PASSPHRASE: usize = 12;
@@ -96,12 +141,16 @@ impl TryFrom<&[u8]> for PublicKey {
 }
 
 fn not_a_public_key() -> Error {
-    Error::new(Code::Usage, "This is not a public key.", "Give the 32 bytes in base64 that `rookery key generate` printed.")
+    Error::new(
+        Code::Usage,
+        "This is not a public key, or not as it was printed.",
+        format!("Give the whole text that begins with {}, as `rookery key show FILE` prints it.", PUBLIC.prefix),
+    )
 }
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&STANDARD.encode(self.0))
+        f.write_str(&PUBLIC.write(&self.0))
     }
 }
 
@@ -114,8 +163,29 @@ impl fmt::Debug for PublicKey {
 impl FromStr for PublicKey {
     type Err = Error;
 
+    /// Reads what was printed. What is refused is not repeated, for it may be the other half.
     fn from_str(text: &str) -> Result<Self> {
-        Self::from_bytes(&STANDARD.decode(text.trim()).map_err(|error| not_a_public_key().because(error))?)
+        let text = text.trim();
+        if text.starts_with(PRIVATE.prefix) {
+            return Err(Error::new(
+                Code::Usage,
+                "This is a private key, which opens backups and is for nobody else to see.",
+                "Give the public half, as `rookery key show FILE` prints it.",
+            ));
+        }
+        Self::from_bytes(PUBLIC.read(text).ok_or_else(not_a_public_key)?.as_ref())
+    }
+}
+
+impl Serialize for PublicKey {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for PublicKey {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(|error: Error| serde::de::Error::custom(error.to_string()))
     }
 }
 
@@ -161,10 +231,10 @@ impl PrivateKey {
         Ok(key)
     }
 
-    /// As text to be kept: 32 bytes in base64.
+    /// As text to be kept.
     #[must_use]
     pub fn expose(&self) -> Zeroizing<String> {
-        Zeroizing::new(STANDARD.encode(self.0))
+        PRIVATE.write(&self.0)
     }
 
     pub(crate) fn for_hpke(&self) -> Result<<Kem as hpke::Kem>::PrivateKey> {
@@ -175,19 +245,31 @@ impl PrivateKey {
 fn not_a_private_key() -> Error {
     Error::new(
         Code::Usage,
-        "This is not a private key.",
-        "Give the 32 bytes in base64 as they were saved: 44 characters, the last of them `=`.",
+        "This is not a private key, or not as it was saved.",
+        format!("Give the whole text that begins with {}; a key from elsewhere is 32 bytes in base64.", PRIVATE.prefix),
     )
 }
 
 impl FromStr for PrivateKey {
     type Err = Error;
 
-    /// Reads what was saved; 32 bytes from elsewhere are as good.
+    /// Reads what was saved; 32 bytes from elsewhere, in base64, are as good.
     fn from_str(text: &str) -> Result<Self> {
-        // The cause of the error would quote what was typed.
-        let bytes = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| not_a_private_key())?);
-        let key = Self(bytes.as_slice().try_into().map_err(|_| not_a_private_key())?);
+        let text = text.trim();
+        if text.starts_with(PUBLIC.prefix) {
+            return Err(Error::new(
+                Code::Usage,
+                "This is a public key, which opens nothing.",
+                "Give the private half, or the file that `rookery key generate` wrote.",
+            ));
+        }
+        let key = if text.starts_with(PRIVATE.prefix) {
+            Self(*PRIVATE.read(text).ok_or_else(not_a_private_key)?)
+        } else {
+            // The cause of the error would quote what was typed.
+            let bytes = Zeroizing::new(STANDARD.decode(text).map_err(|_| not_a_private_key())?);
+            Self(bytes.as_slice().try_into().map_err(|_| not_a_private_key())?)
+        };
         key.for_hpke().map(|_| key)
     }
 }
@@ -280,8 +362,12 @@ impl Derivation {
         let salt = STANDARD.decode(&self.salt).map_err(|error| refused().because(error))?;
         let params =
             argon2::Params::new(self.memory_kib, self.passes, self.lanes, Some(out.len())).map_err(|error| refused().because(error))?;
+        // Whoever finds this memory can go on from there without the passphrase, so it is wiped.
+        let (mut memory, blocks) = (Zeroizing::new(vec![]), params.block_count());
+        memory.try_reserve_exact(blocks).map_err(|error| refused().because(error))?;
+        memory.resize(blocks, argon2::Block::new());
         let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
-        argon2.hash_password_into(passphrase, &salt, out).map_err(|error| refused().because(error))
+        argon2.hash_password_into_with_memory(passphrase, &salt, out, memory.as_mut_slice()).map_err(|error| refused().because(error))
     }
 }
 
@@ -318,6 +404,37 @@ mod tests {
         assert_eq!(key.public().unwrap(), again.public().unwrap());
         assert!(!format!("{key:?}").contains(&key.expose()[..8]));
         assert_ne!(key.public().unwrap(), PrivateKey::generate().unwrap().public().unwrap());
+    }
+
+    #[test]
+    fn halves_are_not_mistaken_for_each_other_and_no_character_is_mistyped_unseen() {
+        let key = PrivateKey::generate().unwrap();
+        let (private, public) = (key.expose(), key.public().unwrap().to_string());
+        assert!(public.starts_with("rookery-pub1-") && public.len() == 61 && private.starts_with("rookery-key1-") && private.len() == 61);
+        assert_eq!(format!(" {public}\n").parse::<PublicKey>().unwrap().to_string(), public);
+        let error = private.parse::<PublicKey>().unwrap_err();
+        assert!(error.to_string().contains("private key") && error.next_step().contains("public half"), "{error:?}");
+        assert!(!format!("{error:?} {}", error.next_step()).contains(&private["rookery-key1-".len()..]));
+        assert!(public.parse::<PrivateKey>().unwrap_err().to_string().contains("public key"));
+        let bare = STANDARD.encode(key.0);
+        assert!(bare.parse::<PublicKey>().is_err());
+        assert_eq!(bare.parse::<PrivateKey>().unwrap().public().unwrap(), key.public().unwrap());
+        for at in 0..public.len() {
+            for other in ['A', 'b', '7', '_', '-', ' ', '='] {
+                let changed = |text: &str| format!("{}{other}{}", &text[..at], &text[at + 1..]);
+                assert!(changed(&public) == public || changed(&public).parse::<PublicKey>().is_err(), "{at} {other}");
+                assert!(changed(&private) == *private || changed(&private).parse::<PrivateKey>().is_err(), "{at} {other}");
+            }
+            assert!(public[..at].parse::<PublicKey>().is_err() && private[..at].parse::<PrivateKey>().is_err());
+        }
+    }
+
+    /// As a program in another language made them after docs/FORMAT.md: the texts of a key never change.
+    #[test]
+    fn the_texts_are_what_they_always_were() {
+        let key = PrivateKey([7; KEY_BYTES]);
+        assert_eq!(*key.expose(), "rookery-key1-BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwfR0Myf");
+        assert_eq!(key.public().unwrap().to_string(), "rookery-pub1-E75P6uryBMf9M1j8nAByGIHRdCeBKCJ-xnTzf3_pe21b9sPI");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::{
 use domain::{BackupKind, BackupType, Code, Error, Pattern, Result, display};
 use engine::{Round, RoundRequest, Run, round};
 use repository::{Repository, ServerRef};
+use seal::PublicKey;
 use serde::Serialize;
 use source::{Context, Database, Scope, Source};
 use std::{path::PathBuf, sync::Arc};
@@ -25,6 +26,8 @@ const MOST_JOBS: usize = 8;
 #[derive(Serialize)]
 struct Report<'a> {
     result: &'static str,
+    /// Fingerprints of the keys that open the backups; null if they are plain.
+    recipients: Option<Vec<String>>,
     runs: Vec<RunReport<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     globals: Option<RunReport<'a>>,
@@ -52,10 +55,11 @@ pub async fn run(arguments: Backup, data_dir: Option<PathBuf>, output: &Output, 
     let progress = Progress::new(request.scopes.len());
     let done = round(&request, &progress, context).await;
     drop(progress);
-    report(&done, output)
+    report(&request, &done, output)
 }
 
 async fn prepare(arguments: &Backup, data_dir: Option<PathBuf>, context: &Context) -> Result<RoundRequest> {
+    let recipients = arguments.recipient.iter().map(|text| text.parse()).collect::<Result<Vec<PublicKey>>>()?;
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let workers = cores.clamp(2, 4);
     let server = credentials::server(&arguments.server)?;
@@ -84,7 +88,7 @@ async fn prepare(arguments: &Backup, data_dir: Option<PathBuf>, context: &Contex
         scopes,
         repository,
         instance,
-        recipients: arguments.recipient.clone(),
+        recipients,
         task: None,
         reason: REASON.into(),
         jobs: arguments.jobs.map_or(cores.min(MOST_JOBS), usize::from),
@@ -120,7 +124,7 @@ fn chosen(databases: &[Database], arguments: &Backup) -> Result<Vec<Scope>> {
     Ok(scopes)
 }
 
-fn report(done: &Round, output: &Output) -> Result<Exit> {
+fn report(request: &RoundRequest, done: &Round, output: &Output) -> Result<Exit> {
     let failed = done.runs.iter().filter(|run| run.result.is_err()).count();
     let (result, exit) = match failed {
         0 => ("succeeded", Exit::Done),
@@ -128,8 +132,10 @@ fn report(done: &Round, output: &Output) -> Result<Exit> {
         _ => ("partly", Exit::Partly),
     };
     let (globals, runs): (Vec<_>, Vec<_>) = done.runs.iter().partition(|run| run.scope == Scope::Globals);
-    let document = Report { result, runs: runs.into_iter().map(one).collect(), globals: globals.into_iter().next().map(one) };
-    output.result(&document, || text(done, failed))?;
+    let recipients: Vec<_> = request.recipients.iter().map(|recipient| recipient.fingerprint().to_string()).collect();
+    let recipients = (!recipients.is_empty()).then_some(recipients);
+    let document = Report { result, recipients, runs: runs.into_iter().map(one).collect(), globals: globals.into_iter().next().map(one) };
+    output.result(&document, || text(done, failed, document.recipients.as_deref()))?;
     Ok(exit)
 }
 
@@ -154,12 +160,16 @@ fn one(run: &Run) -> RunReport<'_> {
     }
 }
 
-fn text(done: &Round, failed: usize) -> String {
+fn text(done: &Round, failed: usize, recipients: Option<&[String]>) -> String {
     let manifests = || done.runs.iter().filter_map(|run| run.result.as_ref().ok()).map(|backup| &backup.manifest);
     let size: u64 = manifests().map(|manifest| manifest.archive.size_bytes).sum();
     let databases = manifests().filter(|manifest| !super::is_globals(&manifest.database)).count();
     let mut out =
         format!("{databases} {} backed up and verified, {} stored.\n", plural(databases, "database", "databases"), display::size(size));
+    if let (Some(recipients), true) = (recipients, manifests().next().is_some()) {
+        let keys = plural(recipients.len(), "the key", "any of the keys");
+        out.push_str(&format!("Sealed: only {keys} {} can open what was stored.\n", recipients.join(", ")));
+    }
     for run in &done.runs {
         for note in run.result.as_ref().map_or(&[] as &[String], |backup| &backup.notes) {
             out.push_str(&format!("{}: {}\n", harmless(progress::name(&run.scope)), harmless(note)));

@@ -14,9 +14,10 @@ use std::{
 
 /// Prints the rows of one table, or lists the tables.
 pub async fn run(arguments: Cat, data_dir: Option<PathBuf>, output: &Output, context: &Context) -> Result<Exit> {
+    // Before anything is read or printed: it may ask for a passphrase.
+    let key = arguments.opening.key()?;
     let repository = super::open(&arguments.chosen.root, data_dir, arguments.accept.accept_instance).await?;
     let point = super::choose(&arguments.chosen, &repository).await?;
-    let key = arguments.opening.key()?;
     let Some(name) = arguments.table else {
         let tables = engine::cat::tables(&repository, &point, key.as_ref(), context).await?;
         let rows: Vec<_> = tables.iter().map(|one| vec![harmless(&one.table), display::count(one.rows)]).collect();

@@ -3,11 +3,11 @@
 use crate::{
     Exit,
     arguments::{KeyCommand, KeyGenerate},
-    key_file::{self, Kept},
+    key_file::{self, Kept, Passphrase},
     output::Output,
 };
 use domain::Result;
-use seal::{PrivateKey, PublicKey, key};
+use seal::PrivateKey;
 use serde::Serialize;
 
 /// The JSON document.
@@ -19,33 +19,29 @@ struct Report {
 
 /// Makes a key, or tells which one a file holds.
 pub fn run(command: KeyCommand, output: &Output) -> Result<Exit> {
-    let public = match command {
+    let kept = match command {
         KeyCommand::Generate(arguments) => {
-            let (kept, public) = generate(&arguments)?;
-            let text = kept.text(&public)?;
+            let kept = generate(&arguments)?;
+            let text = kept.text()?;
             let Some(out) = arguments.out else {
                 output.result(&(), || text.to_string())?;
                 return Ok(Exit::Done);
             };
             key_file::write(&out, &text)?;
-            public
+            kept
         }
-        KeyCommand::Show(arguments) => key_file::read(&arguments.file)?.private()?.public()?,
+        KeyCommand::Show(arguments) => key_file::read(&arguments.file)?,
     };
+    let public = kept.public()?;
     let document = Report { public_key: public.to_string(), fingerprint: public.fingerprint().to_string() };
     output.result(&document, || format!("public key   {}\nfingerprint  {}\n", document.public_key, document.fingerprint))?;
     Ok(Exit::Done)
 }
 
-fn generate(arguments: &KeyGenerate) -> Result<(Kept, PublicKey)> {
-    if !arguments.passphrase {
-        let key = PrivateKey::generate()?;
-        let public = key.public()?;
-        return Ok((Kept::Private(key), public));
+fn generate(arguments: &KeyGenerate) -> Result<Kept> {
+    if arguments.passphrase {
+        Passphrase::new(&key_file::new_passphrase()?).map(Kept::Passphrase)
+    } else {
+        PrivateKey::generate().map(Kept::Private)
     }
-    let passphrase = key_file::passphrase()?;
-    key::check_passphrase(&passphrase)?;
-    let derivation = key::Derivation::generate()?;
-    let public = PrivateKey::from_passphrase(&passphrase, &derivation)?.public()?;
-    Ok((Kept::Passphrase(derivation), public))
 }

@@ -35,6 +35,8 @@ struct PointReport {
     at: Timestamp,
     from: Option<Timestamp>,
     sealed: bool,
+    /// Fingerprints of the keys that open it; null if it is plain.
+    recipients: Option<Vec<String>>,
     size_bytes: Option<u64>,
     rows: Option<u64>,
     verified: &'static str,
@@ -70,6 +72,7 @@ fn one(point: &Point, unusable: Option<String>) -> PointReport {
         at: label.at(),
         from: manifest.and_then(|manifest| manifest.covers_from),
         sealed: manifest.is_some_and(|manifest| manifest.sealed()),
+        recipients: manifest.and_then(|manifest| manifest.recipients.clone()),
         size_bytes: manifest.map(|manifest| manifest.archive.size_bytes),
         rows: manifest.map(|manifest| manifest.archive.rows),
         verified: match &unusable {

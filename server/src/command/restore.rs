@@ -25,6 +25,8 @@ struct Report<'a> {
 
 /// Restores one database under a new name.
 pub async fn run(arguments: Restore, data_dir: Option<PathBuf>, output: &Output, context: &Context) -> Result<Exit> {
+    // Before anything is shown or begun: it may ask for a passphrase.
+    let key = arguments.opening.key()?;
     let repository = super::open(&arguments.chosen.root, data_dir, arguments.accept.accept_instance).await?;
     let point = super::choose(&arguments.chosen, &repository).await?;
     let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4);
@@ -45,7 +47,7 @@ pub async fn run(arguments: Restore, data_dir: Option<PathBuf>, output: &Output,
         create_roles: arguments.create_roles,
         only_table: arguments.table,
         keep_different: arguments.keep_different,
-        key: arguments.opening.key()?,
+        key,
     };
     let restored = restore(&request, &point, &watched).await?;
     progress.done(&arguments.name, &outcome(&restored));
