@@ -1,11 +1,11 @@
 // How fast the console answers when it has much to tell: 2,000 databases, 50,000 runs, 50 viewers.
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser, Page } from "@playwright/test";
 import type { Console } from "../tests/console.ts";
 import { sqlite } from "../tests/servers.ts";
-import { expect, goto, hydrated, setUp, test } from "../tests/story.ts";
+import { addDestination, addFolder, addTask, expect, goto, hydrated, setUp, test } from "../tests/story.ts";
 
 const DATABASES = 2000;
 const VIEWERS = 50;
@@ -24,12 +24,7 @@ test("the console with much to tell", async ({ page, rookery, browser, faults })
   sqlite(big, "big.db", "create table t(a, b); insert into t select value, hex(randomblob(60)) from generate_series(1, 4000000);");
 
   await setUp(page, rookery);
-  await goto(page, "/destinations/new");
-  await page.getByLabel("Name", { exact: true }).fill("disk");
-  await page.getByLabel("Root folder").fill(rookery.backups);
-  await page.getByRole("button", { name: "Add destination" }).click();
-  await expect(page).toHaveURL(/\/destinations\/[0-9a-f-]+$/);
-  const destination = new URL(page.url()).pathname;
+  const destination = await addDestination(page, "disk", rookery.backups);
   const small = await serverWithTask(page, "many", many, "Nightly");
   const large = await serverWithTask(page, "big", big, "Large");
 
@@ -82,20 +77,8 @@ function manyDatabases(rookery: Console): string {
 }
 
 async function serverWithTask(page: Page, name: string, folder: string, task: string): Promise<{ server: string; task: string }> {
-  mkdirSync(folder, { recursive: true });
-  await goto(page, "/servers/new");
-  await page.getByLabel("Name", { exact: true }).fill(name);
-  await page.getByLabel("SQLite").check();
-  await page.getByLabel("Folder", { exact: true }).fill(folder);
-  await page.getByRole("button", { name: "Add server" }).click();
-  await expect(page).toHaveURL(/\/servers\/[0-9a-f-]+$/);
-  const server = new URL(page.url()).pathname;
-  await goto(page, `${server}/tasks/new?name=${task}&step=destination`);
-  await page.getByLabel("disk").check();
-  await page.getByRole("button", { name: "Continue to review" }).click();
-  await page.getByRole("button", { name: "Create task" }).click();
-  await expect(page).toHaveURL(/\/tasks\/[0-9a-f-]+$/);
-  return { server, task: new URL(page.url()).pathname };
+  const server = await addFolder(page, name, folder);
+  return { server, task: await addTask(page, server, task, "disk") };
 }
 
 /** Starts a round, and returns its path. */

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { binary } from "./console.ts";
 import { sqlite } from "./servers.ts";
-import { expect, goto, setUp, test } from "./story.ts";
+import { addDestination, addFolder, addTask, expect, setUp, test } from "./story.ts";
 
 test.use({ story: "crash" });
 
@@ -15,22 +15,8 @@ test("a round that a kill cut off is completed after the restart", async ({ page
     sqlite(folder, name, "create table t(a, b); insert into t select value, hex(randomblob(200)) from generate_series(1, 200000);");
   }
   await setUp(page, rookery);
-  await goto(page, "/destinations/new");
-  await page.getByLabel("Name", { exact: true }).fill("disk");
-  await page.getByLabel("Root folder").fill(rookery.backups);
-  await page.getByRole("button", { name: "Add destination" }).click();
-  await expect(page).toHaveURL(/\/destinations\/[0-9a-f-]+$/);
-  await goto(page, "/servers/new");
-  await page.getByLabel("Name", { exact: true }).fill("apps");
-  await page.getByLabel("SQLite").check();
-  await page.getByLabel("Folder", { exact: true }).fill(folder);
-  await page.getByRole("button", { name: "Add server" }).click();
-  await expect(page).toHaveURL(/\/servers\/[0-9a-f-]+$/);
-  await goto(page, `${new URL(page.url()).pathname}/tasks/new?name=Nightly&step=destination`);
-  await page.getByLabel("disk").check();
-  await page.getByRole("button", { name: "Continue to review" }).click();
-  await page.getByRole("button", { name: "Create task" }).click();
-  await expect(page).toHaveURL(/\/tasks\/[0-9a-f-]+$/);
+  await addDestination(page, "disk", rookery.backups);
+  await addTask(page, await addFolder(page, "apps", folder), "Nightly", "disk");
   await page.getByRole("button", { name: "Back up now" }).first().click();
   await expect(page).toHaveURL(/\/rounds\//);
   await expect(page.getByText("Running", { exact: true }).first()).toBeVisible();

@@ -74,6 +74,37 @@ export async function signIn(page: Page, who = administrator): Promise<void> {
   await expect(page).not.toHaveURL(/sign-in/);
 }
 
+/** Adds a local destination, and returns its path. */
+export async function addDestination(page: Page, name: string, root: string): Promise<string> {
+  await goto(page, "/destinations/new");
+  await page.getByLabel("Name", { exact: true }).fill(name);
+  await page.getByLabel("Root folder").fill(root);
+  await page.getByRole("button", { name: "Add destination" }).click();
+  await expect(page).toHaveURL(/\/destinations\/[0-9a-f-]+$/);
+  return new URL(page.url()).pathname;
+}
+
+/** Adds a folder of SQLite databases as a server, and returns its path. */
+export async function addFolder(page: Page, name: string, folder: string): Promise<string> {
+  await goto(page, "/servers/new");
+  await page.getByLabel("Name", { exact: true }).fill(name);
+  await page.getByLabel("SQLite").check();
+  await page.getByLabel("Folder", { exact: true }).fill(folder);
+  await page.getByRole("button", { name: "Add server" }).click();
+  await expect(page).toHaveURL(/\/servers\/[0-9a-f-]+$/);
+  return new URL(page.url()).pathname;
+}
+
+/** Adds a task that writes to a destination, all else as the wizard proposes it, and returns its path. */
+export async function addTask(page: Page, server: string, name: string, destination: string): Promise<string> {
+  await goto(page, `${server}/tasks/new?name=${name}&step=destination`);
+  await page.getByLabel(destination).check();
+  await page.getByRole("button", { name: "Continue to review" }).click();
+  await page.getByRole("button", { name: "Create task" }).click();
+  await expect(page).toHaveURL(/\/tasks\/[0-9a-f-]+$/);
+  return new URL(page.url()).pathname;
+}
+
 /** What axe finds on the page as it is now. */
 export async function accessible(page: Page): Promise<void> {
   const { violations } = await new AxeBuilder({ page }).analyze();

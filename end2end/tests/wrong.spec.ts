@@ -3,7 +3,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "@playwright/test";
 import { postgres, psql, sqlite } from "./servers.ts";
-import { accessible, administrator, expect, goto, hydrated, pictures, setUp, signIn, test } from "./story.ts";
+import { accessible, addDestination, addFolder, addTask, administrator, expect, goto, hydrated, pictures, setUp, signIn, test } from "./story.ts";
 
 test.use({ story: "wrong" });
 test.describe.configure({ mode: "serial" });
@@ -32,24 +32,9 @@ test("a task is there to be edited", async ({ page, rookery }) => {
   const folder = join(rookery.folder, "apps");
   sqlite(folder, "shop.db", "create table product(id integer primary key, name text);");
   await setUp(page, rookery);
-  await goto(page, "/destinations/new");
-  await page.getByLabel("Name", { exact: true }).fill("disk");
-  await page.getByLabel("Root folder").fill(rookery.backups);
-  await page.getByRole("button", { name: "Add destination" }).click();
-  await expect(page).toHaveURL(/\/destinations\/[0-9a-f-]+$/);
-  await goto(page, "/servers/new");
-  await page.getByLabel("Name", { exact: true }).fill("apps");
-  await page.getByLabel("SQLite").check();
-  await page.getByLabel("Folder", { exact: true }).fill(folder);
-  await page.getByRole("button", { name: "Add server" }).click();
-  await expect(page).toHaveURL(/\/servers\/[0-9a-f-]+$/);
-  server = new URL(page.url()).pathname;
-  await goto(page, `${server}/tasks/new?name=Nightly&step=destination`);
-  await page.getByLabel("disk").check();
-  await page.getByRole("button", { name: "Continue to review" }).click();
-  await page.getByRole("button", { name: "Create task" }).click();
-  await expect(page).toHaveURL(/\/tasks\/[0-9a-f-]+$/);
-  task = new URL(page.url()).pathname;
+  await addDestination(page, "disk", rookery.backups);
+  server = await addFolder(page, "apps", folder);
+  task = await addTask(page, server, "Nightly", "disk");
 });
 
 test("a server's form tells each mistake at its field", async ({ page, faults }) => {
