@@ -1,4 +1,4 @@
 // What is measured rather than tested: `cargo xtask bench --only console` starts it, on an otherwise idle machine.
 import base from "../playwright.config.ts";
 
-export default { ...base, testDir: ".", timeout: 60 * 60_000 };
+export default { ...base, testDir: ".", outputDir: "../results", timeout: 60 * 60_000 };
