@@ -44,7 +44,11 @@ fn Covered(preview: TaskPreview) -> impl IntoView {
     let TaskPreview { server_name, included, excluded, unknown, size_bytes, .. } = preview;
     let size = (size_bytes > 0).then(|| format!(" ({})", display::size(size_bytes)));
     let count = counted(included.len() as u64, "database", "databases");
-    let what = if excluded.is_empty() { format!("all {count}") } else { format!("{count} of {}", included.len() + excluded.len()) };
+    let what = match (included.len(), excluded.len()) {
+        (1, 0) => "the one database".into(),
+        (_, 0) => format!("all {count}"),
+        (some, others) => format!("{count} of {}", some + others),
+    };
     let except = [excluded, unknown].concat();
     let except = (!except.is_empty()).then(|| view! { ", except " <b>{list(&except)}</b> });
     let more = included.len().saturating_sub(MOST);
