@@ -3,63 +3,14 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use domain::{Code, Error, Result};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use seal::Fingerprint;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use std::{fmt, str::FromStr};
 use uuid::Uuid;
 use zeroize::{Zeroize, Zeroizing};
 
-/// The first 16 bytes of SHA-256("rookery/v1/instance" || public key), shown as hexadecimal digits in groups.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Fingerprint([u8; 16]);
-
-impl Fingerprint {
-    /// The fingerprint of an instance's public key.
-    #[must_use]
-    pub fn of(key: &VerifyingKey) -> Self {
-        let hash = Sha256::new().chain_update(b"rookery/v1/instance").chain_update(key.as_bytes()).finalize();
-        let mut out = [0; 16];
-        out.copy_from_slice(&hash[..16]);
-        Self(out)
-    }
-}
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, pair) in self.0.chunks(2).enumerate() {
-            write!(f, "{}{}", if i == 0 { "" } else { "-" }, hex::encode(pair))?;
-        }
-        Ok(())
-    }
-}
-
-impl FromStr for Fingerprint {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let digits: String = text.chars().filter(|c| !matches!(c, '-' | ' ' | ':')).collect();
-        let mut out = [0; 16];
-        hex::decode_to_slice(&digits, &mut out).map(|()| Self(out)).map_err(|error| {
-            Error::new(
-                Code::Usage,
-                format!("{text:?} is not the fingerprint of an instance."),
-                "Give its 32 hexadecimal digits; dashes between them are welcome.",
-            )
-            .because(error)
-        })
-    }
-}
-
-impl Serialize for Fingerprint {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Fingerprint {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(|error: Error| serde::de::Error::custom(error.to_string()))
-    }
+/// The fingerprint of an instance's public key.
+fn fingerprint_of(key: &VerifyingKey) -> Fingerprint {
+    Fingerprint::of("rookery/v1/instance", key.as_bytes())
 }
 
 /// An instance's public half, as it stands in markers and manifests.
@@ -142,7 +93,7 @@ impl Instance {
     /// The fingerprint of the public half.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(&self.key.verifying_key())
+        fingerprint_of(&self.key.verifying_key())
     }
 
     /// Signs bytes.
@@ -170,7 +121,7 @@ impl Trust {
 
     /// An error of code `unknown-instance` unless the instance is trusted.
     pub fn check(&self, instance: &PublicInstance) -> Result<()> {
-        let fingerprint = Fingerprint::of(&instance.key()?);
+        let fingerprint = fingerprint_of(&instance.key()?);
         if self.includes(fingerprint) {
             return Ok(());
         }

@@ -15,7 +15,8 @@ mod zip;
 
 pub use archive::{ArchiveReader, ArchiveWriter, Written};
 pub use body::{Body, Key, Pieces, ProvenBody, SealedBody, StoredBody};
-pub use instance::{Fingerprint, Instance, Trust};
+pub use instance::{Instance, Trust};
 pub use layout::Place;
 pub use manifest::{ArchiveRef, Manifest, Prior, ServerRef};
 pub use repository::{Point, Repository};
+pub use seal::Fingerprint;

@@ -10,9 +10,10 @@
 //! The hash of these bytes is part of the body's context, so that a body opens after its own envelope alone.
 
 use crate::{
+    Fingerprint,
     body::HEAD_BYTES,
     damaged,
-    key::{DataKey, Fingerprint, Kem, PrivateKey, PublicKey},
+    key::{DataKey, Kem, PrivateKey, PublicKey},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use domain::{Code, Error, Result};

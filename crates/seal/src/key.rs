@@ -3,7 +3,7 @@
 //! Any 32 bytes are a key, so that a half mistaken for the other, or a character mistyped, would seal for nobody. The texts of
 //! the two halves therefore begin with what they are, and end in a checksum.
 
-use crate::{damaged, random};
+use crate::{Fingerprint, damaged, random};
 use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
@@ -108,7 +108,7 @@ impl PublicKey {
     /// # Errors
     /// [`Code::Usage`] for bytes that are no public key.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let key = <Self as TryFrom<&[u8]>>::try_from(bytes).map_err(|()| not_a_public_key())?;
+        let key = bytes.try_into().map(Self).map_err(|_| not_a_public_key())?;
         key.for_hpke().map(|_| key)
     }
 
@@ -121,22 +121,11 @@ impl PublicKey {
     /// What tells it from all others.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
-        let hash = Sha256::new().chain_update(b"rookery/v1/recipient").chain_update(self.0).finalize();
-        let mut out = [0; 16];
-        out.copy_from_slice(&hash[..16]);
-        Fingerprint(out)
+        Fingerprint::of("rookery/v1/recipient", &self.0)
     }
 
     pub(crate) fn for_hpke(&self) -> Result<<Kem as hpke::Kem>::PublicKey> {
         Deserializable::from_bytes(&self.0).map_err(|_| not_a_public_key())
-    }
-}
-
-impl TryFrom<&[u8]> for PublicKey {
-    type Error = ();
-
-    fn try_from(bytes: &[u8]) -> std::result::Result<Self, ()> {
-        bytes.try_into().map(Self).map_err(|_| ())
     }
 }
 
@@ -277,48 +266,6 @@ impl FromStr for PrivateKey {
 impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PrivateKey(…)")
-    }
-}
-
-/// The first 16 bytes of SHA-256("rookery/v1/recipient" || public key), shown as hexadecimal digits in groups.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Fingerprint([u8; 16]);
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, pair) in self.0.chunks(2).enumerate() {
-            write!(f, "{}{}", if number == 0 { "" } else { "-" }, hex::encode(pair))?;
-        }
-        Ok(())
-    }
-}
-
-impl FromStr for Fingerprint {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let digits: String = text.chars().filter(|c| !matches!(c, '-' | ' ' | ':')).collect();
-        let mut out = [0; 16];
-        hex::decode_to_slice(&digits, &mut out).map(|()| Self(out)).map_err(|error| {
-            Error::new(
-                Code::Usage,
-                format!("{text:?} is not the fingerprint of a key."),
-                "Give its 32 hexadecimal digits; dashes between them are welcome.",
-            )
-            .because(error)
-        })
-    }
-}
-
-impl Serialize for Fingerprint {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Fingerprint {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(|error: Error| serde::de::Error::custom(error.to_string()))
     }
 }
 

@@ -6,11 +6,13 @@
 
 pub mod body;
 pub mod envelope;
+mod fingerprint;
 pub mod key;
 
 pub use body::{Opener, Sealer};
 pub use envelope::Envelope;
-pub use key::{DataKey, Fingerprint, PrivateKey, PublicKey};
+pub use fingerprint::Fingerprint;
+pub use key::{DataKey, PrivateKey, PublicKey};
 
 use domain::{Code, Error, Result};
 
