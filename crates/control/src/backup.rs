@@ -247,6 +247,17 @@ mod tests {
     }
 
     #[test]
+    fn folders_come_by_pages_of_those_that_were_asked_for() {
+        let records: Vec<_> = (0..250).map(|number| record(&format!("tenant_{number:03}"), "a", "01:00:00", None)).collect();
+        let asked = |filter: &str, page| asked_for(lines(&records), &FolderQuery { filter: filter.into(), page });
+        let third = asked("", 3);
+        assert_eq!((third.total, third.number, third.items.len(), third.items[0].database.as_str()), (250, 3, 50, "tenant_200"));
+        assert_eq!((asked("", 0).number, asked("", 9).items.len()), (1, 0));
+        let found = asked("tenant_1*", 1);
+        assert_eq!((found.total, found.items.len(), found.items[0].database.as_str()), (100, 100, "tenant_100"));
+    }
+
+    #[test]
     fn a_fault_that_a_verification_found_is_not_forgotten() {
         let mut found = [record("shop", "a", "01:00:00", None), record("shop", "a", "02:00:00", None)];
         let verified = BackupRecord { verify_fault: Some("Its bytes differ.".into()), ..record("shop", "a", "02:00:00", None) };
