@@ -167,6 +167,8 @@ mod tests {
             "SELECT ';', 'it''s;', \"a;\"\"b;\"",
             r"SELECT E'\';', e'\\', 'a\'",
             "SELECT E'a' -- why;\n ';\\';'",
+            "SELECT E'a' /*\n*/ '\\', ';'",
+            "SELECT E'a'\r';\\';'",
             "SELECT U&'\\0441;', U&\"d\\0061;\", B'1;', N';'",
             "SELECT $$;'$$, $a$;$$;$A$;$a$, $_é1$;$_é1$",
             "SELECT a$b$c, d$; SELECT $1",
@@ -256,7 +258,8 @@ mod tests {
             noise.prop_map(|text: String| format!("\"{}\"", text.replace('"', "\"\""))),
             noise.prop_map(|text: String| format!("$q0${text}$q0$")),
             noise.prop_map(|text: String| format!("/*{}*/", text.replace(['*', '/'], ""))),
-            noise.prop_map(|text: String| format!("--{}\n", text.replace('\n', ""))),
+            // A string that follows would continue one that stood before.
+            noise.prop_map(|text: String| format!("--{}\n1", text.replace('\n', ""))),
             Just("(a; b)".to_owned()),
             "[-+<>=~,.:]{1,2}".prop_filter("a comment", |text| text != "--"),
             "[0-9]{1,3}",

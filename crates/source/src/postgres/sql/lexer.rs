@@ -71,16 +71,28 @@ impl<'a> Lexer<'a> {
     }
 
     /// Passes over a string that begins here, with the parts that continue it on further lines: they are read
-    /// by the rule of the first.
+    /// by the rule of the first. Between them stand blanks with a line end, and comments of the kind `--` alone.
     fn string(&mut self, escapes: bool) -> Result<Kind> {
         loop {
             self.at = self.closing(self.at + 1, b'\'', escapes)?;
-            let end = self.at;
-            self.skip_blank()?;
-            let continued = self.sql.get(self.at) == Some(&b'\'') && self.sql[end..self.at].contains(&b'\n');
+            let gap = self.gap();
+            let continued = self.sql.get(gap) == Some(&b'\'') && self.sql[self.at..gap].iter().any(|byte| matches!(byte, b'\n' | b'\r'));
             if !continued {
-                self.at = end;
                 return Ok(Kind::Text);
+            }
+            self.at = gap;
+        }
+    }
+
+    /// Index after the blanks and `--` comments that stand here.
+    fn gap(&self) -> usize {
+        let mut at = self.at;
+        loop {
+            let rest = &self.sql[at..];
+            match rest {
+                [b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c, ..] => at += 1,
+                [b'-', b'-', ..] => at += memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len()),
+                _ => return at,
             }
         }
     }
@@ -115,13 +127,11 @@ impl<'a> Lexer<'a> {
 
     fn skip_blank(&mut self) -> Result<()> {
         loop {
-            let rest = &self.sql[self.at..];
-            match rest {
-                [b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c, ..] => self.at += 1,
-                [b'-', b'-', ..] => self.at += memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len()),
-                [b'/', b'*', ..] => self.skip_comment()?,
-                _ => return Ok(()),
+            self.at = self.gap();
+            if !self.sql[self.at..].starts_with(b"/*") {
+                return Ok(());
             }
+            self.skip_comment()?;
         }
     }
 
