@@ -85,6 +85,12 @@ impl DataKey {
         bytes.try_into().map(Self).map_err(|_| damaged("The sealed archive's data key has a wrong size."))
     }
 
+    /// As it travels to whoever opens the one archive.
+    #[must_use]
+    pub fn to_base64(&self) -> Zeroizing<String> {
+        Zeroizing::new(STANDARD.encode(self.0))
+    }
+
     /// Its bytes, for those who seal and open.
     #[must_use]
     pub fn expose(&self) -> &[u8; KEY_BYTES] {

@@ -3,11 +3,11 @@
 use crate::{
     Exit,
     arguments::{KeyCommand, KeyGenerate},
-    key_file::{self, Kept, Passphrase},
+    key_file,
     output::Output,
 };
 use domain::Result;
-use seal::PrivateKey;
+use seal::{Kept, PrivateKey, kept::Passphrase};
 use serde::Serialize;
 
 /// The JSON document.
