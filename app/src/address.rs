@@ -97,6 +97,13 @@ fn unmark(segment: &str) -> String {
     out
 }
 
+/// A path of ours, or the overview: whoever made the address must not send people elsewhere. Browsers read a backslash as a
+/// slash and leave tabs and line ends out.
+pub fn local(next: &str) -> &str {
+    let is_ours = next.starts_with('/') && !next.starts_with("//") && !next.contains(|c: char| c == '\\' || c.is_control());
+    if is_ours { next } else { "/" }
+}
+
 /// A path with a query that holds the fields of `values`; those that are empty are left out.
 pub fn with_query(path: &str, values: &impl Serialize) -> String {
     with_pairs(path, pairs(values))
@@ -152,6 +159,14 @@ mod tests {
         let stored = TaskForm { name: "nightly".into(), excluded: "a\nb".into(), ..TaskForm::default() };
         let shown = lay_over(&stored, "?name=n%C3%A4chtlich&cron=&__err=x&step=name");
         assert_eq!(shown, TaskForm { name: "nächtlich".into(), cron: String::new(), ..stored });
+    }
+
+    #[test]
+    fn what_comes_next_is_a_page_of_ours_alone() {
+        assert_eq!(local("/restore?step=point&name=a"), "/restore?step=point&name=a");
+        for elsewhere in ["", "runs", "https://example.org/", "//example.org/", "/\\example.org", "/\t/example.org", "/\n"] {
+            assert_eq!(local(elsewhere), "/", "{elsewhere:?}");
+        }
     }
 
     #[test]

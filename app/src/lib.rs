@@ -5,6 +5,7 @@
 //! * [`api`]: server functions: who asks, one call on `Control`, return
 //! * [`pages`]: one module for each area; [`components`]: what pages are made of
 //! * [`address`], [`loaded`], [`live`]: reading an address, showing what was loaded, and what changes by itself
+//! * [`keyring`], [`files`]: what the browser does with keys, and the server never sees
 
 #![recursion_limit = "512"]
 // Components take their properties by value, and their names are those of the elements that they stand for.
@@ -14,6 +15,8 @@ pub mod address;
 pub mod api;
 pub mod components;
 pub mod done;
+pub mod files;
+pub mod keyring;
 pub mod live;
 pub mod loaded;
 pub mod pages;

@@ -1,6 +1,6 @@
 //! Every address with the page that answers it.
 
-use crate::{pages, shell};
+use crate::{keyring, pages, shell};
 use leptos::prelude::*;
 use leptos_meta::{Title, provide_meta_context};
 use leptos_router::{
@@ -27,6 +27,7 @@ pub fn App() -> impl IntoView {
     provide_meta_context();
     shell::provide_visit();
     shell::provide_redirects();
+    keyring::provide();
     view! {
         <Title formatter=|title: String| if title.is_empty() { "Rookery".into() } else { format!("{title} – Rookery") }/>
         <Router>
@@ -88,10 +89,14 @@ fn Places() -> AnyNestedRoute {
         <Route path=path!("/backups") view=pages::backups::Backups ssr=SsrMode::Async/>
         <Route path=path!("/backups/:destination") view=pages::backups::RootPage ssr=SsrMode::Async/>
         <Route path=path!("/backups/:destination/:database") view=pages::backups::FolderPage ssr=SsrMode::Async/>
+        <Route path=path!("/backups/:destination/:database/verify") view=pages::backups::VerifyPage ssr=SsrMode::Async/>
         <Route path=path!("/restore") view=pages::restore::Restore ssr=SsrMode::Async/>
         <Route path=path!("/destinations") view=pages::destinations::Destinations ssr=SsrMode::Async/>
         <Route path=path!("/destinations/new") view=pages::destinations::DestinationNew ssr=SsrMode::Async/>
         <Route path=path!("/destinations/:id") view=pages::destinations::DestinationPage ssr=SsrMode::Async/>
+        <Route path=path!("/keys") view=pages::keys::Keys ssr=SsrMode::Async/>
+        <Route path=path!("/keys/new") view=pages::keys::KeyNew ssr=SsrMode::Async/>
+        <Route path=path!("/keys/:id") view=pages::keys::KeyPage ssr=SsrMode::Async/>
     }
     .into_inner()
     .into_any_nested_route()

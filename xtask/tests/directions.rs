@@ -14,9 +14,9 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("repository", &["domain", "seal", "store"]),
     ("engine", &["domain", "seal", "store", "source", "repository"]),
     ("catalog", &["domain"]),
-    ("control", &["domain", "store", "source", "repository", "engine", "catalog"]),
+    ("control", &["domain", "seal", "store", "source", "repository", "engine", "catalog"]),
     // Control only on the server's side: in the browser there is the vocabulary alone.
-    ("app", &["domain", "control"]),
+    ("app", &["domain", "seal", "control"]),
     // The command line opens servers and destinations itself, and reads repositories without a catalog.
     ("rookery", &["domain", "seal", "store", "source", "repository", "engine", "catalog", "control", "app"]),
     // For tests only; knows nothing of ours, so that everybody can use it.

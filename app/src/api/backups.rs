@@ -36,12 +36,12 @@ pub async fn read_again(destination: DestinationId) -> Result<(), Failure> {
 }
 
 /// Starts to read a backup back, and goes to that run. `label` may have the folder of its chain and a slash before it, which
-/// tells it from another server's backup with the same label.
+/// tells it from another server's backup with the same label. Of a sealed backup, its data key lets the content be looked at.
 #[server(endpoint = "verify_now")]
-pub async fn verify_now(destination: DestinationId, database: String, label: String) -> Result<(), Failure> {
+pub async fn verify_now(destination: DestinationId, database: String, label: String, data_key: Option<String>) -> Result<(), Failure> {
     let (control, permit) = asked::<Operate>().await?;
     let (folder, label) = label.rsplit_once('/').map_or((None, label.as_str()), |(folder, label)| (Some(folder), label));
-    let run = control.verify_now(&permit, destination, &database, label, folder).await?;
+    let run = control.verify_now(&permit, destination, &database, label, folder, data_key.filter(|key| !key.is_empty())).await?;
     redirect(&format!("/runs/{run}"));
     Ok(())
 }

@@ -12,6 +12,7 @@ pub mod visit;
 pub mod audit;
 pub mod backups;
 pub mod destinations;
+pub mod keys;
 pub mod overview;
 pub mod people;
 pub mod restore;

@@ -10,6 +10,7 @@ use leptos::prelude::*;
 #[cfg(feature = "ssr")]
 use {
     super::{asked, settle, visit},
+    crate::address::local,
     control::{Administer, View},
     domain::Error,
     leptos_axum::redirect,
@@ -124,25 +125,4 @@ pub async fn remove_user(user: UserId, current_password: String) -> Result<(), F
 #[cfg(feature = "ssr")]
 fn same(password: &str, again: &str) -> Result<(), Error> {
     if password == again { Ok(()) } else { Err(Error::invalid_field("again", "This is not the same password. Type it once more.")) }
-}
-
-/// A path of ours, or the overview: whoever made the address must not send people elsewhere. Browsers read a backslash as a
-/// slash and leave tabs and line ends out.
-#[cfg(feature = "ssr")]
-fn local(next: &str) -> &str {
-    let is_ours = next.starts_with('/') && !next.starts_with("//") && !next.contains(|c: char| c == '\\' || c.is_control());
-    if is_ours { next } else { "/" }
-}
-
-#[cfg(all(test, feature = "ssr"))]
-mod tests {
-    use super::local;
-
-    #[test]
-    fn signing_in_leads_to_a_page_of_ours_alone() {
-        assert_eq!(local("/restore?step=point&name=a"), "/restore?step=point&name=a");
-        for elsewhere in ["", "runs", "https://example.org/", "//example.org/", "/\\example.org", "/\t/example.org", "/\n"] {
-            assert_eq!(local(elsewhere), "/", "{elsewhere:?}");
-        }
-    }
 }

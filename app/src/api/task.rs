@@ -44,10 +44,12 @@ pub async fn add_task(server: ServerId, #[server(flatten)] form: TaskForm) -> Re
     Ok(())
 }
 
-/// Changes the edit of a task that `version` names, and goes to the task.
+/// Changes the edit of a task that `version` names, and goes to the task. Who changes who can read its backups gives the own
+/// password once more.
 #[server(endpoint = "change_task")]
-pub async fn change_task(task: TaskId, version: i64, #[server(flatten)] form: TaskForm) -> Result<(), Failure> {
+pub async fn change_task(task: TaskId, version: i64, #[server(flatten)] form: TaskForm, current_password: String) -> Result<(), Failure> {
     let (control, permit) = asked::<Administer>().await?;
+    control.confirm_password(&permit, &current_password).await?;
     control.change_task(&permit, task, version, &form).await?;
     redirect(&format!("/tasks/{task}"));
     Ok(())

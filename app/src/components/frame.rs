@@ -23,6 +23,7 @@ const MAIN: [Area; 5] = [
 ];
 
 const DESTINATIONS: Area = Area { paths: &["/destinations"], name: "Destinations", icon: Glyph::Destination };
+const KEYS: Area = Area { paths: &["/keys"], name: "Keys", icon: Glyph::Key };
 const ACCOUNT: Area = Area { paths: &["/account"], name: "Your account", icon: Glyph::User };
 
 /// What is for administrators.
@@ -60,7 +61,7 @@ pub fn Frame(
             let _ = menu.hide_popover();
         }
     });
-    let manage = std::iter::once(DESTINATIONS).chain(ADMINISTRATION.into_iter().filter(move |_| role >= Role::Administrator));
+    let manage = [DESTINATIONS, KEYS].into_iter().chain(ADMINISTRATION.into_iter().filter(move |_| role >= Role::Administrator));
     view! {
         // The browser's own jump, because it takes the keyboard along.
         <a class="skip" href="#main" rel="external">"Skip to the contents"</a>

@@ -5,12 +5,14 @@ mod picture;
 mod points;
 mod root;
 mod timeline;
+mod verify;
 
 pub use folder::FolderPage;
 pub(super) use picture::Picture;
 pub(super) use points::kind_word;
 pub use root::RootPage;
 pub(super) use timeline::Span;
+pub use verify::VerifyPage;
 
 use super::destinations::{
     self,

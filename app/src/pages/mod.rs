@@ -4,6 +4,7 @@ pub mod account;
 pub mod audit;
 pub mod backups;
 pub mod destinations;
+pub mod keys;
 pub mod missing;
 pub mod overview;
 pub mod restore;

@@ -3,6 +3,7 @@
 
 mod aside;
 mod choose;
+mod key;
 mod point;
 mod review;
 mod step;
@@ -12,6 +13,7 @@ use crate::{
     address,
     api::restore::preview_restore,
     components::{Notice, PageHead, StepLine, StepState, Steps, Tone, viewer_offset},
+    keyring,
     loaded::loaded_page,
 };
 use domain::{
@@ -36,6 +38,8 @@ struct Draft {
     form: RestoreForm,
     /// What there is to choose from, and what would happen.
     preview: RestorePreview,
+    /// The data key of the chosen restore point, once it was opened here.
+    data_key: Option<String>,
 }
 
 impl Draft {
@@ -78,6 +82,21 @@ impl Draft {
         self.preview.points.iter().find(|point| point.label.to_string() == self.form.point && self.is_from_origin(point))
     }
 
+    /// Whether the chosen restore point is sealed.
+    fn is_sealed(&self) -> bool {
+        self.point().is_some_and(|point| point.sealed)
+    }
+
+    /// Whether it is, and was not opened here.
+    fn is_locked(&self) -> bool {
+        self.is_sealed() && self.data_key.is_none()
+    }
+
+    /// What tells the chosen archive from all others, for what is open.
+    fn archive(form: &RestoreForm) -> String {
+        [&form.destination, &form.database, &form.origin, &form.point].map(String::as_str).join("\n")
+    }
+
     /// Whether a point comes from the server that was chosen, if one was.
     fn is_from_origin(&self, point: &PointLine) -> bool {
         self.form.origin.is_empty() || point.origin.as_deref() == Some(self.form.origin.as_str())
@@ -94,7 +113,7 @@ impl Draft {
         if self.has_several_origins() {
             return;
         }
-        let newest = self.preview.points.iter().find(|point| point.fault.is_none() && !point.sealed);
+        let newest = self.preview.points.iter().find(|point| point.fault.is_none());
         if let Some(point) = newest.filter(|_| self.step == Step::Point && self.form.point.is_empty()) {
             self.form.point = point.label.to_string();
             self.form.origin = point.origin.clone().unwrap_or_default();
@@ -108,6 +127,7 @@ impl Draft {
             Step::Where => "Where is the backup?".into(),
             Step::Folder => "Which database do you want back?".into(),
             Step::Point => format!("Restore {database} to which moment?"),
+            Step::Key => format!("Who opens the backup of {database}?"),
             Step::Target => format!("Where to, and under what name, shall {database} come back?"),
             Step::Review => format!("Restore {database} as {}?", self.form.name),
         }
@@ -123,10 +143,17 @@ impl Draft {
             Step::Where => self.destination().unwrap_or_default().into(),
             Step::Folder => self.form.database.clone(),
             Step::Point => self.point().map(|point| moment(point.at)).unwrap_or_default(),
+            Step::Key => {
+                if self.data_key.is_some() {
+                    "Open".into()
+                } else {
+                    String::new()
+                }
+            }
             Step::Target => self.target().map(|(name, server)| format!("{name} on {server}")).unwrap_or_default(),
             Step::Review => String::new(),
         };
-        let reach = step::shown(Step::Review, &self.form, &self.preview.errors);
+        let reach = step::shown(Step::Review, &self.form, &self.preview.errors, self.is_locked());
         let state = |step: Step| match step {
             step if step == self.step => StepState::Here,
             step if step < reach => StepState::Done,
@@ -139,7 +166,7 @@ impl Draft {
             state: state(step),
             href: (step <= reach).then(|| Self::to(step, &self.form)),
         };
-        Step::ALL.map(line).into()
+        Step::ALL.into_iter().filter(|step| *step != Step::Key || self.is_sealed()).map(line).collect()
     }
 }
 
@@ -153,23 +180,31 @@ fn Wrong(errors: Vec<FieldError>) -> impl IntoView {
 #[component]
 pub fn Restore() -> impl IntoView {
     let (word, form, folders) = (address::query_value("step"), address::query::<RestoreForm>(), address::query::<FolderQuery>());
+    let opened = keyring::opened();
     let draft = Resource::new_blocking(
-        move || (word.get(), form.get(), folders.get()),
-        |(word, form, folders)| async move {
-            let preview = preview_restore(form.clone(), folders, step::asked(&word, &form) == Step::Review).await?;
-            Ok((word, form, preview))
+        move || {
+            let form = form.get();
+            let data_key = opened.key_of(&Draft::archive(&form));
+            (word.get(), form, folders.get(), data_key)
+        },
+        |(word, form, folders, data_key)| async move {
+            let end = step::asked(&word, &form) == Step::Review;
+            let preview = preview_restore(form.clone(), folders, end, data_key.clone().filter(|_| end)).await?;
+            Ok((word, form, preview, data_key))
         },
     );
-    loaded_page(draft, |(word, form, preview)| {
+    loaded_page(draft, |(word, form, preview, data_key)| {
         let asked = step::asked(&word, &form);
-        let step = step::shown(asked, &form, &preview.errors);
-        let mut draft = Draft { asked, step, form, preview };
+        let mut draft = Draft { asked, step: asked, form, preview, data_key };
+        draft.step = step::shown(asked, &draft.form, &draft.preview.errors, draft.is_locked());
         draft.propose_point();
+        let word = draft.step.word();
         let (steps, offset) = (draft.clone(), viewer_offset(draft.point().map_or(draft.preview.now, |point| point.at)));
-        let page = match step {
+        let page = match draft.step {
             Step::Where => view! { <choose::Where draft=draft.clone()/> }.into_any(),
             Step::Folder => view! { <choose::Folder draft=draft.clone()/> }.into_any(),
             Step::Point => view! { <point::Point draft=draft.clone()/> }.into_any(),
+            Step::Key => view! { <key::Key draft=draft.clone()/> }.into_any(),
             Step::Target => view! { <target::Target draft=draft.clone()/> }.into_any(),
             Step::Review => view! { <review::Review draft=draft.clone()/> }.into_any(),
         };
@@ -177,7 +212,7 @@ pub fn Restore() -> impl IntoView {
             <PageHead title=draft.question() window="Restore">
                 <p>"A restore makes a new database. It replaces nothing, and gets its name only when every table has been read back and compared."</p>
             </PageHead>
-            <div class=format!("wizard restore {}", step.word())>
+            <div class=format!("wizard restore {word}")>
                 {move || view! { <Steps steps=steps.lines(offset.get())/> }}
                 <div class="stack">{page}</div>
                 <aside::Aside draft/>

@@ -28,17 +28,20 @@ pub struct ServerRecord {
     pub seen: Option<Sighting>,
     /// What stays the same while it is the same server: how its backups are recognised.
     pub instance: Option<String>,
+    /// What encrypts its files, as it said when it was reached last.
+    pub encrypted_at_rest: Option<String>,
 }
 
 statements! {
     LIST = "SELECT * FROM servers ORDER BY name";
     ONE = "SELECT * FROM servers WHERE id = $1";
     INSERT = "INSERT INTO servers
-        (id, name, connection, sealed_password, jobs, note, version, created_at, seen_at, seen_version, seen_error, seen_instance)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+        (id, name, connection, sealed_password, jobs, note, version, created_at, seen_at, seen_version, seen_error, seen_instance, seen_encryption)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     UPDATE = "UPDATE servers SET name = $3, connection = $4, sealed_password = $5, jobs = $6, note = $7, version = version + 1
         WHERE id = $1 AND version = $2";
-    SEEN = "UPDATE servers SET seen_at = $2, seen_version = $3, seen_error = $4, seen_instance = coalesce($5, seen_instance)
+    SEEN = "UPDATE servers SET seen_at = $2, seen_version = $3, seen_error = $4, seen_instance = coalesce($5, seen_instance),
+        seen_encryption = CASE WHEN CAST($5 AS TEXT) IS NULL THEN seen_encryption ELSE CAST($6 AS TEXT) END
         WHERE id = $1";
     DELETE = "DELETE FROM servers WHERE id = $1";
     TASKS = "SELECT count(*) FROM tasks WHERE server_id = $1";
@@ -62,6 +65,7 @@ impl Record for ServerRecord {
             created_at: row.get("created_at")?,
             seen,
             instance: row.get("seen_instance")?,
+            encrypted_at_rest: row.get("seen_encryption")?,
         })
     }
 }
@@ -103,6 +107,7 @@ impl Catalog {
             .with(&seen.and_then(|seen| seen.version.clone()))
             .with(&seen.and_then(|seen| seen.error.clone()))
             .with(&record.instance)
+            .with(&record.encrypted_at_rest)
             .run(write.on())
             .await
             .map_err(|error| named("server", error))?;
@@ -156,10 +161,12 @@ impl Catalog {
     ///
     /// # Errors
     /// [`Code::NotFound`].
-    pub async fn set_seen(&self, id: ServerId, seen: &Sighting, instance: Option<&str>) -> Result<()> {
+    pub async fn set_seen(&self, id: ServerId, seen: &Sighting, found: Option<(&str, Option<&str>)>) -> Result<()> {
         let mut write = self.begin().await?;
         let statement = sql(SEEN).with(&id).with(&seen.at).with(&seen.version).with(&seen.error);
-        if statement.with(&instance.map(String::from)).run(write.on()).await? == 0 {
+        let (instance, encryption) =
+            (found.map(|(instance, _)| instance.to_owned()), found.and_then(|(_, encryption)| encryption.map(String::from)));
+        if statement.with(&instance).with(&encryption).run(write.on()).await? == 0 {
             return Err(missing("server"));
         }
         write.commit().await

@@ -1,8 +1,8 @@
 //! How the vocabulary's values lie in columns, in one table for reading and writing.
 
 use domain::{
-    Connection, Dbms, Destination, DestinationId, Label, Origin, Role, RoundId, RoundState, RunId, RunKind, RunState, Selection, ServerId,
-    TaskId, Told, UserId, view::run::ComparedTable,
+    Connection, Dbms, Destination, DestinationId, KeyId, Label, Origin, Role, RoundId, RoundState, RunId, RunKind, RunState, Selection,
+    ServerId, TaskId, Told, UserId, view::run::ComparedTable,
 };
 use jiff::Timestamp;
 use sqlx::{Decode, Encode, Sqlite, Type};
@@ -105,7 +105,7 @@ macro_rules! as_text {
         }
     )*};
 }
-as_text! { ServerId, DestinationId, TaskId, RoundId, RunId, UserId, Label, Role, }
+as_text! { ServerId, DestinationId, TaskId, RoundId, RunId, UserId, KeyId, Label, Role, }
 
 macro_rules! as_word {
     ($($type:ty,)*) => {$(

@@ -2,6 +2,7 @@
 
 use crate::{
     AuditRecord, Catalog,
+    open::Write,
     sql::{Record, Row, changed, missing, named, sql, statements},
 };
 use domain::{Result, Schedule, ServerId, Task, TaskId};
@@ -38,6 +39,8 @@ statements! {
     ENABLE = "UPDATE tasks SET enabled = $2, next_at = $3 WHERE id = $1";
     NEXT = "UPDATE tasks SET next_at = $3 WHERE id = $1 AND next_at = $2 AND enabled";
     DELETE = "DELETE FROM tasks WHERE id = $1";
+    SEAL_FOR = "INSERT INTO task_keys (task_id, key_id) VALUES ($1, $2)";
+    SEAL_FOR_NOBODY = "DELETE FROM task_keys WHERE task_id = $1";
 }
 
 impl Record for TaskRecord {
@@ -49,6 +52,8 @@ impl Record for TaskRecord {
             schedule: Schedule { cron: row.get("cron")?, time_zone: row.get("time_zone")? },
             catch_up: row.get("catch_up")?,
             destination: row.get("destination_id")?,
+            // In a table of their own.
+            recipients: vec![],
         };
         Ok(Self {
             id: row.get("id")?,
@@ -61,13 +66,22 @@ impl Record for TaskRecord {
     }
 }
 
+impl Write {
+    async fn seal_for(&mut self, record: &TaskRecord) -> Result<()> {
+        for key in &record.task.recipients {
+            sql(SEAL_FOR).with(&record.id).with(key).run(self.on()).await?;
+        }
+        Ok(())
+    }
+}
+
 impl Catalog {
     /// All tasks, by name.
     ///
     /// # Errors
     /// [`domain::Code::Catalog`].
     pub async fn tasks(&self) -> Result<Vec<TaskRecord>> {
-        sql(LIST).all(self.reader()).await
+        self.with_keys(sql(LIST).all(self.reader()).await?).await
     }
 
     /// Tasks of a server, by name.
@@ -75,7 +89,7 @@ impl Catalog {
     /// # Errors
     /// [`domain::Code::Catalog`].
     pub async fn tasks_of(&self, server: ServerId) -> Result<Vec<TaskRecord>> {
-        sql(OF_SERVER).with(&server).all(self.reader()).await
+        self.with_keys(sql(OF_SERVER).with(&server).all(self.reader()).await?).await
     }
 
     /// One task.
@@ -83,7 +97,8 @@ impl Catalog {
     /// # Errors
     /// [`domain::Code::NotFound`].
     pub async fn task(&self, id: TaskId) -> Result<TaskRecord> {
-        sql(ONE).with(&id).one(self.reader()).await?.ok_or_else(|| missing("task"))
+        let task = sql(ONE).with(&id).one(self.reader()).await?.ok_or_else(|| missing("task"))?;
+        self.with_keys(vec![task]).await?.pop().ok_or_else(|| missing("task"))
     }
 
     /// Enabled tasks whose time has come, the longest overdue first.
@@ -91,7 +106,15 @@ impl Catalog {
     /// # Errors
     /// [`domain::Code::Catalog`].
     pub async fn due_tasks(&self, now: Timestamp) -> Result<Vec<TaskRecord>> {
-        sql(DUE).with(&now).all(self.reader()).await
+        self.with_keys(sql(DUE).with(&now).all(self.reader()).await?).await
+    }
+
+    async fn with_keys(&self, mut tasks: Vec<TaskRecord>) -> Result<Vec<TaskRecord>> {
+        let mut keys = self.keys_of_tasks().await?;
+        for task in &mut tasks {
+            task.task.recipients = keys.remove(&task.id).unwrap_or_default();
+        }
+        Ok(tasks)
     }
 
     /// Adds a task.
@@ -118,6 +141,7 @@ impl Catalog {
             .run(write.on())
             .await
             .map_err(|error| named("task", error))?;
+        write.seal_for(record).await?;
         write.commit_with(audit).await
     }
 
@@ -147,6 +171,8 @@ impl Catalog {
             sql(ONE).with(&record.id).one::<TaskRecord>(write.on()).await?.ok_or_else(|| missing("task"))?;
             return Err(changed("task"));
         }
+        sql(SEAL_FOR_NOBODY).with(&record.id).run(write.on()).await?;
+        write.seal_for(record).await?;
         write.commit_with(audit).await
     }
 

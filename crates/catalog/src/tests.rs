@@ -16,6 +16,7 @@ fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         crate::backup::ALL,
         crate::database::ALL,
         crate::destination::ALL,
+        crate::key::ALL,
         crate::log::ALL,
         crate::open::ALL,
         crate::round::ALL,

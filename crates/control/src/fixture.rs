@@ -61,6 +61,7 @@ pub fn task() -> TaskRecord {
             schedule: Schedule::parse("0 2 * * *", "UTC").unwrap(),
             catch_up: true,
             destination: DestinationId::new(Uuid::now_v7()),
+            recipients: vec![],
         },
         enabled: true,
         next_at: Some(at("02:00:00")),
@@ -120,6 +121,7 @@ pub async fn add_task(control: &Control, task: &TaskRecord) {
         created_at: at("00:00:00"),
         seen: None,
         instance: None,
+        encrypted_at_rest: None,
     };
     let destination = DestinationRecord {
         id: task.task.destination,

@@ -10,6 +10,7 @@ mod cause;
 mod conflict;
 mod destination;
 mod execute;
+mod key;
 mod live;
 mod metrics;
 mod overview;
@@ -80,6 +81,7 @@ pub struct Inner {
     pub(crate) people: people::People,
     pub(crate) rooms: destination::Rooms,
     pub(crate) underway: underway::Underway,
+    pub(crate) drills: key::Drills,
 }
 
 impl Deref for Control {
@@ -109,6 +111,7 @@ impl Control {
             people,
             rooms: destination::Rooms::default(),
             underway: underway::Underway::default(),
+            drills: key::Drills::default(),
         })))
     }
 }

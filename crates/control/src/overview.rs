@@ -51,6 +51,9 @@ impl Control {
         }
         attention.sort_by_key(|(rank, _)| *rank);
         troubles.extend(destinations.iter().filter_map(unreadable));
+        let mut overdue: Vec<_> = survey.keys_overdue().collect();
+        overdue.sort_by_key(|key| key.proven_at);
+        troubles.extend(overdue.into_iter().map(|key| Trouble::Key { id: key.id, name: key.name.clone(), at: key.proven_at }));
         Ok(Overview {
             tally,
             oldest_good: goods.oldest_covered,

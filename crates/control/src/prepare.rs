@@ -3,13 +3,14 @@
 use crate::{
     Control,
     cause::Cause,
-    execute::{backup_request, retry_at, told},
+    execute::{Asked, retry_at, told},
     underway::{Ground, Nudge},
 };
 use catalog::{RoundRecord, RunRecord};
 use domain::{Code, Error, Result, RoundId, RoundState, RunId, RunKind, RunState, Selection};
 use jiff::Timestamp;
 use repository::layout::GLOBALS;
+use seal::PublicKey;
 use source::{Database, Scope};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,7 @@ use uuid::Uuid;
 struct Prepared {
     ground: Arc<Ground>,
     scopes: Vec<Scope>,
+    recipients: Vec<PublicKey>,
 }
 
 impl Control {
@@ -77,7 +79,8 @@ impl Control {
         let scopes = scopes(&databases, identity.has_globals, &task.task.selection, round.only_database.as_deref())?;
         let source = self.open_source(&server).await?;
         let ground = self.open_ground(source, &server, identity, &destination).await?;
-        Ok(Prepared { ground, scopes })
+        let recipients = self.recipients(&task.task.recipients).await?;
+        Ok(Prepared { ground, scopes, recipients })
     }
 
     /// Adds the runs and lets the round run. Two steps, and a crash between them is seen above.
@@ -88,12 +91,12 @@ impl Control {
             return Ok(());
         }
         let mut said = "Goes on where the console was stopped.".to_owned();
-        if let Some(Prepared { ground, scopes }) = prepared {
+        if let Some(Prepared { ground, scopes, recipients }) = prepared {
             let databases = scopes.iter().filter(|scope| **scope != Scope::Globals).count();
             let globals = if scopes.contains(&Scope::Globals) { ", and the server's roles and tablespaces" } else { "" };
             said = format!("Found {databases} {} to back up{globals}.", if databases == 1 { "database" } else { "databases" });
             self.underway.keep_ground(round.id, &ground);
-            let runs = runs(&now, &scopes, Timestamp::now());
+            let runs = runs(&now, &scopes, &recipients, Timestamp::now())?;
             self.queue_runs(runs, "backups queued", now.task_name.clone(), crate::round::path(now.id), &Cause::console(&said)).await?;
         }
         let ready = |round: &mut RoundRecord| (round.retry_at, round.error) = (None, None);
@@ -164,33 +167,35 @@ fn scopes(databases: &[Database], has_globals: bool, selection: &Selection, only
     Ok(scopes)
 }
 
-fn runs(round: &RoundRecord, scopes: &[Scope], now: Timestamp) -> Vec<RunRecord> {
-    let run = |scope: &Scope| RunRecord {
-        id: RunId::new(Uuid::now_v7()),
-        round: Some(round.id),
-        kind: RunKind::Backup,
-        server: Some(round.server),
-        destination: round.destination,
-        database: match scope {
-            Scope::Database(name) => name.clone(),
-            Scope::Globals => GLOBALS.into(),
-        },
-        state: RunState::Queued,
-        attempt: 1,
-        started_by: round.started_by.clone(),
-        queued_at: now,
-        began_at: None,
-        ended_at: None,
-        retry_at: None,
-        reason: None,
-        request: backup_request(scope),
-        label: None,
-        stored_bytes: None,
-        rows: None,
-        proven: None,
-        compared: vec![],
-        notes: vec![],
-        error: None,
+fn runs(round: &RoundRecord, scopes: &[Scope], recipients: &[PublicKey], now: Timestamp) -> Result<Vec<RunRecord>> {
+    let run = |scope: &Scope| {
+        Ok(RunRecord {
+            id: RunId::new(Uuid::now_v7()),
+            round: Some(round.id),
+            kind: RunKind::Backup,
+            server: Some(round.server),
+            destination: round.destination,
+            database: match scope {
+                Scope::Database(name) => name.clone(),
+                Scope::Globals => GLOBALS.into(),
+            },
+            state: RunState::Queued,
+            attempt: 1,
+            started_by: round.started_by.clone(),
+            queued_at: now,
+            began_at: None,
+            ended_at: None,
+            retry_at: None,
+            reason: None,
+            request: Asked { globals: *scope == Scope::Globals, recipients: recipients.to_vec() }.to_request()?,
+            label: None,
+            stored_bytes: None,
+            rows: None,
+            proven: None,
+            compared: vec![],
+            notes: vec![],
+            error: None,
+        })
     };
     scopes.iter().map(run).collect()
 }
@@ -231,7 +236,7 @@ mod tests {
     #[test]
     fn a_database_that_is_called_like_what_belongs_to_the_server_is_still_a_database() {
         let round = fixture::round(&fixture::task(), RoundState::Preparing);
-        let runs = runs(&round, &[database(GLOBALS), Scope::Globals], fixture::at("02:00:00"));
+        let runs = runs(&round, &[database(GLOBALS), Scope::Globals], &[], fixture::at("02:00:00")).unwrap();
         assert_eq!(runs[0].database, runs[1].database);
         assert!(runs[0].request.is_none() && runs[1].request.is_some());
         assert!(runs[0].id < runs[1].id, "runs begin in the order of their identifiers");

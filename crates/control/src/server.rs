@@ -93,6 +93,7 @@ impl Control {
             created_at: Timestamp::now(),
             seen: None,
             instance: None,
+            encrypted_at_rest: None,
         };
         let detail = format!("{} at {}.", record.server.dbms(), record.server.connection);
         self.catalog.insert_server(&record, &permit.audit("server added", &record.server.name, Some(page(id)), detail)).await?;

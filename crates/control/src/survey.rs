@@ -6,10 +6,10 @@ mod promise;
 
 pub(crate) use database::{needs_attention, rank, sort};
 
-use crate::Control;
-use catalog::{BackupFacts, DatabaseRecord, DestinationRecord, NewestRun, ServerRecord, TaskRecord};
+use crate::{Control, key::due_at};
+use catalog::{BackupFacts, DatabaseRecord, DestinationRecord, KeyRecord, NewestRun, ServerRecord, TaskRecord};
 use domain::{
-    DestinationId, Result, RoundId, ServerId, TaskId,
+    DestinationId, KeyId, Result, RoundId, ServerId, TaskId,
     view::{
         run::RoundLine,
         server::{DatabaseLine, ServerLine, Tally},
@@ -29,6 +29,7 @@ pub(crate) struct Survey {
     servers: Vec<ServerRecord>,
     tasks: Vec<TaskRecord>,
     destinations: HashMap<DestinationId, DestinationRecord>,
+    keys: HashMap<KeyId, KeyRecord>,
     databases: HashMap<ServerId, Vec<DatabaseRecord>>,
     /// Good backups, by the server's instance and the database: for each name of the server.
     facts: HashMap<String, HashMap<String, Vec<BackupFacts>>>,
@@ -89,6 +90,7 @@ impl Survey {
             servers,
             tasks,
             destinations: HashMap::new(),
+            keys: HashMap::new(),
             databases: HashMap::new(),
             facts: HashMap::new(),
             copied: HashSet::new(),
@@ -116,6 +118,7 @@ impl Survey {
     async fn with_rounds(mut self, control: &Control, last_of_servers: Vec<catalog::RoundRecord>) -> Result<Self> {
         let catalog = &control.catalog;
         self.destinations = catalog.destinations().await?.into_iter().map(|destination| (destination.id, destination)).collect();
+        self.keys = catalog.keys().await?.into_iter().map(|key| (key.id, key)).collect();
         self.open = catalog.open_rounds().await?.into_iter().filter_map(|round| Some((round.task?, round.id))).collect();
         let mut last_of_tasks = catalog.last_ended_rounds_of_tasks().await?;
         last_of_tasks.retain(|id, _| self.tasks.iter().any(|task| task.id == *id));
@@ -138,6 +141,12 @@ impl Survey {
     /// All servers that were surveyed, by name.
     pub fn servers(&self) -> impl Iterator<Item = &ServerRecord> {
         self.servers.iter()
+    }
+
+    /// Keys that enabled tasks seal for and that nobody proved for long.
+    pub fn keys_overdue(&self) -> impl Iterator<Item = &KeyRecord> {
+        let is_used = |key: &KeyRecord| self.tasks.iter().any(|task| task.enabled && task.task.recipients.contains(&key.id));
+        self.keys.values().filter(move |key| due_at(key.proven_at) <= self.now && is_used(key))
     }
 
     /// All tasks of the servers, by name.
@@ -188,6 +197,7 @@ impl Survey {
             root: destination.map_or_else(String::new, |destination| destination.destination.to_string()),
             destination_id: task.task.destination,
             excluded: task.task.selection.excluded.clone(),
+            keys: task.task.recipients.iter().filter_map(|id| self.keys.get(id)).map(|key| key.name.clone()).collect(),
             running: self.open.get(&task.id).copied(),
             last_round: self.last_of_tasks.get(&task.id).cloned(),
         }

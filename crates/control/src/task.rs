@@ -75,11 +75,11 @@ impl Control {
     pub async fn add_task(&self, permit: &Permit<Administer>, server: ServerId, form: &TaskForm) -> Result<TaskId> {
         let task = form.check(server)?;
         let server = self.catalog.server(server).await?;
-        self.ensure_destination(&task).await?;
+        self.ensure_references(&task).await?;
         let (id, now) = (TaskId::new(Uuid::now_v7()), Timestamp::now());
         let next_at = task.schedule.next_after(now);
         let record = TaskRecord { id, task, enabled: true, next_at, version: 1, created_at: now };
-        let detail = format!("On {}. {}.", server.server.name, in_words(&record.task));
+        let detail = format!("On {}. {}.", server.server.name, self.in_words(&record.task).await?);
         self.catalog.insert_task(&record, &permit.audit("task added", &record.task.name, Some(page(id)), detail)).await?;
         self.nudge(Nudge::Schedule);
         Ok(id)
@@ -88,14 +88,18 @@ impl Control {
     /// Changes a task. `version` is the number of the edit that the form was begun from.
     ///
     /// # Errors
-    /// [`Code::Invalid`] with every field that is wrong; [`Code::Conflict`], with both values, if somebody else was quicker.
+    /// [`Code::Invalid`] with every field that is wrong; [`Code::Conflict`], with both values, if somebody else was quicker;
+    /// [`Code::Forbidden`] if it changes who can read the backups and the password was not typed lately.
     pub async fn change_task(&self, permit: &Permit<Administer>, id: TaskId, version: i64, form: &TaskForm) -> Result<()> {
         let known = self.catalog.task(id).await?;
         let task = form.check(known.task.server)?;
-        self.ensure_destination(&task).await?;
+        self.ensure_references(&task).await?;
+        if task.recipients != known.task.recipients {
+            self.ensure_fresh(permit, "This changes who can read the backups.", Timestamp::now())?;
+        }
         let next_at = task.schedule.next_after(Timestamp::now());
         let record = TaskRecord { task, next_at, version, ..known };
-        let audit = permit.audit("task changed", &record.task.name, Some(page(id)), format!("{}.", in_words(&record.task)));
+        let audit = permit.audit("task changed", &record.task.name, Some(page(id)), format!("{}.", self.in_words(&record.task).await?));
         match self.catalog.update_task(&record, &audit).await {
             Err(error) if error.code() == Code::Conflict => {
                 let theirs = self.catalog.task(id).await?;
@@ -137,13 +141,33 @@ impl Control {
         self.catalog.delete_task(id, &audit).await
     }
 
-    /// An error at its field if there is no such destination.
-    async fn ensure_destination(&self, task: &Task) -> Result<()> {
+    /// An error at its field if there is no such destination, or no such key.
+    async fn ensure_references(&self, task: &Task) -> Result<()> {
+        let keys = self.catalog.keys().await?;
+        if task.recipients.iter().any(|id| !keys.iter().any(|key| key.id == *id)) {
+            return Err(no_key());
+        }
         match self.catalog.destination(task.destination).await {
             Err(error) if error.code() == Code::NotFound => Err(no_destination()),
             other => other.map(drop),
         }
     }
+
+    /// What a task does, for the audit log.
+    async fn in_words(&self, task: &Task) -> Result<String> {
+        let all = match task.selection.excluded.as_slice() {
+            [] => "all databases".into(),
+            excluded => format!("all databases but {}", excluded.join(", ")),
+        };
+        let keys = self.catalog.keys().await?;
+        let keys: Vec<_> = keys.iter().filter(|key| task.recipients.contains(&key.id)).map(|key| key.name.as_str()).collect();
+        let sealed = if keys.is_empty() { "not encrypted".into() } else { format!("sealed for {}", keys.join(", ")) };
+        Ok(format!("{} ({}), {all}, {sealed}", task.schedule.describe(), task.schedule.time_zone))
+    }
+}
+
+fn no_key() -> Error {
+    Error::invalid_field("recipients", "One of these keys is not there any more: choose again.")
 }
 
 fn no_destination() -> Error {
@@ -158,17 +182,10 @@ fn form_of(task: &Task) -> TaskForm {
         catch_up: if task.catch_up { "on".into() } else { String::new() },
         excluded: task.selection.excluded.join("\n"),
         destination: task.destination.to_string(),
+        encryption: if task.recipients.is_empty() { "none".into() } else { "sealed".into() },
+        recipients: task.recipients.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
         ..TaskForm::default()
     }
-}
-
-/// What a task does, for the audit log.
-fn in_words(task: &Task) -> String {
-    let all = match task.selection.excluded.as_slice() {
-        [] => "all databases".into(),
-        excluded => format!("all databases but {}", excluded.join(", ")),
-    };
-    format!("{} ({}), {all}", task.schedule.describe(), task.schedule.time_zone)
 }
 
 fn page(id: TaskId) -> String {

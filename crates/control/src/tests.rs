@@ -110,7 +110,7 @@ fn folder_form(name: &str, folder: &Path) -> ServerForm {
 }
 
 fn task_form(name: &str, destination: DestinationId) -> TaskForm {
-    TaskForm { name: name.into(), destination: destination.to_string(), ..TaskForm::default() }
+    TaskForm { name: name.into(), destination: destination.to_string(), encryption: "none".into(), ..TaskForm::default() }
 }
 
 fn make_database(file: &Path) {

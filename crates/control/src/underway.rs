@@ -13,7 +13,7 @@ use crate::{
 use catalog::RunRecord;
 use domain::{RoundId, RunId, ServerId, view::run::Progress};
 use jiff::Timestamp;
-use repository::{Repository, ServerRef};
+use repository::{Key, Repository, ServerRef};
 use source::{Context, Source};
 use std::{
     collections::HashMap,
@@ -68,6 +68,7 @@ struct State {
     working: HashMap<RunId, Working>,
     preparing: HashMap<RoundId, CancellationToken>,
     grounds: HashMap<RoundId, Arc<Ground>>,
+    keys: HashMap<RunId, Key>,
 }
 
 /// A run that has a place.
@@ -170,7 +171,19 @@ impl Underway {
 
     /// Takes a run out of the line that the catalog does not have in it.
     pub fn forget(&self, run: RunId) {
-        self.state().queue.remove(run);
+        let mut state = self.state();
+        state.queue.remove(run);
+        state.keys.remove(&run);
+    }
+
+    /// Keeps what opens the archive that a run will read, until it begins. It is nowhere else.
+    pub fn keep_key(&self, run: RunId, key: Key) {
+        self.state().keys.insert(run, key);
+    }
+
+    /// What was kept for a run; gone after that.
+    pub fn take_key(&self, run: RunId) -> Option<Key> {
+        self.state().keys.remove(&run)
     }
 
     /// Takes the runs of a round out of the line, so that none begins while it is aborted.

@@ -108,7 +108,7 @@ async fn a_database_is_restored_under_a_new_name_and_proven() {
     assert_eq!(preview.proposed_name.as_deref(), Some("shop_restored"));
     assert_eq!(preview.targets, [(server, "db".into(), true)]);
     (form.server, form.name) = (server.to_string(), "shop restored \"by\" ana".into());
-    let id = console.control.restore(&console.permit, &form).await.unwrap();
+    let id = console.control.restore(&console.permit, &form, None).await.unwrap();
     let run = console.run_ended(id).await;
     assert_eq!((run.line.state, run.line.proven, run.line.rows), (RunState::Succeeded, Some(true), Some(1000)), "{run:#?}");
     assert_eq!(postgres.psql(&form.name, "SELECT count(*) FROM t").unwrap().trim(), "1000");
@@ -133,7 +133,7 @@ async fn the_last_step_tells_what_the_server_lacks_before_anything_begins() {
     form.point = preview.points[0].label.to_string();
     (form.server, form.name) = (server.to_string(), "again".into());
 
-    let reviewed = async |form: &RestoreForm| console.control.review_restore(&console.permit, form).await.unwrap().review.unwrap();
+    let reviewed = async |form: &RestoreForm| console.control.review_restore(&console.permit, form, None).await.unwrap().review.unwrap();
     let told = reviewed(&form).await.obstacle.unwrap();
     assert_eq!(told.code, Code::RestoreNeeds);
     assert!(told.sentence.contains("\"clerk\"") && !told.next_step.contains("--"), "{told:?}");

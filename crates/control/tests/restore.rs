@@ -49,7 +49,7 @@ async fn a_restore_is_chosen_step_by_step_and_proven() {
     assert!(last.errors.is_empty(), "{:?}", last.errors);
     assert_eq!((last.review.as_ref().unwrap().rows, last.review.unwrap().files), (3, 1));
 
-    let id = console.control.restore(&console.permit, &form).await.unwrap();
+    let id = console.control.restore(&console.permit, &form, None).await.unwrap();
     let run = console.run_ended(id).await;
     assert_eq!((run.line.state, run.line.proven, run.line.rows), (RunState::Succeeded, Some(true), Some(3)), "{run:#?}");
     assert_eq!((run.from_database.as_deref(), run.line.database.as_str()), (Some("shop.db"), "shop_restored.db"));
@@ -60,7 +60,7 @@ async fn a_restore_is_chosen_step_by_step_and_proven() {
     assert!(matches!(folder.chains[0].points[0].verified, Verified::Proven { .. }), "{folder:?}");
 
     // The same name again: the server is asked, whatever the catalog remembers.
-    let error = refused(console.control.restore(&console.permit, &form).await);
+    let error = refused(console.control.restore(&console.permit, &form, None).await);
     assert!(error.told().field("name").is_some_and(|sentence| sentence.contains("shop_restored.db")), "{error}");
     let runs = console.control.runs(&console.permit, &RunQuery::default()).await.unwrap();
     assert_eq!((runs.total, runs.items[0].kind), (1, RunKind::Restore));
@@ -93,7 +93,7 @@ async fn what_cannot_be_restored_is_told_at_its_field() {
     for (field, form) in wrong {
         let preview = console.control.preview_restore(&console.permit, &form, &Default::default()).await.unwrap();
         assert!(fields(&preview).contains(&field) && preview.review.is_none(), "{field}: {:?}", preview.errors);
-        let error = refused(console.control.restore(&console.permit, &form).await);
+        let error = refused(console.control.restore(&console.permit, &form, None).await);
         assert_eq!(error.code(), Code::Invalid);
     }
     console.stop().await;
@@ -117,7 +117,7 @@ async fn a_verification_finds_a_damaged_archive_and_that_is_remembered() {
     };
     let label = line().await.label.to_string();
     let verify = async || {
-        let id = console.control.verify_now(&console.permit, destination, "shop.db", &label, None).await.unwrap();
+        let id = console.control.verify_now(&console.permit, destination, "shop.db", &label, None, None).await.unwrap();
         console.run_ended(id).await
     };
     let good = verify().await;
@@ -145,7 +145,8 @@ async fn a_verification_finds_a_damaged_archive_and_that_is_remembered() {
     assert_eq!(verify().await.line.state, RunState::Succeeded);
     assert!(matches!(line().await.verified, Verified::Checked { .. }));
     assert_eq!(
-        refused(console.control.verify_now(&console.permit, destination, "shop.db", "2020-01-01-00-00-00Z.full-backup", None).await).code(),
+        refused(console.control.verify_now(&console.permit, destination, "shop.db", "2020-01-01-00-00-00Z.full-backup", None, None).await)
+            .code(),
         Code::NotFound
     );
     console.stop().await;
@@ -225,12 +226,12 @@ async fn of_two_servers_with_one_database_name_the_wanted_backup_is_verified() {
     let chains = console.control.folder(&console.permit, destination, "shop.db").await.unwrap().chains;
     for chain in &chains {
         let label = chain.points[0].label.to_string();
-        let id = console.control.verify_now(&console.permit, destination, "shop.db", &label, Some(&chain.folder)).await.unwrap();
+        let id = console.control.verify_now(&console.permit, destination, "shop.db", &label, Some(&chain.folder), None).await.unwrap();
         let run = console.run_ended(id).await;
         assert_eq!((run.line.state, Some(run.line.server_name)), (RunState::Succeeded, chain.origin.clone()));
         // The label alone is not enough where the folder is another one's.
         let other = chains.iter().find(|other| other.folder != chain.folder).map(|other| other.folder.as_str());
-        let error = refused(console.control.verify_now(&console.permit, destination, "shop.db", &label, other).await);
+        let error = refused(console.control.verify_now(&console.permit, destination, "shop.db", &label, other, None).await);
         assert_eq!(error.code(), Code::NotFound);
     }
     assert_eq!(chains.len(), 2);

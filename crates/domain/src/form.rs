@@ -3,9 +3,13 @@
 //! A form keeps whatever was typed, so that nothing is lost when it is shown again. Names of its fields are the names in
 //! its HTML and in [`FieldError`].
 
-use crate::{
-    Connection, Destination, DestinationId, Error, FieldError, Pattern, Result, Schedule, Secret, Selection, Server, ServerId, Task,
-};
+mod key;
+mod task;
+
+pub use key::KeyForm;
+pub use task::TaskForm;
+
+use crate::{Connection, Destination, Error, FieldError, Pattern, Result, Secret, Selection, Server};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -54,40 +58,6 @@ pub struct DestinationForm {
     pub note: String,
 }
 
-/// A task, as the wizard holds it from step to step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct TaskForm {
-    /// Its name.
-    pub name: String,
-    /// `logical`.
-    pub backup_type: String,
-    /// When a full backup is made: five fields.
-    pub cron: String,
-    /// IANA name.
-    pub time_zone: String,
-    /// `on` to make up for a time at which the console did not run.
-    pub catch_up: String,
-    /// Databases to leave out: one exact name a line.
-    pub excluded: String,
-    /// The destination's identifier.
-    pub destination: String,
-}
-
-impl Default for TaskForm {
-    fn default() -> Self {
-        Self {
-            name: String::new(),
-            backup_type: "logical".into(),
-            cron: "0 2 * * *".into(),
-            time_zone: "UTC".into(),
-            catch_up: "on".into(),
-            excluded: String::new(),
-            destination: String::new(),
-        }
-    }
-}
-
 /// What a restore is to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -124,6 +94,16 @@ pub struct UserForm {
 
 /// Shortest password, in characters.
 pub const MIN_PASSWORD: usize = 10;
+
+/// A record's name, trimmed.
+///
+/// # Errors
+/// [`crate::Code::Invalid`] at the field `name`.
+pub fn record_name(name: &str) -> Result<String> {
+    let mut check = Check::default();
+    let name = check.name(name);
+    check.done(Some(name))
+}
 
 /// A checkbox of a form.
 #[must_use]
@@ -281,43 +261,6 @@ impl DestinationForm {
     }
 }
 
-impl TaskForm {
-    /// Names of databases to leave out: every character of a line counts, and lines that are blank do not.
-    pub fn excluded(&self) -> impl Iterator<Item = &str> {
-        // Browsers turn each kind of line end into another, so that a name with one in it could not be shown and read again.
-        self.excluded.split(['\r', '\n']).filter(|name| !name.trim().is_empty())
-    }
-
-    /// Checks the form for a task of `server`.
-    ///
-    /// # Errors
-    /// [`crate::Code::Invalid`] with every field that is wrong.
-    pub fn check(&self, server: ServerId) -> Result<Task> {
-        let mut check = Check::default();
-        let name = check.name(&self.name);
-        if self.backup_type != "logical" {
-            check.fault("backup_type", "Choose the type of the backups.");
-        }
-        let schedule = check.take("cron", Schedule::parse(&self.cron, &self.time_zone));
-        let destination = match self.destination.trim() {
-            "" => {
-                check.fault("destination", "Choose where the backups go.");
-                None
-            }
-            id => check.take::<DestinationId>("destination", id.parse()),
-        };
-        let task = schedule.zip(destination).map(|(schedule, destination)| Task {
-            name,
-            server,
-            selection: Selection { excluded: self.excluded().map(String::from).collect() },
-            schedule,
-            catch_up: is_on(&self.catch_up),
-            destination,
-        });
-        check.done(task)
-    }
-}
-
 impl UserForm {
     /// Checks name and password; the name comes back trimmed.
     ///
@@ -366,9 +309,6 @@ mod tests {
         assert_eq!(fields(&form.check().unwrap_err()), ["name", "jobs", "host", "port", "tls"]);
         let form = ServerForm { dbms: "sqlite".into(), name: "apps".into(), folder: "apps".into(), ..Default::default() };
         assert_eq!(fields(&form.check().unwrap_err()), ["folder"]);
-        let form = TaskForm { cron: "never".into(), time_zone: "Nowhere".into(), ..Default::default() };
-        let error = form.check("01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap()).unwrap_err();
-        assert_eq!(fields(&error), ["name", "cron", "time_zone", "destination"]);
         assert_eq!(fields(&DestinationForm::default().check().unwrap_err()), ["name", "root"]);
         assert_eq!(
             fields(&UserForm { name: "a\nb".into(), role: "king".into(), ..Default::default() }.check().unwrap_err()),
@@ -390,24 +330,6 @@ mod tests {
         let Connection::Postgresql { port: 5432, ref user, .. } = server.connection else { panic!("{server:?}") };
         assert_eq!(user, "postgres");
         assert!(!format!("{form:?}{server:?}").contains("hunter2"));
-    }
-
-    #[test]
-    fn databases_are_left_out_by_exact_name() {
-        let form = TaskForm { excluded: " shop\r\n \r\n\nno such *\nold \r".into(), ..Default::default() };
-        let selection = Selection { excluded: form.excluded().map(String::from).collect() };
-        assert_eq!(selection.excluded, [" shop", "no such *", "old "]);
-        assert!(!selection.includes(" shop") && selection.includes("shop") && selection.includes("no such thing"));
-    }
-
-    #[test]
-    fn what_is_left_out_is_the_same_when_its_form_is_sent_again() {
-        let read = |excluded: String| TaskForm { excluded, ..Default::default() }.excluded().map(String::from).collect::<Vec<_>>();
-        for typed in [" a\nb ", "a\r\r\nb", "a\rb\n", "\u{85}\n a \u{2028} b\n\tc", "", " \n \r\n"] {
-            let names = read(typed.into());
-            assert_eq!(read(names.join("\n")), names, "{typed:?}");
-            assert_eq!(read(names.join("\r\n") + "\r\n"), names, "{typed:?}");
-        }
     }
 
     #[test]

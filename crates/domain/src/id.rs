@@ -52,4 +52,6 @@ ids! {
     RunId,
     /// A user of the console.
     UserId,
+    /// A key that archives are sealed for.
+    KeyId,
 }

@@ -48,6 +48,8 @@ pub struct Identity {
     pub instance: String,
     /// Whether it has roles, tablespaces and the like, to be read with [`Scope::Globals`].
     pub has_globals: bool,
+    /// What encrypts its files, in a few words, if it says that something does.
+    pub encrypted_at_rest: Option<String>,
 }
 
 /// One database found on a server.

@@ -99,7 +99,7 @@ fn plain(name: &str) -> &str {
 
 /// Addresses are logged and remembered: what is secret never gets into one.
 fn is_secret(name: &str) -> bool {
-    name.contains("password") || matches!(name, "again" | "token")
+    name.contains("password") || matches!(name, "again" | "token" | "data_key")
 }
 
 #[cfg(test)]

@@ -82,6 +82,12 @@ fn Line(
     let made_by = point.task.unwrap_or_else(|| "command line".into());
     // A label alone can be that of backups from several servers.
     let place = format!("{}/{label}", folder.get_value());
+    let told = moment.clone();
+    let with_key = (point.sealed && point.fault.is_none()).then(|| {
+        let page = form.with_value(|form| format!("/backups/{}/{}/verify", form.destination, address::segment(&form.database)));
+        let origin = point.origin.clone().unwrap_or_default();
+        address::with_pairs(&page, [("point", label.clone()), ("folder", folder.get_value()), ("origin", origin)])
+    });
     let whole = place.clone();
     let origin = origins.then(|| point.origin.map(|origin| view! { <small class="dim">" on "{origin}</small> }));
     view! {
@@ -99,6 +105,9 @@ fn Line(
                 <span class="actions">
                     {may(Role::Operator).then(|| view! {
                         <Button kind=ButtonKind::Ghost icon=Glyph::Shield name="label" value=place busy=verify.pending() label=format!("Verify the backup of {moment}")>"Verify"</Button>
+                    })}
+                    {with_key.filter(|_| may(Role::Operator)).map(|href| view! {
+                        <LinkButton kind=ButtonKind::Ghost href icon=Glyph::Key>"With a key"<span class="unseen">{format!(" verify the backup of {told}")}</span></LinkButton>
                     })}
                     {can_restore.then(|| view! {
                         <LinkButton kind=ButtonKind::Ghost href=restore icon=Glyph::Restore>"Restore"<span class="unseen">{format!(" the backup of {moment}")}</span></LinkButton>

@@ -59,6 +59,14 @@ fn Whole(trouble: Trouble, now: Timestamp) -> impl IntoView {
         Trouble::Destination { id, name, at, error } => {
             ("Unreadable", name, "A destination, tried last ", format!("/destinations/{id}"), "See the destination", at, error)
         }
+        Trouble::Key { id, name, at } => {
+            let why = domain::Error::new(
+                domain::Code::KeyNeeded,
+                "Nobody has shown for 90 days that the key is still at hand.",
+                "Fetch it, and prove it on its page.",
+            );
+            ("Key not proven", name, "A key, proven last ", format!("/keys/{id}"), "See the key", at, why.told().clone())
+        }
     };
     let page = href.clone();
     view! {

@@ -9,9 +9,9 @@ use domain::RestoreForm;
 use leptos::prelude::*;
 use leptos_router::components::Form;
 
-/// On to the target, with the moment that is chosen.
+/// On to the next step, with the moment that is chosen.
 #[component]
-fn Onwards(form: RestoreForm) -> impl IntoView {
+fn Onwards(form: RestoreForm, next: Step) -> impl IntoView {
     let back = Draft::to(Step::Folder, &form);
     let kept = address::pairs(&form).into_iter().filter(|(_, value)| !value.is_empty());
     view! {
@@ -19,7 +19,7 @@ fn Onwards(form: RestoreForm) -> impl IntoView {
             {kept.map(|(name, value)| view! { <input type="hidden" name=name value=value/> }).collect_view()}
             <div class="actions ways">
                 <LinkButton href=back icon=Glyph::Left>"Back"</LinkButton>
-                <Button kind=ButtonKind::Primary name="step" value=Step::Target.word()>"Continue"</Button>
+                <Button kind=ButtonKind::Primary name="step" value=next.word()>"Continue"</Button>
             </div>
         </Form>
     }
@@ -49,7 +49,10 @@ pub(super) fn Aside(draft: Draft) -> impl IntoView {
     let point = draft.point().cloned();
     let database = Some(draft.form.database.clone()).filter(|database| !database.is_empty());
     let into = draft.target().map(|(name, server)| (name.to_owned(), server.to_owned()));
-    let onwards = (draft.step == Step::Point && point.is_some()).then(|| view! { <Onwards form=draft.form.clone()/> });
+    let onwards = (draft.step == Step::Point && point.is_some()).then(|| {
+        let next = if draft.is_locked() { Step::Key } else { Step::Target };
+        view! { <Onwards form=draft.form.clone() next/> }
+    });
     if from.is_none() {
         let text = "Nothing yet: choose step by step. Until you press Restore on the last one, nothing is changed.";
         return view! { <aside><Card title="What will happen"><p class="dim">{text}</p></Card></aside> }.into_any();

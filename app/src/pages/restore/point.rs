@@ -102,17 +102,16 @@ fn Line(point: PointLine, form: StoredValue<RestoreForm>, span: Span, is_chosen:
     let form = RestoreForm { origin: point.origin.clone().unwrap_or_default(), ..form.get_value() };
     let glyph = if is_chosen { Glyph::Check } else { Glyph::Clock };
     let when = view! { <When at=point.at now/> };
-    let moment = if point.fault.is_some() || point.sealed {
+    let moment = if point.fault.is_some() {
         view! { <span class="name off">{when}</span> }.into_any()
     } else {
         view! { <a class="name" href=chosen_is(&form, point.label, span) data-noscroll=""><Icon name=glyph/>{when}</a> }.into_any()
     };
-    let fault = point.fault.or_else(|| point.sealed.then(|| "It is encrypted, and this version cannot decrypt it.".into()));
     view! {
         <tr aria-current=is_chosen.then_some("true")>
             <Cell>
                 {moment}
-                {fault.map(|fault| view! { <p class="wrong"><Icon name=Glyph::Alert/>{fault}</p> })}
+                {point.fault.map(|fault| view! { <p class="wrong"><Icon name=Glyph::Alert/>{fault}</p> })}
             </Cell>
             {origins.then(|| view! { <Cell label="From">{point.origin.unwrap_or_else(|| "not known".into())}</Cell> })}
             <Cell label="Kind">{kind_word(point.kind)} " " {point.sealed.then(|| view! { <Tag text="sealed" icon=Glyph::Lock/> })}</Cell>

@@ -1,6 +1,7 @@
 //! Everything once more, and the start.
 
 use super::{Draft, Wrong, step::Step};
+use crate::keyring;
 use crate::{
     address,
     api::restore::StartRestore,
@@ -22,6 +23,14 @@ pub(super) fn Review(draft: Draft) -> impl IntoView {
     let start = ServerAction::<StartRestore>::new();
     let faults = Faults::of(start.value());
     let errors = draft.errors(&[]);
+    let data_key = draft.data_key.clone().map(|key| view! { <input type="hidden" name="data_key" value=key/> });
+    // What was opened was opened for this restore.
+    let opened = keyring::opened();
+    Effect::new(move |_| {
+        if start.value().with(|answer| matches!(answer, Some(Ok(())))) {
+            opened.forget();
+        }
+    });
     let hidden = address::pairs(&draft.form).into_iter().map(|(name, value)| view! { <input type="hidden" name=name value=value/> });
     let forbidden = (!may(Role::Administrator))
         .then(|| "Restoring needs the role administrator. Ask one: the address of this page holds everything.".to_owned());
@@ -42,6 +51,7 @@ pub(super) fn Review(draft: Draft) -> impl IntoView {
                 <ActionForm action=start attr:class="stack">
                     <FormProblem faults/>
                     {hidden.collect_view()}
+                    {data_key}
                     {forbidden.map(|reason| view! { <Notice title=reason/> })}
                     <div class="actions ways">
                         <LinkButton href=back icon=Glyph::Left>"Back"</LinkButton>

@@ -11,6 +11,8 @@ pub enum Step {
     Folder,
     /// Which restore point.
     Point,
+    /// The key of a sealed one.
+    Key,
     /// Which server, and the new name.
     Target,
     /// What will happen.
@@ -19,7 +21,7 @@ pub enum Step {
 
 impl Step {
     /// All, in order.
-    pub const ALL: [Self; 5] = [Self::Where, Self::Folder, Self::Point, Self::Target, Self::Review];
+    pub const ALL: [Self; 6] = [Self::Where, Self::Folder, Self::Point, Self::Key, Self::Target, Self::Review];
 
     /// Its word in the URL.
     pub fn word(self) -> &'static str {
@@ -27,6 +29,7 @@ impl Step {
             Self::Where => "where",
             Self::Folder => "folder",
             Self::Point => "point",
+            Self::Key => "key",
             Self::Target => "target",
             Self::Review => "review",
         }
@@ -38,6 +41,7 @@ impl Step {
             Self::Where => "Where from",
             Self::Folder => "Database folder",
             Self::Point => "Restore point",
+            Self::Key => "Key",
             Self::Target => "Target",
             Self::Review => "Review",
         }
@@ -59,12 +63,13 @@ impl Step {
         Self::ALL.into_iter().find(|step| step.word() == word)
     }
 
-    /// Whether the form holds what the step asks for.
+    /// Whether the form holds what the step asks for. The key is in no form: what is open is known elsewhere.
     fn is_answered(self, form: &RestoreForm) -> bool {
         match self {
             Self::Where => !form.destination.is_empty(),
             Self::Folder => !form.database.is_empty(),
             Self::Point => !form.point.is_empty(),
+            Self::Key => true,
             Self::Target => !form.server.is_empty() && !form.name.trim().is_empty(),
             Self::Review => false,
         }
@@ -76,10 +81,15 @@ pub fn asked(word: &str, form: &RestoreForm) -> Step {
     Step::of_word(word).or_else(|| Step::ALL.into_iter().find(|step| !step.is_answered(form))).unwrap_or(Step::Review)
 }
 
-/// The step to show: the one asked for, unless an earlier one has no answer or a wrong one.
-pub fn shown(asked: Step, form: &RestoreForm, errors: &[FieldError]) -> Step {
+/// The step to show: the one asked for, unless an earlier one has no answer or a wrong one, or the backup is sealed and not
+/// open.
+pub fn shown(asked: Step, form: &RestoreForm, errors: &[FieldError], locked: bool) -> Step {
     let is_wrong = |step: Step| errors.iter().any(|error| Step::of_field(&error.field) == step);
-    Step::ALL.into_iter().take_while(|step| *step < asked).find(|step| !step.is_answered(form) || is_wrong(*step)).unwrap_or(asked)
+    Step::ALL
+        .into_iter()
+        .take_while(|step| *step < asked)
+        .find(|step| !step.is_answered(form) || is_wrong(*step) || (locked && *step == Step::Key))
+        .unwrap_or(asked)
 }
 
 #[cfg(test)]
@@ -108,10 +118,13 @@ mod tests {
     #[test]
     fn an_earlier_step_that_is_empty_or_wrong_comes_first() {
         let error = |field: &str| vec![FieldError { field: field.into(), sentence: "No.".into() }];
-        assert_eq!(shown(Step::Review, &form(), &[]), Step::Review);
-        assert_eq!(shown(Step::Review, &form(), &error("name")), Step::Target);
-        assert_eq!(shown(Step::Review, &form(), &error("origin")), Step::Folder);
-        assert_eq!(shown(Step::Folder, &form(), &error("name")), Step::Folder);
-        assert_eq!(shown(Step::Review, &RestoreForm::default(), &error("name")), Step::Where);
+        assert_eq!(shown(Step::Review, &form(), &[], false), Step::Review);
+        assert_eq!(shown(Step::Review, &form(), &[], true), Step::Key);
+        assert_eq!(shown(Step::Point, &form(), &[], true), Step::Point);
+        assert_eq!(shown(Step::Review, &form(), &error("point"), true), Step::Point);
+        assert_eq!(shown(Step::Review, &form(), &error("name"), false), Step::Target);
+        assert_eq!(shown(Step::Review, &form(), &error("origin"), false), Step::Folder);
+        assert_eq!(shown(Step::Folder, &form(), &error("name"), false), Step::Folder);
+        assert_eq!(shown(Step::Review, &RestoreForm::default(), &error("name"), false), Step::Where);
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn Target(draft: Draft) -> impl IntoView {
         ("origin", form.origin.clone()),
         ("point", form.point.clone()),
     ];
-    let back = Draft::to(Step::Point, &form);
+    let back = Draft::to(if draft.is_sealed() { Step::Key } else { Step::Point }, &form);
     view! {
         <Card title="Target">
             <Form method="GET" action="/restore" attr:class="form">

@@ -45,7 +45,12 @@ pub fn One(
             </Notice>
         }
     });
-    let TaskLine { name, server, next, schedule, time_zone, destination, destination_id, root, .. } = line.clone();
+    let TaskLine { name, server, next, schedule, time_zone, destination, destination_id, root, keys, .. } = line.clone();
+    let sealing = if keys.is_empty() {
+        "None: whoever gets at the backups can read them".into()
+    } else {
+        format!("Sealed for {}", keys.join(" and "))
+    };
     view! {
         <PageHead title=name.clone() crumbs badge actions>{answer(tally, enabled)}</PageHead>
         <Busy back_up/>
@@ -73,7 +78,7 @@ pub fn One(
                         {if task.catch_up { "Made up for as soon as the console runs again" } else { "Left out until the next time" }}
                     </Fact>
                     <Fact label="Kept">"Every backup; Rookery deletes none yet"</Fact>
-                    <Fact label="Encryption">"None"</Fact>
+                    <Fact label="Encryption">{sealing}</Fact>
                 </Facts>
             </div>
         </Card>

@@ -4,7 +4,9 @@ use super::Actions;
 use crate::{
     address,
     api::{Failure, people::AddUser},
-    components::{Button, ButtonKind, Card, Choice, Choices, Faults, Field, FormProblem, Glyph, Hidden, Icon, LinkButton, Notice, Tone},
+    components::{
+        Button, ButtonKind, Card, Choice, Choices, Faults, Field, FormProblem, Glyph, Hidden, Icon, LinkButton, Notice, OwnPassword, Tone,
+    },
 };
 use domain::{Role, UserForm, UserId, form::MIN_PASSWORD, view::people::UserLine};
 use leptos::prelude::*;
@@ -34,7 +36,7 @@ pub(super) fn Add(action: ServerAction<AddUser>) -> impl IntoView {
                     autocomplete="new-password"
                     hint=format!("At least {MIN_PASSWORD} characters. The user can change it after signing in.")
                 />
-                <Own id="own-add" faults/>
+                <OwnPassword id="own-add" faults/>
                 <div class="actions">
                     <Button kind=ButtonKind::Primary icon=Glyph::Plus busy=action.pending()>"Add user"</Button>
                 </div>
@@ -61,7 +63,7 @@ pub(super) fn Change(user: UserLine, actions: Actions) -> impl IntoView {
                     <FormProblem faults=role_faults marked=true/>
                     {hidden()}
                     <Roles role error=role_faults.field("role")/>
-                    <Own id="own-role" faults=role_faults/>
+                    <OwnPassword id="own-role" faults=role_faults/>
                     <div class="actions"><Button busy=change.pending()>"Change the role"</Button></div>
                 </ActionForm>
                 <hr/>
@@ -77,7 +79,7 @@ pub(super) fn Change(user: UserLine, actions: Actions) -> impl IntoView {
                         autocomplete="new-password"
                         hint=format!("At least {MIN_PASSWORD} characters. All sessions of the user end.")
                     />
-                    <Own id="own-password" faults=password_faults/>
+                    <OwnPassword id="own-password" faults=password_faults/>
                     <div class="actions"><Button busy=reset.pending()>"Reset the password"</Button></div>
                 </ActionForm>
                 <hr/>
@@ -88,7 +90,7 @@ pub(super) fn Change(user: UserLine, actions: Actions) -> impl IntoView {
                         <div class="stack">
                             <FormProblem faults=remove_faults marked=true/>
                             <p>"All sessions of the user end, and the name can be given to somebody else. What the user did stays in the audit log."</p>
-                            <Own id="own-remove" faults=remove_faults/>
+                            <OwnPassword id="own-remove" faults=remove_faults/>
                             <div class="actions"><Button kind=ButtonKind::Danger busy=remove.pending()>{word.clone()}</Button></div>
                         </div>
                     </details>
@@ -111,20 +113,4 @@ fn Roles(role: Role, error: Signal<Option<String>>) -> impl IntoView {
         view! { <Choice name="role" value=one.as_str() checked=one == role title text=one.purpose()/> }
     });
     view! { <Choices legend="Role" error>{choices.collect_view()}</Choices> }
-}
-
-/// The administrator's own password once more.
-#[component]
-fn Own(id: &'static str, faults: Faults) -> impl IntoView {
-    view! {
-        <Field
-            label="Your own password"
-            name="current_password"
-            id
-            kind="password"
-            error=faults.field("current_password")
-            autocomplete="current-password"
-            hint="May stay empty for five minutes after you gave it or signed in."
-        />
-    }
 }

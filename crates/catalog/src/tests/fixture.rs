@@ -1,10 +1,11 @@
 //! Records to start from; each test changes what it is about.
 
 use crate::{
-    AuditRecord, BackupRecord, Catalog, DestinationRecord, RoundRecord, RunRecord, ServerRecord, SessionRecord, TaskRecord, UserRecord,
+    AuditRecord, BackupRecord, Catalog, DestinationRecord, KeyRecord, RoundRecord, RunRecord, ServerRecord, SessionRecord, TaskRecord,
+    UserRecord,
 };
 use domain::{
-    BackupKind, BackupType, Connection, Dbms, Destination, DestinationId, Label, Origin, Role, RoundId, RoundState, RunId, RunKind,
+    BackupKind, BackupType, Connection, Dbms, Destination, DestinationId, KeyId, Label, Origin, Role, RoundId, RoundState, RunId, RunKind,
     RunState, Schedule, Selection, Server, ServerId, Task, TaskId, UserId, view::run::LogLine,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -81,6 +82,7 @@ pub fn server(name: &str) -> ServerRecord {
         created_at: at(0),
         seen: None,
         instance: None,
+        encrypted_at_rest: None,
     }
 }
 
@@ -97,6 +99,20 @@ pub fn destination(name: &str) -> DestinationRecord {
     }
 }
 
+pub fn key(name: &str) -> KeyRecord {
+    KeyRecord {
+        id: KeyId::new(Uuid::now_v7()),
+        name: name.into(),
+        fingerprint: format!("fingerprint of {name}"),
+        public_key: format!("public half of {name}"),
+        derivation: Some(serde_json::json!({"salt": "c2FsdA=="})),
+        note: String::new(),
+        version: 1,
+        created_at: at(0),
+        proven_at: at(0),
+    }
+}
+
 pub fn task(name: &str, server: ServerId, destination: DestinationId) -> TaskRecord {
     let task = Task {
         name: name.into(),
@@ -105,6 +121,7 @@ pub fn task(name: &str, server: ServerId, destination: DestinationId) -> TaskRec
         schedule: Schedule { cron: "0 2 * * *".into(), time_zone: "Europe/Berlin".into() },
         catch_up: true,
         destination,
+        recipients: vec![],
     };
     TaskRecord { id: TaskId::new(Uuid::now_v7()), task, enabled: true, next_at: Some(at(60)), version: 1, created_at: at(0) }
 }

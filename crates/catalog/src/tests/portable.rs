@@ -3,7 +3,8 @@
 use super::{fixture::Opened, statements};
 use sqlx::{Executor, SqlSafeStr};
 
-const MIGRATIONS: [&str; 1] = [include_str!("../../../../migrations/0001_console.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("../../../../migrations/0001_console.sql"), include_str!("../../../../migrations/0002_keys.sql")];
 
 #[test]
 fn every_migration_is_tested() {

@@ -1,5 +1,5 @@
-use super::fixture::{Opened, at, audit, destination, ended, line, round, run, server, task};
-use crate::{DestinationRecord, RunChange, ServerRecord, TaskRecord};
+use super::fixture::{Opened, at, audit, destination, ended, key, line, round, run, server, task};
+use crate::{DestinationRecord, KeyRecord, RunChange, ServerRecord, TaskRecord};
 use domain::{Code, Connection, Error, RoundState, RunState, Secret, Server, TlsMode, Told, view::server::Sighting};
 
 fn told(sentence: &str) -> Told {
@@ -140,10 +140,11 @@ async fn a_look_that_failed_keeps_what_is_known_of_the_server() {
     opened.insert_server(&server, &audit()).await.unwrap();
     let good = Sighting { at: at(1), version: Some("15.4".into()), error: None };
     let bad = Sighting { at: at(2), version: None, error: Some(told("No answer.")) };
-    opened.set_seen(server.id, &good, Some("instance")).await.unwrap();
+    opened.set_seen(server.id, &good, Some(("instance", Some("pg_tde")))).await.unwrap();
     opened.set_seen(server.id, &bad, None).await.unwrap();
     let read = opened.server(server.id).await.unwrap();
     assert_eq!((read.seen, read.instance.as_deref(), read.version), (Some(bad), Some("instance"), 1));
+    assert_eq!(read.encrypted_at_rest.as_deref(), Some("pg_tde"));
 }
 
 #[tokio::test]
@@ -205,4 +206,35 @@ async fn a_value_of_another_version_is_an_error_and_not_a_guess() {
     write.commit().await.unwrap();
     let error = opened.round(round.id).await.unwrap_err();
     assert!(error.code() == Code::Catalog && error.to_string().contains("state"), "{error}");
+}
+
+#[tokio::test]
+async fn a_key_stays_as_long_as_a_task_seals_for_it() {
+    let opened = Opened::new().await;
+    let mut task = opened.with_task().await;
+    let (operator, escrow) = (key("Operator"), key("Escrow"));
+    opened.insert_key(&operator, &audit()).await.unwrap();
+    opened.insert_key(&escrow, &audit()).await.unwrap();
+    assert_eq!(opened.keys().await.unwrap(), [escrow.clone(), operator.clone()]);
+    let again = KeyRecord { id: key("x").id, name: "Other name".into(), ..operator.clone() };
+    assert!(opened.insert_key(&again, &audit()).await.unwrap_err().told().field("public_key").is_some());
+
+    task.task.recipients = vec![operator.id, escrow.id];
+    opened.update_task(&task, &audit()).await.unwrap();
+    for read in [opened.task(task.id).await.unwrap(), opened.tasks().await.unwrap().remove(0)] {
+        assert_eq!(read.task.recipients, [operator.id, escrow.id]);
+    }
+    assert_eq!(opened.delete_key(escrow.id, &audit()).await.unwrap_err().code(), Code::Busy);
+    task.version += 1;
+    task.task.recipients = vec![operator.id];
+    opened.update_task(&task, &audit()).await.unwrap();
+    opened.delete_key(escrow.id, &audit()).await.unwrap();
+    opened.set_key_proven(operator.id, at(9), &audit()).await.unwrap();
+    opened.update_key(&KeyRecord { note: "in the safe".into(), ..operator.clone() }, &audit()).await.unwrap();
+    assert_eq!(opened.update_key(&operator, &audit()).await.unwrap_err().code(), Code::Conflict);
+    let read = opened.key(operator.id).await.unwrap();
+    assert_eq!((read.proven_at, read.note.as_str(), read.version), (at(9), "in the safe", 2));
+    opened.delete_task(task.id, &audit()).await.unwrap();
+    opened.delete_key(operator.id, &audit()).await.unwrap();
+    assert!(opened.keys().await.unwrap().is_empty());
 }

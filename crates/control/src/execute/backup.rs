@@ -6,23 +6,42 @@ use catalog::RunRecord;
 use domain::{Error, Result, RoundId, display};
 use engine::{BackedUp, BackupRequest, backup};
 use jiff::Timestamp;
+use seal::PublicKey;
+use serde::{Deserialize, Serialize};
 use source::{Context, Scope};
 use std::sync::Arc;
 
 /// Why every backup is full today.
 const REASON: &str = "The task makes a full backup each time.";
 
-/// What tells a run for what belongs to the whole server from one for a database that has the same name.
-const GLOBALS: &str = "globals";
-
-/// The request of a run.
-pub(crate) fn request(scope: &Scope) -> Option<serde_json::Value> {
-    (*scope == Scope::Globals).then(|| serde_json::json!({ GLOBALS: true }))
+/// What a backup was asked for beside its database; kept with the run, so that nothing that happens to its task meanwhile
+/// lets an archive be readable for others.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Asked {
+    /// Whether it is for what belongs to the whole server, and not for a database that has the same name.
+    pub globals: bool,
+    /// The keys that the archive is sealed for.
+    pub recipients: Vec<PublicKey>,
 }
 
-fn scope(run: &RunRecord) -> Scope {
-    let globals = run.request.as_ref().and_then(|request| request.get(GLOBALS)).and_then(serde_json::Value::as_bool);
-    if globals == Some(true) { Scope::Globals } else { Scope::Database(run.database.clone()) }
+impl Asked {
+    /// The request of a run.
+    pub fn to_request(&self) -> Result<Option<serde_json::Value>> {
+        if *self == Self::default() {
+            return Ok(None);
+        }
+        serde_json::to_value(self).map(Some).map_err(|error| Error::internal("What was asked for cannot be kept.").because(error))
+    }
+
+    fn of(run: &RunRecord) -> Result<Self> {
+        let Some(request) = run.request.clone() else { return Ok(Self::default()) };
+        serde_json::from_value(request).map_err(|error| Error::internal("What the run was asked for cannot be read.").because(error))
+    }
+
+    fn scope(&self, run: &RunRecord) -> Scope {
+        if self.globals { Scope::Globals } else { Scope::Database(run.database.clone()) }
+    }
 }
 
 impl Control {
@@ -59,13 +78,14 @@ impl Control {
     async fn back_up(&self, id: RoundId, run: &RunRecord, context: &Context) -> Result<BackedUp> {
         let ground = self.ground_of(id, context).await?;
         let task = self.catalog.round(id).await?.task_name;
+        let asked = Asked::of(run)?;
         let request = BackupRequest {
             source: Arc::clone(&ground.source),
             server: ground.server.clone(),
-            scope: scope(run),
+            scope: asked.scope(run),
             repository: ground.repository.clone(),
             instance: Arc::clone(&self.instance),
-            recipients: vec![],
+            recipients: asked.recipients,
             task: Some(task),
             reason: REASON.into(),
             workers: workers(),

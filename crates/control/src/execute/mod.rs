@@ -5,7 +5,7 @@ mod restore;
 mod verdict;
 mod verify;
 
-pub(crate) use backup::request as backup_request;
+pub(crate) use backup::Asked;
 pub(crate) use verdict::{INTERRUPTED, interrupted, may_resume, retry_at, told};
 
 use crate::{

@@ -17,7 +17,12 @@ impl Control {
         let source = self.open_source(&self.catalog.server(target).await?).await?;
         let (sweeping, swept) = (Arc::clone(&source), context.clone());
         crate::blocking(move |_| sweeping.sweep(&swept)).await?;
-        let order = request.for_engine(source, repository, run.database.clone());
+        let key = self.underway.take_key(run.id);
+        let is_sealed = repository.usable(&point)?.sealed();
+        if is_sealed && key.is_none() {
+            return Err(key_gone());
+        }
+        let order = request.for_engine(source, repository, run.database.clone(), key);
         let restored = restore(&order, &point, context).await?;
         self.nudge(Nudge::Discover);
         if restored.proven() {
@@ -28,6 +33,15 @@ impl Control {
         }
         Ok(done(&run.database, &restored))
     }
+}
+
+/// Keys are kept in memory alone.
+fn key_gone() -> Error {
+    Error::new(
+        Code::KeyNeeded,
+        "The backup is sealed, and its key is gone: the console was started anew since, and writes no key down.",
+        "Start the restore again, and give the key again.",
+    )
 }
 
 fn done(name: &str, restored: &Restored) -> Done {

@@ -4,7 +4,7 @@ use super::{Done, workers};
 use crate::{Control, restore, shelf};
 use catalog::RunRecord;
 use domain::{Code, DestinationId, Error, Result, display};
-use engine::verify;
+use engine::{Verified, verify};
 use jiff::Timestamp;
 use repository::{Point, Repository};
 use source::Context;
@@ -15,13 +15,23 @@ impl Control {
         let (repository, point) = self.find_point(run.destination, &request).await?;
         let folder = point.place.folder().as_str().to_owned();
         let now = Timestamp::now();
-        match verify(&repository, &point, None, workers(), context).await {
-            Ok(_) => {
+        let key = self.underway.take_key(run.id);
+        match verify(&repository, &point, key.as_ref(), workers(), context).await {
+            Ok(verified) => {
                 self.catalog.set_checked(run.destination, &folder, request.label, now).await?;
                 let manifest = repository.usable(&point)?;
                 let (rows, size) = (manifest.archive.rows, manifest.archive.size_bytes);
-                let said = format!("Its {} and {} rows are what was signed.", display::size(size), display::count(rows));
-                Ok(Done { label: Some(request.label.to_string()), rows: Some(rows), said, ..Done::default() })
+                let said = match verified {
+                    Verified::Checked => format!("Its {} and {} rows are what was signed.", display::size(size), display::count(rows)),
+                    Verified::Stored => {
+                        format!(
+                            "Its {} are what was signed. It is sealed: what is in it was not looked at, without a key.",
+                            display::size(size)
+                        )
+                    }
+                };
+                let notes = if verified == Verified::Stored { vec![said.clone()] } else { vec![] };
+                Ok(Done { label: Some(request.label.to_string()), rows: Some(rows), notes, said, ..Done::default() })
             }
             Err(error) => {
                 if matches!(error.code(), Code::Damaged | Code::BadSignature | Code::TooLarge) {

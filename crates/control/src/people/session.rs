@@ -184,11 +184,11 @@ impl Control {
         Ok(())
     }
 
-    /// An error unless the actor's password was typed within the last five minutes.
-    pub(super) fn ensure_fresh(&self, permit: &Permit<View>, now: Timestamp) -> Result<()> {
+    /// An error unless the actor's password was typed within the last five minutes; `why` it is asked for, a sentence.
+    pub(crate) fn ensure_fresh(&self, permit: &Permit<View>, why: &str, now: Timestamp) -> Result<()> {
         match lock(&self.people.confirmed).get(permit.actor().token_hash()) {
             Some(at) if now.duration_since(*at) < FRESH => Ok(()),
-            _ => Err(password_needed("This changes who may use the console.")),
+            _ => Err(password_needed(why)),
         }
     }
 

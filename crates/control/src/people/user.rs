@@ -8,6 +8,9 @@ use uuid::Uuid;
 
 const PAGE: &str = "/users";
 
+/// Why the password is asked for once more.
+const WHY: &str = "This changes who may use the console.";
+
 impl Control {
     /// All users, by name.
     ///
@@ -32,7 +35,7 @@ impl Control {
     /// [`domain::Code::Invalid`] for the form; [`domain::Code::Forbidden`] at the field `current_password`.
     pub async fn add_user(&self, permit: &Permit<Administer>, form: &UserForm) -> Result<UserId> {
         let now = Timestamp::now();
-        self.ensure_fresh(permit, now)?;
+        self.ensure_fresh(permit, WHY, now)?;
         let (name, role) = form.check()?;
         let id = UserId::new(Uuid::now_v7());
         let password_hash = self.people.passwords.hash(&form.password).await?;
@@ -47,7 +50,7 @@ impl Control {
     /// # Errors
     /// [`domain::Code::Forbidden`] for the last administrator, or at the field `current_password`.
     pub async fn change_role(&self, permit: &Permit<Administer>, id: UserId, role: Role) -> Result<()> {
-        self.ensure_fresh(permit, Timestamp::now())?;
+        self.ensure_fresh(permit, WHY, Timestamp::now())?;
         let _changing = self.people.changing.lock().await;
         let mut user = self.catalog.user(id).await?;
         if user.role == role {
@@ -64,7 +67,7 @@ impl Control {
     /// # Errors
     /// [`domain::Code::Forbidden`] for the last administrator, or at the field `current_password`.
     pub async fn remove_user(&self, permit: &Permit<Administer>, id: UserId) -> Result<()> {
-        self.ensure_fresh(permit, Timestamp::now())?;
+        self.ensure_fresh(permit, WHY, Timestamp::now())?;
         let user = self.catalog.user(id).await?;
         let audit = permit.audit("user removed", &user.name, Some(PAGE.into()), format!("Role: {}.", user.role));
         self.catalog.delete_user(id, &audit).await?;
@@ -77,7 +80,7 @@ impl Control {
     /// # Errors
     /// [`domain::Code::Invalid`] at the field `password`; [`domain::Code::Forbidden`] at the field `current_password`.
     pub async fn reset_password(&self, permit: &Permit<Administer>, id: UserId, password: &str) -> Result<()> {
-        self.ensure_fresh(permit, Timestamp::now())?;
+        self.ensure_fresh(permit, WHY, Timestamp::now())?;
         self.set_password(permit, id, password, "password reset").await
     }
 

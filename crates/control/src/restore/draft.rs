@@ -137,10 +137,6 @@ impl Draft<'_> {
             return Ok(None);
         }
         match self.usable(destination, label, origin).await {
-            Ok(manifest) if manifest.sealed() => {
-                self.wrong("point", "This backup is encrypted, and this version of Rookery cannot decrypt it.");
-                Ok(None)
-            }
             Ok(manifest) => Ok(Some(manifest)),
             Err(error) => {
                 let told = crate::execute::told(&error);

@@ -3,6 +3,7 @@
 mod draft;
 mod name;
 mod needs;
+mod opened;
 
 use crate::{Administer, Control, Operate, Permit, cause::Cause, shelf};
 use catalog::{DestinationRecord, RunRecord, ServerRecord};
@@ -12,7 +13,7 @@ use domain::{
 };
 use engine::RestoreRequest;
 use jiff::Timestamp;
-use repository::{Place, Repository};
+use repository::{Key, Place, Repository};
 use serde::{Deserialize, Serialize};
 use source::Source;
 use std::sync::Arc;
@@ -51,7 +52,7 @@ impl Request {
     }
 
     /// The restore that it asks for. A database that differs from its backup is not kept.
-    pub fn for_engine(&self, source: Arc<dyn Source>, repository: Repository, name: String) -> RestoreRequest {
+    pub fn for_engine(&self, source: Arc<dyn Source>, repository: Repository, name: String, key: Option<Key>) -> RestoreRequest {
         RestoreRequest {
             source,
             repository,
@@ -60,7 +61,7 @@ impl Request {
             create_roles: self.create_roles,
             only_table: None,
             keep_different: false,
-            key: None,
+            key,
         }
     }
 }
@@ -77,9 +78,13 @@ impl Control {
 
     /// Begins a restore. It waits for its place like every run.
     ///
+    /// A sealed backup needs its data key, in base64; it is kept in memory until the run has ended, and nowhere else.
+    ///
     /// # Errors
-    /// [`Code::Invalid`] with all that is wrong, the server that cannot be reached and the name that is in use included.
-    pub async fn restore(&self, permit: &Permit<Administer>, form: &RestoreForm) -> Result<RunId> {
+    /// [`Code::Invalid`] with all that is wrong, the server that cannot be reached and the name that is in use included;
+    /// [`Code::KeyNeeded`] or [`Code::WrongKey`] for a sealed backup without the key that opens it.
+    pub async fn restore(&self, permit: &Permit<Administer>, form: &RestoreForm, data_key: Option<String>) -> Result<RunId> {
+        let key = data_key.map(opened::data_key).transpose()?;
         let (preview, order) = self.draft_restore(form, &FolderQuery::default()).await?;
         let Some(order) = order else { return Err(Error::invalid(preview.errors)) };
         // The catalog's list of databases may be minutes old.
@@ -88,6 +93,7 @@ impl Control {
         if databases.iter().any(|database| database.name == order.name) {
             return Err(name::taken(&order.name, &order.server.server.name));
         }
+        let key = self.ensure_opens(order.destination.id, &order.request, key).await?;
         let said = format!(
             "Asked for by {}: {:?} of {} from {}, as {:?} on {}.",
             permit.actor().name(),
@@ -98,11 +104,12 @@ impl Control {
             order.server.server.name
         );
         let run = run(RunKind::Restore, Some(order.server.id), order.destination.id, order.name, order.request, permit.actor().name())?;
-        self.queue_one(run, "restore queued", &Cause::user(permit, said)).await
+        self.queue_one(run, key, "restore queued", &Cause::user(permit, said)).await
     }
 
     /// Begins to verify a backup: everything that was stored is read back and compared with what was signed. The folder of its
-    /// chain tells it from one of another server that has the same label.
+    /// chain tells it from one of another server that has the same label. Of a sealed backup, the content is proven only with its
+    /// data key, in base64.
     ///
     /// # Errors
     /// [`Code::NotFound`] if there is no such backup; what reading the repository says.
@@ -113,7 +120,9 @@ impl Control {
         database: &str,
         label: &str,
         folder: Option<&str>,
+        data_key: Option<String>,
     ) -> Result<RunId> {
+        let key = data_key.map(opened::data_key).transpose()?;
         let label: Label = label.parse()?;
         let destination = self.catalog.destination(id).await?;
         let missing = || {
@@ -130,14 +139,25 @@ impl Control {
         let instance = point.manifest.as_ref().ok().map(|manifest| manifest.server.instance.clone());
         let server = self.catalog.servers().await?.into_iter().find(|server| server.instance.is_some() && server.instance == instance);
         let request = Request { database: database.into(), origin: shelf::origin(point), label, no_owner: false, create_roles: false };
+        let key = match key {
+            Some(key) => self.ensure_opens(id, &request, Some(key)).await?,
+            None => None,
+        };
         let said = format!("Asked for by {}: {database:?} of {label} at {}.", permit.actor().name(), destination.name);
         let run = run(RunKind::Verify, server.map(|server| server.id), id, database.into(), request, permit.actor().name())?;
-        self.queue_one(run, "verification queued", &Cause::user(permit, said)).await
+        self.queue_one(run, key, "verification queued", &Cause::user(permit, said)).await
     }
 
-    async fn queue_one(&self, run: RunRecord, action: &'static str, cause: &Cause) -> Result<RunId> {
+    async fn queue_one(&self, run: RunRecord, key: Option<Key>, action: &'static str, cause: &Cause) -> Result<RunId> {
         let (id, database) = (run.id, run.database.clone());
-        self.queue_runs(vec![run], action, database.clone(), format!("/runs/{id}"), cause).await?;
+        // Before the run can begin.
+        if let Some(key) = key {
+            self.underway.keep_key(id, key);
+        }
+        if let Err(error) = self.queue_runs(vec![run], action, database.clone(), format!("/runs/{id}"), cause).await {
+            self.underway.take_key(id);
+            return Err(error);
+        }
         self.log(None, Some(id), &database, cause).await;
         Ok(id)
     }

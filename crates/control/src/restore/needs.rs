@@ -1,6 +1,6 @@
 //! Asks the server whether a restore could begin, while it can still be changed.
 
-use super::Order;
+use super::{Order, opened};
 use crate::{Control, Operate, Permit, execute::told};
 use domain::{
     Code, Connection, Destination, Error, RestoreForm, Result, Told, display,
@@ -9,6 +9,7 @@ use domain::{
         restore::{RestorePreview, RestoreReview},
     },
 };
+use repository::Key;
 use source::Context;
 use std::time::Duration;
 
@@ -17,23 +18,25 @@ const TOO_LONG: Duration = Duration::from_secs(20);
 
 impl Control {
     /// Like [`Control::preview_restore`]; once nothing is missing, the server is asked, too, whether it has what the restore needs:
-    /// a free name, roles, extensions, a version that is new enough. Nothing is made.
+    /// a free name, roles, extensions, a version that is new enough. Nothing is made. What a sealed backup needs is known only with
+    /// its data key, in base64.
     ///
     /// # Errors
     /// [`Code::Catalog`].
-    pub async fn review_restore(&self, _: &Permit<Operate>, form: &RestoreForm) -> Result<RestorePreview> {
+    pub async fn review_restore(&self, _: &Permit<Operate>, form: &RestoreForm, data_key: Option<String>) -> Result<RestorePreview> {
+        let key = data_key.map(opened::data_key).transpose()?;
         let (mut preview, order) = self.draft_restore(form, &FolderQuery::default()).await?;
         if let Some((order, review)) = order.zip(preview.review.as_mut()) {
-            review.obstacle = self.check_needs(&order).await.err().map(|error| in_console(told(&error)));
+            review.obstacle = self.check_needs(&order, key).await.err().map(|error| in_console(told(&error)));
             review.notes.extend(little_room(&order, review).await);
         }
         Ok(preview)
     }
 
-    async fn check_needs(&self, order: &Order) -> Result<()> {
+    async fn check_needs(&self, order: &Order, key: Option<Key>) -> Result<()> {
         let (repository, point) = self.find_point(order.destination.id, &order.request).await?;
         let source = self.open_source(&order.server).await?;
-        let request = order.request.for_engine(source, repository, order.name.clone());
+        let request = order.request.for_engine(source, repository, order.name.clone(), key);
         let context = Context::default();
         // Whoever stops waiting ends the question, too.
         let _cancelled_when_dropped = context.cancel.clone().drop_guard();

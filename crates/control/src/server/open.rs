@@ -39,7 +39,7 @@ impl Control {
                 let databases: Vec<_> = databases.iter().map(|database| (database.name.clone(), database.size_bytes)).collect();
                 self.catalog.replace_databases(record.id, &databases, at).await?;
                 let seen = Sighting { at, version: Some(identity.version.clone()), error: None };
-                self.catalog.set_seen(record.id, &seen, Some(&identity.instance)).await?;
+                self.catalog.set_seen(record.id, &seen, Some((&identity.instance, identity.encrypted_at_rest.as_deref()))).await?;
             }
             Err(error) => {
                 tracing::info!(server = record.server.name, ?error, "A server could not be looked at.");

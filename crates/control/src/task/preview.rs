@@ -1,6 +1,6 @@
 //! What a task would do, told while its form is filled in.
 
-use super::no_destination;
+use super::{no_destination, no_key};
 use crate::{Control, Permit, View};
 use catalog::{DatabaseRecord, DestinationRecord};
 use domain::{Destination, Error, FieldError, Result, Schedule, Selection, ServerId, TaskForm, TaskId, view::task::TaskPreview};
@@ -42,10 +42,12 @@ impl Control {
         let name_taken = tasks.iter().any(|task| Some(task.id) != edited && task.task.name == form.name.trim());
         let databases = self.catalog.databases(server.id).await?;
         let chosen = destinations.iter().find(|destination| destination.id.to_string() == form.destination.trim());
+        let keys = self.catalog.keys().await?;
+        let has_keys = form.recipients().all(|id| keys.iter().any(|key| key.id.to_string() == id));
         let schedule = Schedule::parse(&form.cron, &form.time_zone).ok();
         let choice = Choice::of(form, &databases);
         Ok(TaskPreview {
-            errors: errors(form, server.id, name_taken, chosen.is_some()),
+            errors: errors(form, server.id, name_taken, chosen.is_some(), has_keys),
             server_name: server.server.name,
             schedule: schedule.as_ref().map(Schedule::describe),
             next: schedule.map_or_else(Vec::new, |schedule| next_times(&schedule, now)),
@@ -56,6 +58,8 @@ impl Control {
             size_bytes: choice.size_bytes,
             root: chosen.map(|destination| destination.destination.to_string()),
             destinations: destinations.into_iter().map(to_choose).collect(),
+            keys: keys.into_iter().map(|key| (key.id, key.name, key.fingerprint)).collect(),
+            encrypted_at_rest: server.encrypted_at_rest,
             time_zones: time_zones(),
             now,
         })
@@ -68,7 +72,7 @@ fn to_choose(destination: DestinationRecord) -> (domain::DestinationId, String, 
 }
 
 /// What the form's own check finds, and what only the catalog knows.
-fn errors(form: &TaskForm, server: ServerId, name_taken: bool, has_destination: bool) -> Vec<FieldError> {
+fn errors(form: &TaskForm, server: ServerId, name_taken: bool, has_destination: bool, has_keys: bool) -> Vec<FieldError> {
     let mut errors = form.check(server).map_or_else(|error| error.told().fields.clone(), |_| vec![]);
     let mut add = |error: Error| {
         let news = error.told().fields.iter().filter(|news| !errors.iter().any(|known| known.field == news.field));
@@ -77,6 +81,9 @@ fn errors(form: &TaskForm, server: ServerId, name_taken: bool, has_destination: 
     };
     if name_taken {
         add(Error::invalid_field("name", "There is already a task of this name."));
+    }
+    if !has_keys && form.encryption == "sealed" {
+        add(no_key());
     }
     if !has_destination {
         add(no_destination());

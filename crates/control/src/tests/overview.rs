@@ -1,6 +1,9 @@
 use super::*;
 use catalog::BackupRecord;
-use domain::{BackupKind, BackupType, Label, Protection, view::server::DatabaseQuery};
+use domain::{
+    BackupKind, BackupType, Label, Protection,
+    view::{overview::Trouble, server::DatabaseQuery},
+};
 use jiff::ToSpan;
 
 /// Writes down a backup, as a reading of the repository would.
@@ -98,7 +101,7 @@ async fn a_copy_of_a_server_is_not_protected_by_the_backups_of_the_original() {
         control.add_task(&ada, server, &task_form(name, destination)).await.unwrap();
         // As two PostgreSQL servers of which one was made as a physical copy of the other.
         let seen = control.catalog.server(server).await.unwrap().seen.unwrap();
-        control.catalog.set_seen(server, &seen, Some("7310000000000000001")).await.unwrap();
+        control.catalog.set_seen(server, &seen, Some(("7310000000000000001", None))).await.unwrap();
     }
     backup(&console, first, destination, "a.db", now).await;
     let protection = async |server| control.databases(&ada, server, &DatabaseQuery::default()).await.unwrap().items[0].protection;
@@ -129,4 +132,30 @@ async fn a_long_list_of_trouble_is_cut_and_says_so() {
     console.control.catalog.replace_databases(server, &found, Timestamp::now()).await.unwrap();
     let overview = console.control.overview(&ada).await.unwrap();
     assert_eq!((overview.attention.len(), overview.attention_more, overview.due.len()), (50, 30, 50));
+}
+
+#[tokio::test]
+async fn a_key_that_nobody_proved_for_long_needs_attention_while_a_task_seals_for_it() {
+    let (console, ada) = Console::with_ada().await;
+    let control = &console.control;
+    let server = console.add_folder(&ada, "apps", &["a.db"]).await;
+    let destination = console.add_destination(&ada, "backups").await;
+    let public = seal::PrivateKey::generate().unwrap().public().unwrap();
+    let form = domain::KeyForm {
+        name: "Operator".into(),
+        public_key: public.to_string(),
+        typed_fingerprint: public.fingerprint().to_string(),
+        understood: "on".into(),
+        ..Default::default()
+    };
+    let id = control.add_key(&ada, &form).await.unwrap();
+    let troubles = async |days: i64| {
+        let now = Timestamp::now().saturating_add(jiff::SignedDuration::from_hours(days * 24)).unwrap();
+        control.overview_at(now).await.unwrap().troubles
+    };
+    let is_told = |troubles: &[Trouble]| troubles.iter().any(|trouble| matches!(trouble, Trouble::Key { id: told, .. } if *told == id));
+    assert!(!is_told(&troubles(91).await), "no task seals for it");
+    let sealed = TaskForm { encryption: "sealed".into(), recipients: id.to_string(), ..task_form("nightly", destination) };
+    control.add_task(&ada, server, &sealed).await.unwrap();
+    assert!(!is_told(&troubles(89).await) && is_told(&troubles(91).await));
 }

@@ -48,7 +48,7 @@ async fn what_is_wrong_with_a_task_is_told_at_its_field() {
     assert_eq!(field(&control.add_task(&ada, server, &form).await.unwrap_err(), "name"), "There is already a task of this name.");
     let bad = TaskForm { cron: "0 25 * * *".into(), time_zone: "Mars/Olympus".into(), ..TaskForm::default() };
     let error = control.add_task(&ada, server, &bad).await.unwrap_err();
-    for name in ["name", "cron", "time_zone", "destination"] {
+    for name in ["name", "cron", "time_zone", "encryption", "destination"] {
         field(&error, name);
     }
     let gone = TaskForm { destination: uuid::Uuid::now_v7().to_string(), ..task_form("other", destination) };
@@ -68,7 +68,7 @@ async fn the_wizard_is_told_what_the_task_would_do() {
 
     let first = control.preview_task_at(server, None, &TaskForm { cron: "x".into(), ..TaskForm::default() }, now).await.unwrap();
     let wrong: Vec<_> = first.errors.iter().map(|error| error.field.as_str()).collect();
-    assert_eq!(wrong, ["name", "cron", "destination"]);
+    assert_eq!(wrong, ["name", "cron", "encryption", "destination"]);
     assert_eq!((first.schedule, first.next.len(), first.root, first.folders.len()), (None, 0, None, 0));
 
     let destination = console.add_destination(&ada, "backups").await;

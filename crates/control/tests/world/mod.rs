@@ -4,12 +4,14 @@
 use catalog::{AuditRecord, Catalog};
 use control::{Actor, Administer, Caller, Control, Options, Permit, Safe};
 use domain::{
-    Code, DestinationForm, DestinationId, Result, RoundId, RoundState, RunId, ServerForm, ServerId, TaskForm, TaskId, UserForm,
+    Code, DestinationForm, DestinationId, KeyForm, KeyId, Result, RoundId, RoundState, RunId, ServerForm, ServerId, TaskForm, TaskId,
+    UserForm,
     view::run::{RoundView, RunLine, RunView},
 };
 use jiff::Timestamp;
 use repository::{Instance, Trust};
 use rusqlite::Connection;
+use seal::PrivateKey;
 use std::{
     fs,
     path::PathBuf,
@@ -152,9 +154,23 @@ impl Console {
             cron: "0 0 1 1 *".into(),
             destination: destination.to_string(),
             excluded: excluded.into(),
+            encryption: "none".into(),
             ..Default::default()
         };
         self.control.add_task(&self.permit, server, &form).await.unwrap()
+    }
+
+    /// Adds a key, as the browser does that made it.
+    pub async fn add_key(&self, name: &str, key: &PrivateKey) -> KeyId {
+        let public = key.public().unwrap();
+        let form = KeyForm {
+            name: name.into(),
+            public_key: public.to_string(),
+            typed_fingerprint: public.fingerprint().to_string(),
+            understood: "on".into(),
+            ..KeyForm::default()
+        };
+        self.control.add_key(&self.permit, &form).await.unwrap()
     }
 
     pub async fn round(&self, id: RoundId) -> RoundView {

@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod destination;
+pub mod key;
 pub mod overview;
 pub mod people;
 pub mod restore;

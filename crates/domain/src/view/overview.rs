@@ -4,7 +4,7 @@ use super::{
     run::RoundLine,
     server::{ServerLine, Tally},
 };
-use crate::{DestinationId, Protection, RoundId, RunId, ServerId, TaskId, Told};
+use crate::{DestinationId, KeyId, Protection, RoundId, RunId, ServerId, TaskId, Told};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -87,5 +87,14 @@ pub enum Trouble {
         at: Timestamp,
         /// Why it could not be read.
         error: Told,
+    },
+    /// Nobody proved for long that a key is at hand which backups are sealed for. Its page is `/keys/{id}`.
+    Key {
+        /// The key.
+        id: KeyId,
+        /// Its name.
+        name: String,
+        /// When somebody proved it last.
+        at: Timestamp,
     },
 }

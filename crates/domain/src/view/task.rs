@@ -4,7 +4,7 @@ use super::{
     run::RoundLine,
     server::{DatabaseLine, Tally},
 };
-use crate::{DestinationId, FieldError, RoundId, ServerId, Task, TaskId};
+use crate::{DestinationId, FieldError, KeyId, RoundId, ServerId, Task, TaskId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,8 @@ pub struct TaskLine {
     pub destination_id: DestinationId,
     /// Names that it leaves out.
     pub excluded: Vec<String>,
+    /// Names of the keys that its archives are sealed for.
+    pub keys: Vec<String>,
     /// Its round that is under way.
     pub running: Option<RoundId>,
     /// Its last round that ended.
@@ -85,6 +87,10 @@ pub struct TaskPreview {
     pub folders: Vec<String>,
     /// Destinations to choose from: identifier, name, root.
     pub destinations: Vec<(DestinationId, String, String)>,
+    /// Keys to seal for: identifier, name, fingerprint.
+    pub keys: Vec<(KeyId, String, String)>,
+    /// What encrypts the server's own files, as it says itself; none if it says nothing of the kind.
+    pub encrypted_at_rest: Option<String>,
     /// Names of the time zones that can be chosen.
     pub time_zones: Vec<String>,
     /// When this was made.

@@ -63,7 +63,7 @@ pub fn missing(name: &str) -> Error {
 
 impl Source for Scripted {
     fn identify(&self, _: &Context) -> Result<Identity> {
-        Ok(Identity { dbms: Dbms::Sqlite, version: "1".into(), instance: "scripted".into(), has_globals: false })
+        Ok(Identity { dbms: Dbms::Sqlite, version: "1".into(), instance: "scripted".into(), has_globals: false, encrypted_at_rest: None })
     }
 
     fn databases(&self, _: &Context) -> Result<Vec<Database>> {

@@ -44,7 +44,27 @@ pub(super) fn identify(target: &Target, context: &Context) -> Result<Identity> {
         version: session.server_version_text().into(),
         instance: instance.unwrap_or_else(|| target.to_string()),
         has_globals: true,
+        encrypted_at_rest: encrypted_at_rest(&mut session)?,
     })
+}
+
+/// PostgreSQL itself encrypts nothing. Of those that add it, each has a setting that tells: EDB's
+/// `data_encryption_version` is not 0, Fujitsu's `keystore_location` is not empty, and Percona's `pg_tde` is a library that is loaded.
+fn encrypted_at_rest(session: &mut Session) -> Result<Option<String>> {
+    let rows = session.query(
+        "SELECT CASE
+           WHEN coalesce(current_setting('data_encryption_version', true), '') NOT IN ('', '0') THEN 'Transparent Data Encryption'
+           WHEN coalesce(current_setting('keystore_location', true), '') <> '' THEN 'encrypted tablespaces'
+           WHEN 'pg_tde' = ANY (string_to_array(replace(current_setting('shared_preload_libraries'), ' ', ''), ','))
+             OR coalesce(current_setting('pg_tde.wal_encrypt', true), '') = 'on' THEN 'pg_tde'
+         END",
+    );
+    match rows {
+        Ok(rows) => Ok(rows.first().and_then(|row| row.get(0)).map(|_| rows[0].text(0).map(str::to_owned)).transpose()?),
+        // Some of these settings may be hidden from whoever is not a superuser: then nothing is said.
+        Err(error) if sqlstate(&error) == Some("42501") => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Every database but `template0`, ordered by name. One that takes no connections is among them: whoever backs it up is told.

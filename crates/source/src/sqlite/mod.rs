@@ -82,6 +82,7 @@ impl Source for Sqlite {
             version: rusqlite::version().to_owned(),
             instance: self.folder.to_string_lossy().into_owned(),
             has_globals: false,
+            encrypted_at_rest: None,
         })
     }
 

@@ -1,6 +1,6 @@
 //! What the task will do, in sentences, while it is written.
 
-use super::draft::Draft;
+use super::{draft::Draft, step::sealed_for};
 use crate::{
     components::{Card, counted},
     pages::task::words::list,
@@ -16,12 +16,13 @@ const MOST: usize = 200;
 pub(super) fn Aside(draft: Draft, preview: TaskPreview) -> impl IntoView {
     let form = draft.form();
     let schedule = match &preview.schedule {
-        Some(words) => {
-            let mut letters = words.chars();
-            let words = letters.next().map(|first| first.to_lowercase().chain(letters).collect::<String>());
-            view! { <b>{words}</b> " by the clocks of " {form.time_zone.clone()} }.into_any()
-        }
+        Some(words) => view! { <b>{lower(words)}</b> " by the clocks of " {form.time_zone.clone()} }.into_any(),
         None => view! { <span class="dim">"at times that are not chosen yet"</span> }.into_any(),
+    };
+    let sealing = match form.encryption.as_str() {
+        "sealed" => lower(&sealed_for(&form, &preview)),
+        "none" => "not encrypted".into(),
+        _ => "encrypted or not, which is not chosen yet".into(),
     };
     let missed = if is_on(&form.catch_up) { "make up for a time that was missed," } else { "leave a time out that was missed," };
     view! {
@@ -30,12 +31,18 @@ pub(super) fn Aside(draft: Draft, preview: TaskPreview) -> impl IntoView {
                 <Covered preview=preview.clone()/>
                 <p>"fully, " {schedule} ","</p>
                 <p>{missed}</p>
-                <p>"keep " <b>"every backup"</b> ", not encrypted,"</p>
+                <p>"keep " <b>"every backup"</b> ", " {sealing} ","</p>
                 <Place preview=preview.clone()/>
                 <Next next=preview.next/>
             </div>
         </Card>
     }
+}
+
+/// A sentence's beginning in the middle of another one.
+fn lower(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
 /// Which databases.

@@ -5,10 +5,11 @@ use super::{
     when::{Every, When},
 };
 use domain::{TaskForm, form::is_on, view::task::TaskPreview};
+use std::collections::BTreeSet;
 use url::form_urlencoded;
 
 /// A task's fields as they travel in a query, in their order.
-const FIELDS: [&str; 7] = ["name", "excluded", "backup_type", "cron", "time_zone", "catch_up", "destination"];
+const FIELDS: [&str; 9] = ["name", "excluded", "backup_type", "cron", "time_zone", "catch_up", "encryption", "recipients", "destination"];
 
 /// A task that is being written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,12 @@ impl Draft {
         // The last one counts, as with every form.
         let value = |name: &str| pairs.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.clone());
         let mut given: Vec<_> = FIELDS.into_iter().filter_map(|field| Some((field, value(field)?))).collect();
+        // Each box that is ticked sends its own.
+        if let Some((_, recipients)) = given.iter_mut().find(|(field, _)| *field == "recipients") {
+            let ticked: Vec<&str> =
+                pairs.iter().filter(|(key, _)| key == "recipients").flat_map(|(_, ids)| ids.split_whitespace()).collect();
+            *recipients = ticked.join(" ");
+        }
         let when = value("every").and_then(|every| Every::of_word(&every)).map(|every| When {
             every,
             at: value("at").unwrap_or_default(),
@@ -101,6 +108,7 @@ impl Draft {
 fn is_same(field: &str, one: &str, other: &str) -> bool {
     match field {
         "catch_up" => is_on(one) == is_on(other),
+        "recipients" => one.split_whitespace().collect::<BTreeSet<_>>() == other.split_whitespace().collect(),
         "excluded" => lines(one).eq(lines(other)),
         _ => one.trim() == other.trim(),
     }
@@ -119,6 +127,8 @@ fn slot<'a>(form: &'a mut TaskForm, field: &str) -> &'a mut String {
         "cron" => &mut form.cron,
         "time_zone" => &mut form.time_zone,
         "catch_up" => &mut form.catch_up,
+        "encryption" => &mut form.encryption,
+        "recipients" => &mut form.recipients,
         _ => &mut form.destination,
     }
 }
@@ -165,6 +175,19 @@ mod tests {
         assert!(search.contains("cron=30+3+*+*+5") && !search.contains("every"), "{search}");
         let half = new("step=schedule&every=monthly&at=&weekday=5&day=31&cron=x");
         assert_eq!((half.when().every, half.form().cron.as_str()), (Every::Month, ""));
+    }
+
+    #[test]
+    fn every_key_that_is_ticked_counts_and_none_is_an_answer_too() {
+        let draft = new("here=encryption&encryption=sealed&recipients=&recipients=a&recipients=b&step=destination");
+        assert_eq!(draft.form().recipients, "a b");
+        // As it travels through the other steps, and with one more that was just made.
+        let again = new(&format!("{}&recipients=c", sent(&draft, Step::Destination, &[])));
+        assert_eq!(again.form().recipients, "a b c");
+        let stored = TaskForm { encryption: "sealed".into(), recipients: "b a".into(), ..TaskForm::default() };
+        let same = Draft::read(stored.clone(), Some(1), "recipients=a&recipients=b");
+        assert!(same.differences().is_empty());
+        assert_eq!(Draft::read(stored, Some(1), "recipients=").form().recipients, "");
     }
 
     #[test]

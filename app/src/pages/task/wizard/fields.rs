@@ -1,6 +1,6 @@
 //! The fields of each step.
 
-use super::{draft::Draft, review::Answers, schedule::Times, step::Step};
+use super::{draft::Draft, encryption::Encryption, review::Answers, schedule::Times, step::Step};
 use crate::{
     components::{Choice, Choices, Empty, Fact, Facts, Field, Glyph, LinkButton, Notice, TextArea, Tone, counted},
     pages::task::words::list,
@@ -21,7 +21,7 @@ pub(super) fn Fields(step: Step, draft: Memo<Draft>, preview: RwSignal<TaskPrevi
         Step::Type => view! { <Type/> }.into_any(),
         Step::Schedule => view! { <Times draft preview/> }.into_any(),
         Step::Retention => view! { <Retention/> }.into_any(),
-        Step::Encryption => view! { <Encryption/> }.into_any(),
+        Step::Encryption => view! { <Encryption draft preview/> }.into_any(),
         Step::Destination => view! { <Destination draft preview/> }.into_any(),
         Step::Review => view! { <Answers draft preview/> }.into_any(),
     }
@@ -86,19 +86,6 @@ fn Retention() -> impl IntoView {
                 "keep an eye on the free room of the destination."
             </p>
         </Notice>
-    }
-}
-
-#[component]
-fn Encryption() -> impl IntoView {
-    view! {
-        <Notice tone=Tone::Warn title="Rookery does not encrypt its archives yet.">
-            <p>
-                "Whoever can read the destination can read the data in the backups. Choose one that you trust, such as an "
-                "encrypted disk on which only Rookery's own user may read."
-            </p>
-        </Notice>
-        <p class="dim">"Signatures are there already: a backup that somebody else changed is noticed before anything of it is restored."</p>
     }
 }
 

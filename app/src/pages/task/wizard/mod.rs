@@ -4,6 +4,7 @@
 mod alive;
 mod aside;
 mod draft;
+mod encryption;
 mod fields;
 mod review;
 mod schedule;

@@ -1,7 +1,7 @@
 //! Everything once more, and the button that keeps it.
 
 use super::{FORM, Sending, draft::Draft, step::Step};
-use crate::components::{Button, ButtonKind, Faults, FormProblem, Glyph, Hidden, Icon};
+use crate::components::{Button, ButtonKind, Faults, FormProblem, Glyph, Hidden, Icon, OwnPassword};
 use domain::{ServerId, TaskForm, TaskId, view::task::TaskPreview};
 use leptos::prelude::*;
 
@@ -56,6 +56,7 @@ pub(super) fn Submit(
         let reason = if wrong { Some("Correct what is marked first.") } else { conflict().then_some("Choose first whose values count.") };
         reason.map(String::from)
     });
+    let seals_otherwise = move || draft.read().differences().iter().any(|(field, ..)| matches!(*field, "encryption" | "recipients"));
     let fields = move || {
         let draft = draft.read();
         view! { <Hidden values=fields(&draft.form(), draft.version)/> }
@@ -78,6 +79,11 @@ pub(super) fn Submit(
                 <ActionForm action=send.change>
                     <Hidden values=vec![("task", task.to_string())]/>
                     {fields}
+                    <div class="own">
+                        <Show when=seals_otherwise fallback=|| view! { <input type="hidden" name="current_password" value=""/> }>
+                            <OwnPassword id="own-task" faults=Faults::of(send.change.value())/>
+                        </Show>
+                    </div>
                     <Button kind=ButtonKind::Primary icon=Glyph::Check reason busy=send.change.pending()>"Save changes"</Button>
                 </ActionForm>
             }
@@ -98,7 +104,7 @@ pub(super) fn Submit(
 }
 
 fn fields(form: &TaskForm, version: Option<i64>) -> Vec<(&'static str, String)> {
-    let TaskForm { name, backup_type, cron, time_zone, catch_up, excluded, destination } = form.clone();
+    let TaskForm { name, backup_type, cron, time_zone, catch_up, excluded, encryption, recipients, destination } = form.clone();
     let mut fields = vec![
         ("name", name),
         ("backup_type", backup_type),
@@ -106,6 +112,8 @@ fn fields(form: &TaskForm, version: Option<i64>) -> Vec<(&'static str, String)> 
         ("time_zone", time_zone),
         ("catch_up", catch_up),
         ("excluded", excluded),
+        ("encryption", encryption),
+        ("recipients", recipients),
         ("destination", destination),
     ];
     fields.extend(version.map(|version| ("version", version.to_string())));

@@ -143,6 +143,19 @@ fn differences(draft: &Draft, preview: &TaskPreview) -> Vec<(String, String, Str
                 "left out".into()
             }
         }
+        "encryption" => {
+            if value == "sealed" {
+                "sealed".into()
+            } else {
+                "none".into()
+            }
+        }
+        "recipients" => {
+            let name = |id: &str| {
+                preview.keys.iter().find(|(key, ..)| key.to_string() == id).map_or_else(|| id.into(), |(_, name, _)| name.clone())
+            };
+            value.split_whitespace().map(name).collect::<Vec<String>>().join(", ")
+        }
         _ => value.lines().collect::<Vec<_>>().join(", "),
     };
     let line = |(field, mine, stored): (&'static str, String, String)| (label_of(field).into(), told(field, stored), told(field, mine));
@@ -157,6 +170,8 @@ fn label_of(field: &str) -> &'static str {
         "cron" => "Schedule",
         "time_zone" => "Time zone",
         "catch_up" => "A missed time",
+        "encryption" => "Encryption",
+        "recipients" => "Keys",
         _ => "Destination",
     }
 }

@@ -1,7 +1,7 @@
 //! The steps of the wizard, and the answer of each in the list.
 
 use super::draft::Draft;
-use domain::view::task::TaskPreview;
+use domain::{TaskForm, view::task::TaskPreview};
 
 /// A step of the task wizard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,7 +73,9 @@ impl Step {
             Self::Type => "There is one kind so far.",
             Self::Schedule => "Each run makes a full backup of every database. Incremental backups come with a later version.",
             Self::Retention => "There is one answer so far.",
-            Self::Encryption => "There is one answer so far, and it is worth a thought.",
+            Self::Encryption => {
+                "What is sealed can be read with one of its keys alone, and not by this console. A change counts from the next backup on, which begins a new chain."
+            }
             Self::Destination => "Every database gets a child folder of its own under the root of the destination.",
             Self::Review => "Nothing is kept and nothing begins before you press the button below.",
         }
@@ -100,8 +102,9 @@ impl Step {
             Self::Name => &["name", "excluded"],
             Self::Type => &["backup_type"],
             Self::Schedule => &["cron", "time_zone", "catch_up"],
+            Self::Encryption => &["encryption", "recipients"],
             Self::Destination => &["destination"],
-            Self::Retention | Self::Encryption | Self::Review => &[],
+            Self::Retention | Self::Review => &[],
         }
     }
 
@@ -125,7 +128,11 @@ impl Step {
             Self::Type => "Backup (logical)".into(),
             Self::Schedule => preview.schedule.clone().unwrap_or_default(),
             Self::Retention => "Every backup is kept".into(),
-            Self::Encryption => "Not encrypted".into(),
+            Self::Encryption => match form.encryption.as_str() {
+                "none" => "Not encrypted".into(),
+                "sealed" => sealed_for(&form, preview),
+                _ => "Not chosen yet".into(),
+            },
             Self::Destination => {
                 let chosen = preview.destinations.iter().find(|(id, ..)| id.to_string() == form.destination);
                 chosen.map_or_else(|| "Not chosen yet".into(), |(_, name, _)| name.clone())
@@ -138,5 +145,14 @@ impl Step {
     pub fn is_answered(self, preview: &TaskPreview) -> bool {
         let wrong = |field: &&str| preview.errors.iter().any(|error| error.field == **field);
         self != Self::Review && !self.fields().iter().any(wrong)
+    }
+}
+
+/// For whom archives are sealed, by name.
+pub fn sealed_for(form: &TaskForm, preview: &TaskPreview) -> String {
+    let names: Vec<_> = preview.keys.iter().filter(|(id, ..)| form.recipients().any(|key| key == id.to_string())).collect();
+    match names.as_slice() {
+        [] => "Sealed, for no key yet".into(),
+        names => format!("Sealed for {}", names.iter().map(|(_, name, _)| name.as_str()).collect::<Vec<_>>().join(" and ")),
     }
 }

@@ -1,0 +1,75 @@
+//! A sealed restore point, verified down to its rows: that takes a key.
+
+use crate::{
+    address::{self, segment},
+    api::{Failure, backups::VerifyNow, keys::sealed_point},
+    components::{Card, Faults, FormProblem, Glyph, KeyInput, LinkButton, PageHead},
+    keyring::{self, Given, soon},
+    loaded::loaded_page,
+};
+use domain::{DestinationId, view::key::SealedView};
+use leptos::prelude::*;
+
+/// Asks for the key, and starts the verification.
+#[component]
+pub fn VerifyPage() -> impl IntoView {
+    let (destination, database) = (address::param::<DestinationId>("destination"), address::name_param("database"));
+    let [point, folder, origin] = ["point", "folder", "origin"].map(address::query_value);
+    let sealed = Resource::new_blocking(
+        move || (destination.get(), database.get(), point.get(), origin.get()),
+        |(destination, database, point, origin)| async move {
+            let destination = destination?;
+            let sealed = sealed_point(destination, database.clone(), point, origin).await?;
+            Ok::<_, Failure>((destination, database, sealed))
+        },
+    );
+    loaded_page(sealed, move |(destination, database, sealed)| {
+        let back = format!("/backups/{destination}/{}", segment(&database));
+        let crumbs = vec![("Backups".into(), "/backups".into()), (database.clone(), back.clone())];
+        // With the folder of its chain: another server can have a backup with the same label.
+        let place = [folder.get_untracked(), point.get_untracked()].join("/");
+        let asked = VerifyNow { destination, database, label: place.trim_start_matches('/').into(), data_key: None };
+        let open = sealed.map(|sealed| view! { <Open sealed asked back/> });
+        view! {
+            <PageHead title="Verify down to the rows" crumbs>
+                <p>"Without a key, a verification proves that the stored bytes are those that were signed. With one, every member is opened, and every row counted and compared with its digest, too."</p>
+            </PageHead>
+            <Card title="The key" icon=Glyph::Key>{open}</Card>
+        }
+    })
+}
+
+#[component]
+fn Open(sealed: SealedView, asked: VerifyNow, back: String) -> impl IntoView {
+    let verify = ServerAction::<VerifyNow>::new();
+    let (given, error, busy) = (Given::nothing(), RwSignal::new(None), RwSignal::new(false));
+    let keys = sealed.keys.clone();
+    let (sealed, asked) = (StoredValue::new(sealed), StoredValue::new(asked));
+    let open = move |_| {
+        error.set(None);
+        busy.set(true);
+        soon(move || {
+            let result = sealed.with_value(|sealed| keyring::unseal(&sealed.envelope, &sealed.keys, given));
+            busy.set(false);
+            match result {
+                Ok(key) => {
+                    given.clear();
+                    verify.dispatch(VerifyNow { data_key: Some(key.expose().clone()), ..asked.get_value() });
+                }
+                Err(failure) => error.set(Some(format!("{} {}", failure.0.sentence, failure.0.next_step))),
+            }
+        });
+    };
+    view! {
+        <div class="form">
+            <FormProblem faults=Faults::of(verify.value())/>
+            <KeyInput keys given error/>
+            <div class="actions ways">
+                <LinkButton href=back icon=Glyph::Left>"Back"</LinkButton>
+                <button class="button primary" type="button" on:click=open aria-busy=move || (busy.get() || verify.pending().get()).then_some("true")>
+                    "Verify"
+                </button>
+            </div>
+        </div>
+    }
+}

@@ -1,0 +1,70 @@
+//! Sealed backups that somebody opens: the browser takes the data key of one archive out of its envelope, and only that is sent.
+
+use super::Request;
+use crate::{Control, Operate, Permit};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use domain::{
+    Code, DestinationId, Error, Label, Result,
+    view::key::{KnownKey, SealedView},
+};
+use repository::Key;
+use seal::DataKey;
+use zeroize::Zeroizing;
+
+/// The data key that was sent. What is none is not repeated.
+pub(super) fn data_key(text: String) -> Result<Key> {
+    let text = Zeroizing::new(text);
+    let bytes = STANDARD.decode(text.trim()).map(Zeroizing::new);
+    let key = bytes.ok().and_then(|bytes| DataKey::from_bytes(&bytes).ok());
+    key.map(Key::Data).ok_or_else(|| Error::new(Code::WrongKey, "This is not the key of an archive.", "Give the key again."))
+}
+
+impl Control {
+    /// What a sealed restore point begins with, for the browser to open with a key; none for one that is not sealed.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`], and what reading the repository says.
+    pub async fn sealed_point(
+        &self,
+        _: &Permit<Operate>,
+        destination: DestinationId,
+        database: &str,
+        label: &str,
+        origin: Option<String>,
+    ) -> Result<Option<SealedView>> {
+        let label: Label = label.parse()?;
+        let request = Request { database: database.into(), origin, label, no_owner: false, create_roles: false };
+        let (repository, point) = self.find_point(destination, &request).await?;
+        let manifest = repository.usable(&point)?;
+        if !manifest.sealed() {
+            return Ok(None);
+        }
+        let envelope = repository.envelope(&point.place, manifest).await?;
+        let known = self.catalog.keys().await?;
+        let key = |fingerprint: seal::Fingerprint| {
+            let fingerprint = fingerprint.to_string();
+            let known = known.iter().find(|key| key.fingerprint == fingerprint);
+            KnownKey {
+                name: known.map(|key| key.name.clone()),
+                public_key: known.map(|key| key.public_key.clone()),
+                derivation: known.and_then(|key| key.derivation.as_ref().map(ToString::to_string)),
+                fingerprint,
+            }
+        };
+        Ok(Some(SealedView { envelope: STANDARD.encode(envelope.as_bytes()), keys: envelope.recipients().map(key).collect() }))
+    }
+
+    /// The key, if the backup is sealed and it opens it; none if the backup is not sealed.
+    pub(super) async fn ensure_opens(&self, destination: DestinationId, request: &Request, key: Option<Key>) -> Result<Option<Key>> {
+        let (repository, point) = self.find_point(destination, request).await?;
+        let manifest = repository.usable(&point)?;
+        if !manifest.sealed() {
+            return Ok(None);
+        }
+        let opened = repository.archive(&point.place, manifest, None, key.as_ref()).await;
+        opened.map(|_| key).map_err(|error| match error.code() {
+            Code::KeyNeeded => Error::new(Code::KeyNeeded, "This backup is sealed, and no key was given.", "Go back to the step Key."),
+            _ => error,
+        })
+    }
+}
