@@ -91,6 +91,7 @@ test("the wizard makes a server-wide task", async ({ page, rookery }) => {
   await expect(page.getByLabel("Weekly")).toBeChecked();
   await on("retention").click();
   await on("encryption").click();
+  await page.getByLabel("Not encrypted").check();
   await pictures(page, "wizard-encryption");
   await on("destination").click();
   await page.getByLabel("Local backups").check();

@@ -34,6 +34,7 @@ test.describe("without scripts", () => {
     await page.goto(`${server}/tasks/new`);
     await page.getByLabel("Name", { exact: true }).fill("Plain");
     for (const step of ["type", "schedule", "retention", "encryption", "destination"]) {
+      if (step === "destination") await page.getByLabel("Not encrypted").check();
       await page.getByRole("button", { name: `Continue to ${step}` }).click();
     }
     await page.getByLabel("disk").check();

@@ -97,7 +97,7 @@ export async function addFolder(page: Page, name: string, folder: string): Promi
 
 /** Adds a task that writes to a destination, all else as the wizard proposes it, and returns its path. */
 export async function addTask(page: Page, server: string, name: string, destination: string): Promise<string> {
-  await goto(page, `${server}/tasks/new?name=${name}&step=destination`);
+  await goto(page, `${server}/tasks/new?name=${name}&encryption=none&step=destination`);
   await page.getByLabel(destination).check();
   await page.getByRole("button", { name: "Continue to review" }).click();
   await page.getByRole("button", { name: "Create task" }).click();

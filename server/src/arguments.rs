@@ -42,11 +42,21 @@ fn value<T: FromStr<Err = Error>>(text: &str) -> Result<T, String> {
 #[derive(Parser)]
 #[command(name = "rookery", version, after_help = AFTER, after_long_help = format!("{AFTER}\n\n{EXAMPLES}"))]
 pub struct Arguments {
+    #[command(flatten)]
+    pub home: Home,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Where this installation lives.
+#[derive(clap::Args, Clone, Default)]
+pub struct Home {
     /// Where this installation keeps its key and what it trusts [default: the platform's data folder]
     #[arg(long, env = "ROOKERY_DATA_DIR", value_name = "DIR", global = true)]
     pub data_dir: Option<PathBuf>,
-    #[command(subcommand)]
-    pub command: Command,
+    /// File with the key that seals the secrets in it: 32 bytes in base64 [default: catalog-key in the data folder]
+    #[arg(long, env = "ROOKERY_SAFE_KEY", value_name = "FILE", global = true)]
+    pub safe_key: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]

@@ -8,14 +8,16 @@ pub mod probe;
 pub mod restore;
 pub mod verify;
 
-use crate::{arguments::Chosen, data_dir::DataDir};
+use crate::{
+    arguments::{Chosen, Home},
+    data_dir::DataDir,
+};
 use domain::{Code, Destination, Error, Result, name};
 use repository::{Fingerprint, Place, Point, Repository, layout};
-use std::path::PathBuf;
 
 /// Opens a root to read it.
-async fn open(root: &Destination, data_dir: Option<PathBuf>, accept: Option<Fingerprint>) -> Result<Repository> {
-    let data_dir = DataDir::open(data_dir)?;
+async fn open(root: &Destination, home: Home, accept: Option<Fingerprint>) -> Result<Repository> {
+    let data_dir = DataDir::open(home)?;
     let trust = data_dir.trust(&data_dir.instance()?, accept)?;
     Repository::open(store::open(root, store::Mode::Read).await?, trust).await
 }

@@ -47,16 +47,16 @@ fn main() -> ExitCode {
 async fn run(arguments: Arguments, output: &Output) -> Exit {
     let context = Context { cancel: CancellationToken::new(), ..Context::default() };
     cancel_on_signal(context.cancel.clone());
-    let data_dir = arguments.data_dir;
+    let home = arguments.home;
     let done = match arguments.command {
-        Command::Backup(arguments) => command::backup::run(arguments, data_dir, output, &context).await,
-        Command::List(arguments) => command::list::run(arguments, data_dir, output).await,
-        Command::Restore(arguments) => command::restore::run(arguments, data_dir, output, &context).await,
-        Command::Verify(arguments) => command::verify::run(arguments, data_dir, output, &context).await,
-        Command::Cat(arguments) => command::cat::run(arguments, data_dir, output, &context).await,
+        Command::Backup(arguments) => command::backup::run(arguments, home, output, &context).await,
+        Command::List(arguments) => command::list::run(arguments, home, output).await,
+        Command::Restore(arguments) => command::restore::run(arguments, home, output, &context).await,
+        Command::Verify(arguments) => command::verify::run(arguments, home, output, &context).await,
+        Command::Cat(arguments) => command::cat::run(arguments, home, output, &context).await,
         Command::Probe(arguments) => command::probe::run(arguments, output, &context).await,
         Command::Key(command) => command::key::run(command, output),
-        Command::Serve(arguments) => serve::run(arguments, data_dir, context.cancel).await,
+        Command::Serve(arguments) => serve::run(arguments, home, context.cancel).await,
     };
     done.unwrap_or_else(|error| output.failed(&error))
 }

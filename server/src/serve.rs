@@ -11,18 +11,16 @@ mod site;
 mod tls;
 mod visit;
 
-use crate::{Exit, arguments::Serve, data_dir::DataDir};
+use crate::{
+    Exit,
+    arguments::{Home, Serve},
+    data_dir::DataDir,
+};
 use catalog::Catalog;
-use control::{Claim, Control, Options, Safe};
+use control::{Claim, Control, Options};
 use domain::{Error, Result};
 use site::Site;
-use std::{
-    io::Write,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io::Write, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 /// What all parts of the answering side share.
@@ -38,9 +36,9 @@ struct Serving {
 }
 
 /// Answers until it is asked to stop.
-pub async fn run(arguments: Serve, data_dir: Option<PathBuf>, stop: CancellationToken) -> Result<Exit> {
+pub async fn run(arguments: Serve, home: Home, stop: CancellationToken) -> Result<Exit> {
     listen::ensure_private(&arguments)?;
-    let data_dir = DataDir::open(data_dir)?;
+    let data_dir = DataDir::open(home)?;
     let claim = Claim::take(data_dir.path())?;
     let site = Site::open()?;
     let (listener, address) = listen::bind(arguments.listen)?;
@@ -80,7 +78,7 @@ async fn open(arguments: &Serve, data_dir: &DataDir) -> Result<Control> {
     let sample_root = arguments.sample_root.clone().unwrap_or_else(|| data_dir.path().join("backups"));
     Control::open(Options {
         catalog: Catalog::open(&catalog).await?,
-        safe: Safe::open(data_dir.path())?,
+        safe: data_dir.safe()?,
         instance,
         trust,
         data_dir: whole(data_dir.path()),

@@ -6,7 +6,7 @@ mod support;
 
 use bytes::Bytes;
 use domain::Label;
-use repository::{ArchiveWriter, Instance, Manifest, Place, archive};
+use repository::{ArchiveWriter, Manifest, Place, archive};
 use std::{fs, os::unix::fs::symlink, path::Path, sync::Arc};
 use store::{Local, Store};
 use support::World;
@@ -244,8 +244,7 @@ fn another_installation_must_be_accepted_once() {
 /// Replaces the only backup by an archive that `write` makes, signed with this installation's own key: an attacker
 /// who could do that holds the key, and must still not get further than a refusal.
 fn forge(world: &World, plain_bytes: Option<u64>, write: impl FnOnce(&ArchiveWriter) + Send + 'static) {
-    let key = fs::read_to_string(world.path("data/instance-key.json")).unwrap();
-    let instance = Instance::from_json(&key).unwrap();
+    let instance = world.instance();
     let manifest_path = world.file("backup.json");
     let label: Label = manifest_path.file_stem().unwrap().to_str().unwrap().parse().unwrap();
     let place = Place::of_full("shop.db", "dbs", label).unwrap();

@@ -275,8 +275,9 @@ fn json(answer: &Answer) -> serde_json::Value {
 fn add_task(client: &Client) -> (String, String) {
     let server = id(&client.call("add_sample", ""));
     let place = json(&client.call("destinations", ""))[0]["id"].as_str().unwrap().to_owned();
-    let fields =
-        format!("server={server}&name=nightly&backup_type=logical&cron=0+2+*+*+*&time_zone=UTC&catch_up=on&excluded=&destination={place}");
+    let fields = format!(
+        "server={server}&name=nightly&backup_type=logical&cron=0+2+*+*+*&time_zone=UTC&catch_up=on&excluded=&encryption=none&recipients=&destination={place}"
+    );
     (id(&client.call("add_task", &fields)), place)
 }
 

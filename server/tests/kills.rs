@@ -5,7 +5,6 @@
 
 mod support;
 
-use repository::Instance;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -74,8 +73,7 @@ fn a_restore_may_be_killed_at_any_step() {
 #[test]
 fn accepting_an_instance_may_be_killed_at_any_step() {
     let template = Template::new(true);
-    let key = fs::read_to_string(template.world.path(KEY)).unwrap();
-    let fingerprint = Instance::from_json(&key).unwrap().fingerprint().to_string();
+    let fingerprint = template.world.instance().fingerprint().to_string();
     fs::remove_dir_all(template.world.path("data")).unwrap();
     let arguments = |world: &World| ["verify", &world.root(), "--accept-instance", &fingerprint].map(String::from).to_vec();
     let steps = template.kill_at_every_step(arguments, 0, |world| {
@@ -190,7 +188,11 @@ impl Template {
         let names = |folder: &str| entries(&world.path(folder));
         assert_eq!(names("tmp"), Vec::<PathBuf>::new());
         for path in names("data") {
-            assert!(["instance-key.json", "accepted-instances.json"].iter().any(|name| path.ends_with(name)), "{} stayed", path.display());
+            assert!(
+                ["catalog-key", "instance-key.json", "accepted-instances.json"].iter().any(|name| path.ends_with(name)),
+                "{} stayed",
+                path.display()
+            );
         }
         for path in names("root") {
             let partial = path.file_name().unwrap().to_string_lossy().starts_with('.');

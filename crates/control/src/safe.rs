@@ -29,6 +29,15 @@ impl Safe {
         Self(Aes256Gcm::new(key.into()))
     }
 
+    /// The safe whose key lies in this file, kept elsewhere than what it seals.
+    ///
+    /// # Errors
+    /// [`Code::DataDir`] if the key cannot be read, or is damaged.
+    pub fn with_key_in(path: &Path) -> Result<Self> {
+        let key = read(path)?.ok_or_else(|| failed(path, "cannot be read", "there is no such file"))?;
+        Ok(Self::new(&key))
+    }
+
     /// The safe whose key lies in the data directory; made at the first call, for its owner alone to read.
     ///
     /// # Errors

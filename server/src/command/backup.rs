@@ -2,7 +2,7 @@
 
 use crate::{
     Exit,
-    arguments::Backup,
+    arguments::{Backup, Home},
     credentials,
     data_dir::DataDir,
     output::{Output, harmless, sentence},
@@ -14,7 +14,7 @@ use repository::{Repository, ServerRef};
 use seal::PublicKey;
 use serde::Serialize;
 use source::{Context, Database, Scope, Source};
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 const REASON: &str = "A full backup was asked for.";
 
@@ -50,15 +50,15 @@ struct RunReport<'a> {
 }
 
 /// Backs up every database of a server that was not left out.
-pub async fn run(arguments: Backup, data_dir: Option<PathBuf>, output: &Output, context: &Context) -> Result<Exit> {
-    let request = prepare(&arguments, data_dir, context).await?;
+pub async fn run(arguments: Backup, home: Home, output: &Output, context: &Context) -> Result<Exit> {
+    let request = prepare(&arguments, home, context).await?;
     let progress = Progress::new(request.scopes.len());
     let done = round(&request, &progress, context).await;
     drop(progress);
     report(&request, &done, output)
 }
 
-async fn prepare(arguments: &Backup, data_dir: Option<PathBuf>, context: &Context) -> Result<RoundRequest> {
+async fn prepare(arguments: &Backup, home: Home, context: &Context) -> Result<RoundRequest> {
     let recipients = arguments.recipient.iter().map(|text| text.parse()).collect::<Result<Vec<PublicKey>>>()?;
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let workers = cores.clamp(2, 4);
@@ -76,7 +76,7 @@ async fn prepare(arguments: &Backup, data_dir: Option<PathBuf>, context: &Contex
         scopes.push(Scope::Globals);
     }
 
-    let data_dir = DataDir::open(data_dir)?;
+    let data_dir = DataDir::open(home)?;
     let instance = Arc::new(data_dir.instance()?);
     let trust = data_dir.trust(&instance, arguments.accept.accept_instance)?;
     let store = store::open(&arguments.to, store::Mode::Write).await?;

@@ -2,21 +2,18 @@
 
 use crate::{
     Exit,
-    arguments::Cat,
+    arguments::{Cat, Home},
     output::{Output, harmless, table},
 };
 use domain::{Result, display};
 use source::Context;
-use std::{
-    io::{self, BufWriter},
-    path::PathBuf,
-};
+use std::io::{self, BufWriter};
 
 /// Prints the rows of one table, or lists the tables.
-pub async fn run(arguments: Cat, data_dir: Option<PathBuf>, output: &Output, context: &Context) -> Result<Exit> {
+pub async fn run(arguments: Cat, home: Home, output: &Output, context: &Context) -> Result<Exit> {
     // Before anything is read or printed: it may ask for a passphrase.
     let key = arguments.opening.key()?;
-    let repository = super::open(&arguments.chosen.root, data_dir, arguments.accept.accept_instance).await?;
+    let repository = super::open(&arguments.chosen.root, home, arguments.accept.accept_instance).await?;
     let point = super::choose(&arguments.chosen, &repository).await?;
     let Some(name) = arguments.table else {
         let tables = engine::cat::tables(&repository, &point, key.as_ref(), context).await?;

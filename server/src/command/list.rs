@@ -2,14 +2,14 @@
 
 use crate::{
     Exit,
-    arguments::List,
+    arguments::{Home, List},
     output::{Output, harmless, table},
 };
 use domain::{BackupKind, BackupType, Result, display};
 use jiff::Timestamp;
 use repository::Point;
 use serde::Serialize;
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::BTreeMap;
 
 /// The JSON document.
 #[derive(Serialize)]
@@ -44,8 +44,8 @@ struct PointReport {
 }
 
 /// Lists every database under a root with its restore points, newest first.
-pub async fn run(arguments: List, data_dir: Option<PathBuf>, output: &Output) -> Result<Exit> {
-    let repository = super::open(&arguments.root, data_dir, None).await?;
+pub async fn run(arguments: List, home: Home, output: &Output) -> Result<Exit> {
+    let repository = super::open(&arguments.root, home, None).await?;
     let mut found: BTreeMap<(String, Option<String>), Vec<PointReport>> = BTreeMap::new();
     for point in repository.points(arguments.database.as_deref()).await? {
         let server = point.manifest.as_ref().ok().map(|manifest| manifest.server.name.clone());

@@ -1,11 +1,18 @@
 //! `rookery restore`
 
-use crate::{Exit, arguments::Restore, credentials, output::Output, output::harmless, progress::Progress};
+use crate::{
+    Exit,
+    arguments::{Home, Restore},
+    credentials,
+    output::Output,
+    output::harmless,
+    progress::Progress,
+};
 use domain::{Code, Comparison, Error, Meter, Result, display};
 use engine::{RestoreRequest, Restored, TableOutcome, restore};
 use serde::Serialize;
 use source::Context;
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// The JSON document.
 #[derive(Serialize)]
@@ -24,10 +31,10 @@ struct Report<'a> {
 }
 
 /// Restores one database under a new name.
-pub async fn run(arguments: Restore, data_dir: Option<PathBuf>, output: &Output, context: &Context) -> Result<Exit> {
+pub async fn run(arguments: Restore, home: Home, output: &Output, context: &Context) -> Result<Exit> {
     // Before anything is shown or begun: it may ask for a passphrase.
     let key = arguments.opening.key()?;
-    let repository = super::open(&arguments.chosen.root, data_dir, arguments.accept.accept_instance).await?;
+    let repository = super::open(&arguments.chosen.root, home, arguments.accept.accept_instance).await?;
     let point = super::choose(&arguments.chosen, &repository).await?;
     let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4);
     let server = credentials::server(&arguments.into)?;

@@ -2,7 +2,7 @@
 
 use crate::{
     Exit,
-    arguments::Verify,
+    arguments::{Home, Verify},
     key_file,
     output::{Output, harmless, table},
     progress::Progress,
@@ -100,10 +100,10 @@ impl Keys {
 }
 
 /// Verifies every backup under a root.
-pub async fn run(arguments: Verify, data_dir: Option<PathBuf>, output: &Output, context: &Context) -> Result<Exit> {
+pub async fn run(arguments: Verify, home: Home, output: &Output, context: &Context) -> Result<Exit> {
     // Before anything is shown or begun: it may ask for passphrases.
     let keys = Keys::open(&arguments.key)?;
-    let repository = super::open(&arguments.root, data_dir, arguments.accept.accept_instance).await?;
+    let repository = super::open(&arguments.root, home, arguments.accept.accept_instance).await?;
     let points = repository.points(arguments.database.as_deref()).await?;
     if points.is_empty() {
         return Err(Error::new(Code::NotFound, "There is no backup to verify.", "`rookery list` shows what is under the root."));

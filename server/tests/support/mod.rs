@@ -4,6 +4,8 @@
 pub mod console;
 pub mod http;
 
+use control::Safe;
+use repository::Instance;
 use serde_json::Value;
 use std::{
     ffi::OsStr,
@@ -71,6 +73,13 @@ impl World {
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// The key that this installation signs with, taken out of its data directory.
+    pub fn instance(&self) -> Instance {
+        let kept: Value = serde_json::from_slice(&fs::read(self.path("data/instance-key.json")).unwrap()).unwrap();
+        let safe = Safe::open(&self.path("data")).unwrap();
+        Instance::from_json(safe.unseal("instance", "key", kept["sealed"].as_str().unwrap()).unwrap().expose()).unwrap()
     }
 
     /// The root's path as an argument.

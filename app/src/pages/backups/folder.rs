@@ -72,7 +72,7 @@ fn Folder(view: FolderView, origin: String, span: Span) -> impl IntoView {
             view! { <Card><Empty title="No restore point here" text icon=Glyph::Backups/></Card> }.into_any()
         } else {
             let href = Callback::new(|label: domain::Label| format!("#{label}"));
-            let newest = chains.first().and_then(|chain| Some((chain.folder.clone(), chain.points.first()?.label)));
+            let newest = chains.first().and_then(|chain| Some((chain.folder.clone(), chain.points.first()?.clone())));
             let server = chains.first().and_then(|chain| chain.origin.clone()).filter(|_| has_several_origins(&chains));
             let named = (!is_globals).then(|| database.clone());
             view! {

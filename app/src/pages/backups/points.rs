@@ -8,7 +8,7 @@ use crate::{
     },
 };
 use domain::{
-    BackupKind, DestinationId, Label, RestoreForm, Role,
+    BackupKind, DestinationId, RestoreForm, Role,
     view::backup::{ChainView, PointLine},
 };
 use jiff::Timestamp;
@@ -128,12 +128,13 @@ pub fn Meanwhile(
     /// The server that the newest one came from, where that has to be said.
     server: Option<String>,
     /// The newest restore point with the folder of its chain.
-    newest: (String, Label),
+    newest: (String, PointLine),
 ) -> impl IntoView {
-    let (folder, label) = newest;
-    let file = format!("{}/{folder}/{label}.zip", root.trim_end_matches('/'));
+    let (folder, PointLine { label, sealed, .. }) = newest;
+    let (ending, key) = if sealed { ("zip.sealed", " --key KEY_FILE") } else { ("zip", "") };
+    let file = format!("{}/{folder}/{label}.{ending}", root.trim_end_matches('/'));
     let server = server.map(|server| format!(" --server {}", quoted(&server))).unwrap_or_default();
-    let command = database.map(|name| format!("rookery cat {} --database {}{server} --point {label}", quoted(&root), quoted(&name)));
+    let command = database.map(|name| format!("rookery cat {} --database {}{server} --point {label}{key}", quoted(&root), quoted(&name)));
     view! {
         <div class="dim small">
             <p>

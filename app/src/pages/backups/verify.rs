@@ -7,7 +7,7 @@ use crate::{
     keyring::{self, Given, soon},
     loaded::loaded_page,
 };
-use domain::{DestinationId, view::key::SealedView};
+use domain::{Code, DestinationId, Error, view::key::SealedView};
 use leptos::prelude::*;
 
 /// Asks for the key, and starts the verification.
@@ -19,6 +19,11 @@ pub fn VerifyPage() -> impl IntoView {
         move || (destination.get(), database.get(), point.get(), origin.get()),
         |(destination, database, point, origin)| async move {
             let destination = destination?;
+            if point.is_empty() {
+                // An address that nobody made, or the page is being left.
+                let error = Error::new(Code::NotFound, "The address names no restore point.", "Go back to the backups and choose one.");
+                return Err(Failure::from(error));
+            }
             let sealed = sealed_point(destination, database.clone(), point, origin).await?;
             Ok::<_, Failure>((destination, database, sealed))
         },

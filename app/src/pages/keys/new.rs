@@ -37,7 +37,7 @@ impl Way {
     fn title(self) -> &'static str {
         match self {
             Self::Here => "Made here",
-            Self::Passphrase => "From a passphrase",
+            Self::Passphrase => "Passphrase",
             Self::Elsewhere => "From elsewhere",
         }
     }

@@ -79,7 +79,8 @@ pub(super) fn Sheet(
             <p>"Keep this sheet where only those can take it who may read the backups. Without the private key nobody can read them, the console included."</p>
             <dl>
                 <dt>"Key"</dt>
-                <dd>{move || name.get()}</dd>
+                // Whoever has not named it yet writes the name by hand.
+                <dd class:blank=move || name.read().is_empty()>{move || name.get()}</dd>
                 <dt>"Fingerprint of the key"</dt>
                 <dd><code>{fingerprint}</code></dd>
                 {secret}
