@@ -33,6 +33,7 @@ struct SealedKey {
 }
 
 /// The data directory, opened.
+#[derive(Clone)]
 pub struct DataDir {
     path: PathBuf,
     safe_key: Option<PathBuf>,

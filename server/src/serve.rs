@@ -74,6 +74,7 @@ async fn open(arguments: &Serve, data_dir: &DataDir) -> Result<Control> {
     };
     let instance = Arc::new(data_dir.instance()?);
     let trust = data_dir.trust(&instance, None)?;
+    let (kept, signer) = (data_dir.clone(), Arc::clone(&instance));
     let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let sample_root = arguments.sample_root.clone().unwrap_or_else(|| data_dir.path().join("backups"));
     Control::open(Options {
@@ -81,6 +82,7 @@ async fn open(arguments: &Serve, data_dir: &DataDir) -> Result<Control> {
         safe: data_dir.safe()?,
         instance,
         trust,
+        accept: Box::new(move |fingerprint| kept.trust(&signer, Some(fingerprint))),
         data_dir: whole(data_dir.path()),
         version: env!("CARGO_PKG_VERSION"),
         sample: arguments.sample.as_deref().map(whole),

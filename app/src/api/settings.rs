@@ -25,3 +25,13 @@ pub async fn change_settings(version: i64, #[server(flatten)] form: SettingsForm
     settle("/settings");
     Ok(())
 }
+
+/// Trusts what another installation signed.
+#[server(endpoint = "accept_instance")]
+pub async fn accept_instance(accept: String, current_password: String) -> Result<(), Failure> {
+    let (control, permit) = asked::<Administer>().await?;
+    control.confirm_password(&permit, &current_password).await?;
+    control.accept_instance(&permit, &accept).await?;
+    settle("/settings");
+    Ok(())
+}

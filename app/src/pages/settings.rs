@@ -4,10 +4,11 @@ use crate::{
     address,
     api::{
         Failure,
-        settings::{ChangeSettings, settings},
+        settings::{AcceptInstance, ChangeSettings, settings},
     },
     components::{
-        Button, ButtonKind, Card, Cell, Fact, Facts, Faults, Field, FormProblem, Hidden, Manner, Notice, PageHead, Table, Tone, When,
+        Button, ButtonKind, Card, Cell, Fact, Facts, Faults, Field, FormProblem, Hidden, Manner, Notice, OwnPassword, PageHead, Table,
+        Tone, When,
     },
     done::successes,
     loaded::loaded,
@@ -20,15 +21,16 @@ use leptos::{either::Either, prelude::*, server_fn::ServerFn};
 #[component]
 pub fn Settings() -> impl IntoView {
     let change = ServerAction::<ChangeSettings>::new();
-    let saved = successes(change.value());
-    let view = Resource::new_blocking(move || saved.get(), |_| settings());
+    let accept = ServerAction::<AcceptInstance>::new();
+    let (saved, accepted) = (successes(change.value()), successes(accept.value()));
+    let view = Resource::new_blocking(move || (saved.get(), accepted.get()), |_| settings());
     view! {
         <PageHead title="Settings"/>
         {loaded(view, move |view| {
             view! {
                 <div class="split">
                     <Limits view=view.clone() change/>
-                    <Installation fingerprint=view.fingerprint version=view.version catalog=view.catalog/>
+                    <Installation fingerprint=view.fingerprint version=view.version catalog=view.catalog accepted=view.accepted accept/>
                 </div>
                 <Background work=view.background now=view.now/>
             }
@@ -117,18 +119,44 @@ pub(super) fn Save(
 }
 
 #[component]
-fn Installation(fingerprint: String, version: String, catalog: String) -> impl IntoView {
+fn Installation(
+    fingerprint: String,
+    version: String,
+    catalog: String,
+    accepted: Vec<String>,
+    accept: ServerAction<AcceptInstance>,
+) -> impl IntoView {
+    let faults = Faults::of(accept.value());
+    let others = (!accepted.is_empty()).then(|| {
+        let lines = accepted.into_iter().map(|one| view! { <li><code class="fingerprint">{one}</code></li> });
+        view! { <Fact label="Trusts, too"><ul>{lines.collect_view()}</ul></Fact> }
+    });
     view! {
         <Card title="This installation">
-            <Facts>
-                <Fact label="Version">{version}</Fact>
-                <Fact label="Catalog"><code>{catalog}</code></Fact>
-                <Fact label="Fingerprint"><code class="fingerprint">{fingerprint}</code></Fact>
-            </Facts>
-            <p class="dim small">
-                "Every backup is signed by the installation that made it. Another one reads this one's backups once it has been told to accept this fingerprint, by "
-                <code>"--accept-instance"</code> " on the command line."
-            </p>
+            <div class="stack">
+                <Facts>
+                    <Fact label="Version">{version}</Fact>
+                    <Fact label="Catalog"><code>{catalog}</code></Fact>
+                    <Fact label="Fingerprint"><code class="fingerprint">{fingerprint}</code></Fact>
+                    {others}
+                </Facts>
+                <p class="dim small">
+                    "Every backup is signed by the installation that made it. Another one reads this one's backups once it has been told to accept this fingerprint."
+                </p>
+                <ActionForm action=accept attr:class="form">
+                    {move || is_saved(accept).then(|| view! { <Notice tone=Tone::Good title="Its backups are trusted from now on. The destinations are being read anew."/> })}
+                    <FormProblem faults marked=true/>
+                    <Field
+                        label="Accept another installation"
+                        name="accept"
+                        error=faults.field("accept")
+                        code=true
+                        hint="Its fingerprint, read off its settings page or a recovery sheet: not off the backups, which anybody could have put there."
+                    />
+                    <OwnPassword id="own-accept" faults/>
+                    <div class="actions"><Button busy=accept.pending()>"Accept"</Button></div>
+                </ActionForm>
+            </div>
         </Card>
     }
 }

@@ -30,7 +30,7 @@ impl Control {
     pub(crate) async fn folders(&self, destination: &DestinationRecord) -> Result<(Vec<FolderLine>, Vec<FolderLine>)> {
         let known = self.catalog.backups_of(destination.id, None).await?;
         let Some(repository) = self.open_known(destination).await? else { return Ok((vec![], vec![])) };
-        let mut found = shelf::read(&repository, destination.id, &self.trust, &known).await?;
+        let mut found = shelf::read(&repository, destination.id, &self.trust(), &known).await?;
         // The command line wrote or somebody removed something: other screens should know as well.
         if found.len() != known.len() {
             self.nudge(Nudge::Inventory);
@@ -77,9 +77,10 @@ impl Control {
         let Some(repository) = self.open_known(destination).await? else { return Ok(vec![]) };
         let points = repository.points(Some(database)).await?;
         let known: HashMap<_, _> = known.iter().map(|record| ((record.folder.as_str(), record.label), record)).collect();
+        let trust = self.trust();
         let line = |point: &Point| {
             let folder = point.place.folder().as_str();
-            let trusted = point.manifest.as_ref().is_ok_and(|manifest| manifest.check_trust(&self.trust).is_ok());
+            let trusted = point.manifest.as_ref().is_ok_and(|manifest| manifest.check_trust(&trust).is_ok());
             (folder.to_owned(), point_line(point, trusted, known.get(&(folder, point.place.label())).copied()))
         };
         Ok(points.iter().map(line).collect())
@@ -93,7 +94,7 @@ impl Control {
     /// forgotten.
     pub(crate) async fn open_known(&self, destination: &DestinationRecord) -> Result<Option<Repository>> {
         let opened = match self.open_store(destination, Mode::Read).await {
-            Ok(store) => Repository::open(store, self.trust.clone()).await,
+            Ok(store) => Repository::open(store, self.trust()).await,
             Err(error) => Err(error),
         };
         match opened {

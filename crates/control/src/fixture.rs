@@ -99,6 +99,7 @@ pub async fn console() -> (Control, TempDir) {
         catalog: Catalog::open(&format!("sqlite:{}", folder.path().join("catalog").display())).await.unwrap(),
         safe: Safe::new(&[7; 32]),
         trust: Trust::new([instance.fingerprint()]),
+        accept: Box::new(|fingerprint| Ok(Trust::new([fingerprint]))),
         instance,
         data_dir: folder.path().into(),
         version: "0.0.0-test",

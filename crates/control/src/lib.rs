@@ -40,8 +40,15 @@ pub use start::Claim;
 
 use catalog::Catalog;
 use domain::{Error, Result};
-use repository::{Instance, Trust};
-use std::{ops::Deref, path::PathBuf, sync::Arc};
+use repository::{Fingerprint, Instance, Trust};
+use std::{
+    ops::Deref,
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+/// Writes down an instance whose repositories are trusted from now on, and returns all of them.
+pub type Accept = Box<dyn Fn(Fingerprint) -> Result<Trust> + Send + Sync>;
 
 /// What the console is made of.
 pub struct Options {
@@ -53,6 +60,8 @@ pub struct Options {
     pub instance: Arc<Instance>,
     /// Whose repositories are trusted.
     pub trust: Trust,
+    /// Adds an instance to them for good.
+    pub accept: Accept,
     /// Where keys and locks lie.
     pub data_dir: PathBuf,
     /// Version of the console.
@@ -73,7 +82,8 @@ pub struct Inner {
     pub(crate) catalog: Catalog,
     pub(crate) safe: Safe,
     pub(crate) instance: Arc<Instance>,
-    pub(crate) trust: Trust,
+    trust: RwLock<Trust>,
+    accept: Accept,
     pub(crate) data_dir: PathBuf,
     pub(crate) version: &'static str,
     pub(crate) sample: Option<PathBuf>,
@@ -103,7 +113,8 @@ impl Control {
             catalog: options.catalog,
             safe: options.safe,
             instance: options.instance,
-            trust: options.trust,
+            trust: RwLock::new(options.trust),
+            accept: options.accept,
             data_dir: options.data_dir,
             version: options.version,
             sample: options.sample,
@@ -113,6 +124,20 @@ impl Control {
             underway: underway::Underway::default(),
             drills: key::Drills::default(),
         })))
+    }
+}
+
+impl Inner {
+    /// Whose repositories are trusted.
+    pub(crate) fn trust(&self) -> Trust {
+        self.trust.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Trusts one more instance, for good.
+    pub(crate) fn accept(&self, instance: Fingerprint) -> Result<()> {
+        let mut trust = self.trust.write().unwrap_or_else(PoisonError::into_inner);
+        *trust = (self.accept)(instance)?;
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@ use domain::{
     view::people::{SettingsForm, SettingsView},
 };
 use jiff::Timestamp;
+use repository::Fingerprint;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -29,6 +30,7 @@ impl Control {
             edit: edit(&form),
             local_root: form.local_root,
             fingerprint: self.instance.fingerprint().to_string(),
+            accepted: self.accepted(),
             version: self.version.into(),
             catalog: self.catalog.address().into(),
             background: self.background(),
@@ -55,6 +57,33 @@ impl Control {
         }
         self.nudge(Nudge::Queue);
         Ok(())
+    }
+
+    /// Trusts what another installation signed, from now on. Its backups are read anew.
+    ///
+    /// # Errors
+    /// [`Code::Invalid`] at the field `accept`; [`Code::Forbidden`] unless the password was typed lately.
+    pub async fn accept_instance(&self, permit: &Permit<Administer>, fingerprint: &str) -> Result<()> {
+        let instance: Fingerprint = fingerprint.trim().parse().map_err(|error: Error| error.at_field("accept"))?;
+        self.ensure_fresh(permit, "This changes whose backups are trusted.", Timestamp::now())?;
+        self.catalog.append_audit(&permit.audit("installation accepted", &instance.to_string(), Some(PAGE.into()), "")).await?;
+        let control = self.clone();
+        crate::blocking(move |_| control.accept(instance)).await?;
+        for destination in self.catalog.destinations().await? {
+            let control = self.clone();
+            tokio::spawn(async move {
+                if let Err(error) = control.take_inventory(&destination, true).await {
+                    tracing::info!(?error, destination = destination.name, "a destination could not be read");
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// Fingerprints of the other installations that are trusted.
+    fn accepted(&self) -> Vec<String> {
+        let own = self.instance.fingerprint();
+        self.trust().fingerprints().iter().filter(|fingerprint| **fingerprint != own).map(ToString::to_string).collect()
     }
 
     /// How many runs may work at once over all servers.

@@ -93,6 +93,7 @@ async fn open(folder: &Path) -> Control {
         safe: Safe::open(folder).unwrap(),
         instance,
         trust,
+        accept: Box::new(|fingerprint| Ok(Trust::new([fingerprint]))),
         data_dir: folder.into(),
         version: "1.2.3",
         sample: Some(folder.join("samples")),

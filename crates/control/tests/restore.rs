@@ -237,3 +237,40 @@ async fn of_two_servers_with_one_database_name_the_wanted_backup_is_verified() {
     assert_eq!(chains.len(), 2);
     console.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_installation_signed_is_restored_once_it_was_accepted() {
+    let (origin, old, ..) = backed_up().await;
+    old.stop().await;
+    let world = World::new();
+    world.make("own.db");
+    let console = world.start().await;
+    let server = console.add_folder("apps", &world, "").await;
+    let form = domain::DestinationForm { name: "found".into(), root: origin.path("root").display().to_string(), note: String::new() };
+    let destination = console.control.add_destination(&console.permit, &form).await.unwrap();
+    let point = async || console.control.folder(&console.permit, destination, "shop.db").await.unwrap().chains[0].points[0].clone();
+    let before = point().await;
+    assert_eq!(before.verified, Verified::Untrusted);
+    let form = RestoreForm {
+        destination: destination.to_string(),
+        database: "shop.db".into(),
+        origin: "apps".into(),
+        point: before.label.to_string(),
+        server: server.to_string(),
+        name: "new.db".into(),
+        ..RestoreForm::default()
+    };
+    let error = refused(console.control.restore(&console.permit, &form, None).await);
+    let told = error.told().field("point").unwrap().to_owned();
+    assert!(told.contains(&origin.fingerprint()) && told.contains("accept it in the settings"), "{told}");
+
+    assert!(refused(console.control.accept_instance(&console.permit, "no fingerprint").await).told().field("accept").is_some());
+    console.control.accept_instance(&console.permit, &origin.fingerprint()).await.unwrap();
+    assert!(!matches!(point().await.verified, Verified::Untrusted));
+    let settings = console.control.settings(&console.permit).await.unwrap();
+    assert_eq!(settings.accepted, [origin.fingerprint()]);
+    let id = console.control.restore(&console.permit, &form, None).await.unwrap();
+    let run = console.run_ended(id).await;
+    assert_eq!((run.line.state, run.line.proven), (RunState::Succeeded, Some(true)), "{run:#?}");
+    console.stop().await;
+}

@@ -119,6 +119,12 @@ impl Trust {
         self.0.contains(&fingerprint)
     }
 
+    /// The fingerprints that are trusted.
+    #[must_use]
+    pub fn fingerprints(&self) -> &[Fingerprint] {
+        &self.0
+    }
+
     /// An error of code `unknown-instance` unless the instance is trusted.
     pub fn check(&self, instance: &PublicInstance) -> Result<()> {
         let fingerprint = fingerprint_of(&instance.key()?);

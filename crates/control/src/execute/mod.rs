@@ -139,7 +139,7 @@ impl Control {
     ) -> Result<Arc<Ground>> {
         self.open_known(destination).await?;
         let store = self.open_store(destination, Mode::Write).await?;
-        let repository = Repository::create(store, &self.instance, self.trust.clone()).await?;
+        let repository = Repository::create(store, &self.instance, self.trust()).await?;
         let server =
             ServerRef { name: server.server.name.clone(), dbms: identity.dbms, version: identity.version, instance: identity.instance };
         Ok(Arc::new(Ground { source, server, repository }))

@@ -83,8 +83,7 @@ pub(crate) fn told(error: &Error) -> Told {
     if told.code != Code::UnknownInstance {
         return told;
     }
-    let next_step = "If you know that it is yours, compare the fingerprint, accept it on the console's machine with `rookery verify ROOT \
-         --accept-instance FINGERPRINT --data-dir DIR`, and start the console again.";
+    let next_step = "If you know that it is yours, compare the fingerprint with that on its recovery sheet or settings page, and accept it in the settings.";
     Told { next_step: next_step.into(), ..told }
 }
 

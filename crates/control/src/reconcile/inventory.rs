@@ -77,7 +77,7 @@ impl Control {
     async fn read_shelf(&self, destination: &DestinationRecord, whole: bool, began: Timestamp) -> Result<()> {
         let known = self.catalog.backups_of(destination.id, None).await?;
         let found = match self.open_known(destination).await? {
-            Some(repository) => shelf::read(&repository, destination.id, &self.trust, if whole { &[] } else { &known }).await?,
+            Some(repository) => shelf::read(&repository, destination.id, &self.trust(), if whole { &[] } else { &known }).await?,
             None => vec![],
         };
         self.catalog.replace_backups(destination, &found, began).await

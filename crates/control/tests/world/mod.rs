@@ -45,6 +45,11 @@ impl World {
         Self { folder, instance: Arc::new(Instance::generate().unwrap()) }
     }
 
+    /// What this world's consoles sign with.
+    pub fn fingerprint(&self) -> String {
+        self.instance.fingerprint().to_string()
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -83,11 +88,13 @@ impl World {
 
     /// A console that does nothing by itself yet.
     pub async fn open(&self) -> Console {
+        let own = self.instance.fingerprint();
         let control = Control::open(Options {
             catalog: self.catalog().await,
             safe: Safe::new(&[7; 32]),
             instance: Arc::clone(&self.instance),
             trust: Trust::new([self.instance.fingerprint()]),
+            accept: Box::new(move |fingerprint| Ok(Trust::new([own, fingerprint]))),
             data_dir: self.path("data"),
             version: "0.0.0-test",
             sample: None,

@@ -76,6 +76,8 @@ pub struct SettingsView {
     pub local_root: String,
     /// Fingerprint of this installation.
     pub fingerprint: String,
+    /// Fingerprints of the other installations whose backups are trusted.
+    pub accepted: Vec<String>,
     /// Version of the console.
     pub version: String,
     /// Where the catalog is, as people write it.
