@@ -1,66 +1,23 @@
-//! Keys: the private half opens, the public half seals.
-//!
-//! Any 32 bytes are a key, so that a half mistaken for the other, or a character mistyped, would seal for nobody. The texts of
-//! the two halves therefore begin with what they are, and end in a checksum.
+//! Keys: the private half opens, the public half seals, and a data key does both for one archive.
+
+mod derivation;
+mod text;
+
+pub use derivation::{Derivation, MIN_PASSPHRASE, check_passphrase};
 
 use crate::{Fingerprint, damaged, random};
-use base64::{
-    Engine,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
-};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use domain::{Code, Error, Result};
 use hpke::{Deserializable, Kem as _, Serializable, kem::X25519HkdfSha256};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::{fmt, str::FromStr};
+use text::{PRIVATE, PUBLIC};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// DHKEM(X25519, HKDF-SHA256) of RFC 9180.
 pub(crate) type Kem = X25519HkdfSha256;
 
 const KEY_BYTES: usize = 32;
-
-const CHECK_BYTES: usize = 4;
-
-/// How one half of a key is written: a prefix, then in base64url without padding the key and the first bytes of
-/// SHA-256(label || key).
-struct Text {
-    prefix: &'static str,
-    label: &'static [u8],
-}
-
-const PUBLIC: Text = Text { prefix: "rookery-pub1-", label: b"rookery/v1/public" };
-const PRIVATE: Text = Text { prefix: "rookery-key1-", label: b"rookery/v1/private" };
-
-impl Text {
-    fn write(&self, key: &[u8; KEY_BYTES]) -> Zeroizing<String> {
-        let mut bytes = Zeroizing::new([0; KEY_BYTES + CHECK_BYTES]);
-        bytes[..KEY_BYTES].copy_from_slice(key);
-        bytes[KEY_BYTES..].copy_from_slice(&self.check(key));
-        // Of its whole size from the beginning: growing would leave copies behind that nobody wipes.
-        let mut text = Zeroizing::new(String::with_capacity(self.prefix.len() + 48));
-        text.push_str(self.prefix);
-        URL_SAFE_NO_PAD.encode_string(bytes.as_ref(), &mut text);
-        text
-    }
-
-    /// The key, if the text has the prefix and the checksum fits.
-    fn read(&self, text: &str) -> Option<Zeroizing<[u8; KEY_BYTES]>> {
-        let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text.strip_prefix(self.prefix)?).ok()?);
-        let (key, check) = bytes.split_first_chunk::<KEY_BYTES>()?;
-        (check == self.check(key)).then(|| Zeroizing::new(*key))
-    }
-
-    fn check(&self, key: &[u8; KEY_BYTES]) -> [u8; CHECK_BYTES] {
-        let hash = Sha256::new().chain_update(self.label).chain_update(key).finalize();
-        let mut check = [0; CHECK_BYTES];
-        check.copy_from_slice(&hash[..CHECK_BYTES]);
-        check
-    }
-}
-
-/// Fewest characters of a passphrase that a key is made from.
-pub const MIN_PASSPHRASE: usize = 12;
 
 /// The key that one archive's body is sealed with. It is random, and used once.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -275,76 +232,9 @@ impl fmt::Debug for PrivateKey {
     }
 }
 
-/// How a passphrase becomes a key: argon2id (RFC 9106) with a salt of its own. It is no secret, and kept beside the public key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Derivation {
-    /// 16 random bytes in base64.
-    pub salt: String,
-    /// Memory, in KiB.
-    pub memory_kib: u32,
-    /// Passes over it.
-    pub passes: u32,
-    /// Lanes.
-    pub lanes: u32,
-}
-
-/// Most memory that a derivation may ask for: whoever could change it shall not exhaust the machine.
-const MAX_MEMORY_KIB: u32 = 2 << 20;
-
-/// Most passes, for the same reason.
-const MAX_PASSES: u32 = 16;
-
-impl Derivation {
-    /// With a new salt: 256 MiB, three passes, one lane.
-    ///
-    /// # Errors
-    /// When there are no random numbers.
-    pub fn generate() -> Result<Self> {
-        let mut salt = [0; 16];
-        random(&mut salt)?;
-        Ok(Self { salt: STANDARD.encode(salt), memory_kib: 256 << 10, passes: 3, lanes: 1 })
-    }
-
-    fn run(&self, passphrase: &[u8], out: &mut [u8]) -> Result<()> {
-        let refused =
-            || Error::new(Code::Usage, "A key cannot be made with these parameters.", "Use those that were kept beside the public key.");
-        if self.memory_kib > MAX_MEMORY_KIB || self.passes > MAX_PASSES {
-            return Err(refused());
-        }
-        let salt = STANDARD.decode(&self.salt).map_err(|error| refused().because(error))?;
-        let params =
-            argon2::Params::new(self.memory_kib, self.passes, self.lanes, Some(out.len())).map_err(|error| refused().because(error))?;
-        // Whoever finds this memory can go on from there without the passphrase, so it is wiped.
-        let (mut memory, blocks) = (Zeroizing::new(vec![]), params.block_count());
-        memory.try_reserve_exact(blocks).map_err(|error| refused().because(error))?;
-        memory.resize(blocks, argon2::Block::new());
-        let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
-        argon2.hash_password_into_with_memory(passphrase, &salt, out, memory.as_mut_slice()).map_err(|error| refused().because(error))
-    }
-}
-
-/// Refuses a passphrase that is soon guessed.
-///
-/// # Errors
-/// [`Code::Usage`] with the reason.
-pub fn check_passphrase(passphrase: &str) -> Result<()> {
-    let weak = |sentence: String| Error::new(Code::Usage, sentence, "Take five or more words that have nothing to do with each other.");
-    let length = passphrase.chars().count();
-    if length < MIN_PASSPHRASE {
-        return Err(weak(format!("The passphrase has {length} characters; at least {MIN_PASSPHRASE} are needed.")));
-    }
-    let different: std::collections::BTreeSet<char> = passphrase.chars().flat_map(char::to_lowercase).collect();
-    if different.len() < 6 {
-        return Err(weak("The passphrase repeats the same few characters.".into()));
-    }
-    let letters: Vec<u32> = passphrase.chars().map(u32::from).collect();
-    let in_a_row = letters.windows(2).filter(|pair| pair[1] == pair[0] + 1 || pair[0] == pair[1]).count();
-    if in_a_row * 2 > letters.len() {
-        return Err(weak("The passphrase counts up or repeats itself, as in 123456 or abcdef.".into()));
-    }
-    Ok(())
-}
+#[cfg(test)]
+#[path = "key/vector_tests.rs"]
+mod vector_tests;
 
 #[cfg(test)]
 mod tests {
@@ -419,28 +309,5 @@ mod tests {
         (wanted[0], wanted[31]) = (wanted[0] & 0xf8, wanted[31] & 0x7f | 0x40);
         assert_eq!(key.0.as_slice(), wanted);
         assert_eq!(hex::encode(key.public().unwrap().0), "3948cfe0ad1ddb695d780e59077195da6c56506b027329794ab02bca80815c4d");
-    }
-
-    #[test]
-    fn the_same_passphrase_and_salt_give_the_same_key() {
-        let derivation = Derivation { memory_kib: 64, passes: 1, ..Derivation::generate().unwrap() };
-        let key = |words: &str, derivation: &Derivation| PrivateKey::from_passphrase(words, derivation).unwrap().public().unwrap();
-        assert_eq!(key("five words that are mine", &derivation), key("five words that are mine", &derivation));
-        assert_ne!(key("five words that are mine", &derivation), key("five words that are yours", &derivation));
-        let other = Derivation { salt: Derivation::generate().unwrap().salt, ..derivation.clone() };
-        assert_ne!(key("five words that are mine", &derivation), key("five words that are mine", &other));
-        let greedy = Derivation { memory_kib: u32::MAX, ..derivation };
-        assert_eq!(PrivateKey::from_passphrase("x", &greedy).unwrap_err().code(), Code::Usage);
-    }
-
-    #[test]
-    fn weak_passphrases_are_refused_with_a_reason() {
-        for (words, reason) in
-            [("short", "characters"), ("aaaaaaaaaaaaaaaa", "repeats"), ("abcdefghijklmnop", "counts up"), ("12345678901234", "counts up")]
-        {
-            let error = check_passphrase(words).unwrap_err();
-            assert!(error.to_string().contains(reason), "{words}: {error}");
-        }
-        check_passphrase("rook raven tree night home").unwrap();
     }
 }
