@@ -22,7 +22,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-const MAGIC: &[u8; 8] = b"ROOKERY\x01";
+/// What every sealed archive begins with, whatever its format.
+const MAGIC: &[u8; 7] = b"ROOKERY";
+
+/// The format that this code reads and writes: the byte after [`MAGIC`].
+const FORMAT: u8 = 1;
 
 /// Bytes before the header.
 pub const START_BYTES: usize = 12;
@@ -84,24 +88,32 @@ impl Envelope {
         let length = u32::try_from(json.len()).ok().filter(|length| *length as usize <= MAX_HEADER_BYTES);
         let length =
             length.ok_or_else(|| Error::new(Code::Usage, "There are too many keys for one archive.", "Name fewer public keys."))?;
-        let bytes = [MAGIC.as_slice(), &length.to_be_bytes(), &json].concat();
+        let bytes = [MAGIC.as_slice(), &[FORMAT], &length.to_be_bytes(), &json].concat();
         Ok((Self { header, bytes }, key))
     }
 
     /// How many bytes the envelope has whose first [`START_BYTES`] these are.
     ///
     /// # Errors
-    /// [`Code::Damaged`] unless they begin an envelope.
+    /// [`Code::Damaged`] unless they begin an envelope; [`Code::Unsupported`] for one of another format.
     pub fn size(start: &[u8]) -> Result<usize> {
-        let length = start.strip_prefix(MAGIC).and_then(|rest| rest.get(..4)).and_then(|length| length.try_into().ok());
-        let length = length.map(|length| u32::from_be_bytes(length) as usize).filter(|length| (1..=MAX_HEADER_BYTES).contains(length));
-        length.map(|length| START_BYTES + length).ok_or_else(|| damaged("This is not a sealed archive, or one of a newer version."))
+        let rest = start.strip_prefix(MAGIC).ok_or_else(|| damaged("This is not a sealed archive."))?;
+        let (format, rest) = rest.split_first().ok_or_else(|| damaged("The sealed archive ends within its header."))?;
+        if *format != FORMAT {
+            return Err(unsupported(format!("The sealed archive has format {format}, and this version of Rookery reads format {FORMAT}.")));
+        }
+        let length = rest.first_chunk().ok_or_else(|| damaged("The sealed archive ends within its header."))?;
+        let length = u32::from_be_bytes(*length) as usize;
+        if !(1..=MAX_HEADER_BYTES).contains(&length) {
+            return Err(damaged(format!("The sealed archive's header cannot be {length} bytes long.")));
+        }
+        Ok(START_BYTES + length)
     }
 
     /// Reads an envelope.
     ///
     /// # Errors
-    /// [`Code::Damaged`] for anything but an envelope, and nothing after it.
+    /// [`Code::Damaged`] for anything but an envelope, and nothing after it; [`Code::Unsupported`] for one of another format.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         if Self::size(bytes)? != bytes.len() {
             return Err(damaged("The sealed archive ends within its header."));
@@ -109,7 +121,9 @@ impl Envelope {
         let broken = |sentence: &str| damaged(format!("The sealed archive's header {sentence}."));
         let header: Header = serde_json::from_slice(&bytes[START_BYTES..]).map_err(|error| broken("cannot be read").because(error))?;
         if header.suite != SUITE {
-            return Err(broken("names a way of sealing that this version does not know"));
+            return Err(unsupported(
+                "The sealed archive's header names a way of sealing that this version of Rookery does not know.".into(),
+            ));
         }
         if header.recipients.is_empty() {
             return Err(broken("names no key"));
@@ -156,6 +170,10 @@ impl Envelope {
     pub fn context(&self) -> Vec<u8> {
         [CONTEXT, &Sha256::digest(&self.bytes)].concat()
     }
+}
+
+fn unsupported(sentence: String) -> Error {
+    Error::new(Code::Unsupported, sentence, "Use a newer version of Rookery.")
 }
 
 impl Recipient {
@@ -229,7 +247,7 @@ mod tests {
         let key = PrivateKey::generate().unwrap();
         let (envelope, _) = Envelope::seal(&[key.public().unwrap()]).unwrap();
         let json = std::str::from_utf8(&envelope.bytes[START_BYTES..]).unwrap();
-        let with = |json: &str| [MAGIC.as_slice(), &u32::try_from(json.len()).unwrap().to_be_bytes(), json.as_bytes()].concat();
+        let with = |json: &str| [MAGIC.as_slice(), &[FORMAT], &u32::try_from(json.len()).unwrap().to_be_bytes(), json.as_bytes()].concat();
         assert!(Envelope::parse(&with(json)).is_ok());
         let (before, after) = json.split_once("\"recipients\":").unwrap();
         for lie in [
@@ -244,7 +262,10 @@ mod tests {
             let parsed = Envelope::parse(&with(&lie));
             assert!(parsed.is_err() || parsed.is_ok_and(|parsed| parsed.context() != envelope.context()), "{lie}");
         }
-        assert!(Envelope::size(&[MAGIC.as_slice(), &u32::MAX.to_be_bytes()].concat()).is_err(), "a length that would take all memory");
-        assert!(Envelope::size(&[MAGIC.as_slice(), &[0; 4]].concat()).is_err());
+        assert!(
+            Envelope::size(&[MAGIC.as_slice(), &[FORMAT], &u32::MAX.to_be_bytes()].concat()).is_err(),
+            "a length that would take all memory"
+        );
+        assert!(Envelope::size(&[MAGIC.as_slice(), &[FORMAT], &[0; 4]].concat()).is_err());
     }
 }
