@@ -1,10 +1,11 @@
 //! Against the published vectors, and against every change of a byte.
 
 use super::*;
+use crate::{Envelope, PrivateKey};
 use flate2::read::ZlibDecoder;
 use proptest::prelude::*;
 use sha2::Digest;
-use std::io::Read;
+use std::{io::Read, process::Command};
 
 fn key() -> DataKey {
     DataKey::from_bytes(&[7; 32]).unwrap()
@@ -129,6 +130,42 @@ fn no_bit_can_be_flipped_and_nothing_cut_off() {
         let refused = Opener::new(&key, context, &sealed[..end.min(HEAD_BYTES)]).is_err()
             || cut.is_none_or(|cut| Shape::of((end - HEAD_BYTES) as u64).is_err() || opener.open(begin as u64, &mut cut.to_vec()).is_err());
         assert!(refused, "cut off after {end} bytes");
+    }
+}
+
+/// Bytes that do not repeat soon.
+fn some_bytes(count: usize) -> Vec<u8> {
+    (0..count).map(|at| (at * 7 % 251) as u8).collect()
+}
+
+#[test]
+fn the_same_data_key_salt_and_context_give_the_same_bytes_in_another_language() {
+    let recipient = PrivateKey::generate().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for count in [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES + 100] {
+        let (plain, file) = (some_bytes(count), folder.path().join(count.to_string()));
+        std::fs::write(&file, &plain).unwrap();
+        let (salt, archive, ephemeral) = ([5; SALT_BYTES], [6; 16], [9; 32]);
+        // Debian's own, for which the package with the ciphers is installed.
+        let sealed = Command::new("/usr/bin/python3")
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/seal_archive.py"))
+            .arg(&file)
+            .args([hex::encode(key().expose()), hex::encode(salt), hex::encode(archive), hex::encode(ephemeral)])
+            .arg(recipient.public().unwrap().to_string())
+            .output()
+            .unwrap();
+        assert!(sealed.status.success(), "{}", String::from_utf8_lossy(&sealed.stderr));
+        let sealed = sealed.stdout;
+        let envelope = Envelope::parse(&sealed[..Envelope::size(&sealed).unwrap()]).unwrap();
+        assert_eq!(envelope.open(&recipient).unwrap().expose(), key().expose());
+
+        let (mut sealer, head) = Sealer::with_salt(&key(), &envelope.context(), salt).unwrap();
+        let mut ours = [envelope.as_bytes(), &head].concat();
+        sealer.seal(&plain, &mut ours).unwrap();
+        sealer.finish(&mut ours).unwrap();
+        assert!(ours == sealed, "{count} bytes are sealed otherwise");
+        let (opened, outcome) = open_all(&key(), &envelope.context(), &sealed[envelope.as_bytes().len()..]);
+        assert!(outcome.is_ok() && opened == plain, "{count} bytes: {outcome:?}");
     }
 }
 
