@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use domain::{Code, Error, Result};
 use seal::{
-    DataKey, Envelope, Opener, PrivateKey,
+    DataKey, Envelope, Fingerprint, Opener, PrivateKey,
     body::{CHUNK_BYTES, HEAD_BYTES, SEALED_BYTES, Shape},
     envelope::START_BYTES,
 };
@@ -158,16 +158,19 @@ pub struct SealedBody {
     /// Where the first chunk lies.
     begins: u64,
     shape: Shape,
+    recipients: Vec<Fingerprint>,
     failed: AtomicBool,
 }
 
 impl SealedBody {
-    /// Opens a sealed archive.
+    /// Opens a sealed archive, and proves that it ends where it was ended: an end that was cut off, or put on, would otherwise go
+    /// unseen by who reads only what comes before it.
     ///
     /// # Errors
-    /// [`Code::WrongKey`]; [`Code::Damaged`] unless envelope, head and key belong together.
+    /// [`Code::WrongKey`]; [`Code::Damaged`] unless envelope, head, key and last chunk belong together.
     pub async fn open(stored: Arc<dyn Body>, key: &Key) -> Result<Self> {
         let envelope = envelope(stored.as_ref()).await?;
+        let recipients = envelope.recipients().collect();
         let key = match key {
             Key::Private(key) => envelope.open(key)?,
             Key::Data(key) => key.clone(),
@@ -176,7 +179,21 @@ impl SealedBody {
         let head = read(stored.as_ref(), begins - HEAD_BYTES as u64..begins).await?;
         let opener = Opener::new(&key, &envelope.context(), &head)?;
         let shape = Shape::of(stored.size_bytes().saturating_sub(begins))?;
-        Ok(Self { stored, opener, begins, shape, failed: AtomicBool::new(false) })
+        let body = Self { stored, opener, begins, shape, recipients, failed: AtomicBool::new(false) };
+        let ended = body.chunks(shape.last, shape.last).await;
+        ended.map_err(|error| match error.code() {
+            Code::Damaged => {
+                damaged("The sealed archive does not end as it was sealed: it was cut short, lengthened or changed.").because(error)
+            }
+            _ => error,
+        })?;
+        Ok(body)
+    }
+
+    /// The keys that it was sealed for, as its envelope names them.
+    #[must_use]
+    pub fn recipients(&self) -> &[Fingerprint] {
+        &self.recipients
     }
 
     async fn chunks(&self, first: u64, last: u64) -> Result<Vec<u8>> {
