@@ -27,6 +27,8 @@ const MAX32: u64 = u32::MAX as u64;
 pub const END_BYTES: u64 = 22;
 /// Bytes before the end record in which a ZIP64 archive keeps its own end record and locator.
 pub const END64_BYTES: u64 = 56 + 20;
+/// Bytes that follow the data of a streamed member.
+pub const DESCRIPTOR_BYTES: u64 = 24;
 /// Bytes of a local header before the name.
 pub const LOCAL_BYTES: u64 = 30;
 
@@ -113,16 +115,19 @@ pub fn directory(entries: &[Entry], offset: u64) -> Result<Vec<u8>> {
     for entry in entries {
         central_header(&mut out, entry)?;
     }
-    let size_bytes = out.0.len() as u64;
-    let count = entries.len() as u64;
-    if count >= u64::from(u16::MAX) || size_bytes >= MAX32 || offset >= MAX32 {
-        out.u32(END64).u64(44).u16(VERSION_ZIP64).u16(VERSION_ZIP64).u32(0).u32(0);
-        out.u64(count).u64(count).u64(size_bytes).u64(offset);
-        out.u32(END64_LOCATOR).u32(0).u64(offset + size_bytes).u32(1);
-    }
-    let count16 = u16::try_from(count).unwrap_or(u16::MAX);
-    out.u32(END).u16(0).u16(0).u16(count16).u16(count16).low32(size_bytes).low32(offset).u16(0);
+    let directory = Directory { offset, size_bytes: out.0.len() as u64, entries: entries.len() as u64 };
+    end_records(&mut out, directory);
     Ok(out.0)
+}
+
+fn end_records(out: &mut Bytes, Directory { offset, size_bytes, entries }: Directory) {
+    if entries >= u64::from(u16::MAX) || size_bytes >= MAX32 || offset >= MAX32 {
+        out.u32(END64).u64(44).u16(VERSION_ZIP64).u16(VERSION_ZIP64).u32(0).u32(0);
+        out.u64(entries).u64(entries).u64(size_bytes).u64(offset);
+        out.u32(END64_LOCATOR).u32(0).u64(offset.saturating_add(size_bytes)).u32(1);
+    }
+    let count16 = u16::try_from(entries).unwrap_or(u16::MAX);
+    out.u32(END).u16(0).u16(0).u16(count16).u16(count16).low32(size_bytes).low32(offset).u16(0);
 }
 
 fn central_header(out: &mut Bytes, entry: &Entry) -> Result<()> {
@@ -196,7 +201,12 @@ pub fn find_directory(tail: &[u8], size_bytes: u64) -> Result<Directory> {
         (small, END_BYTES)
     };
     let ends = directory.offset.checked_add(directory.size_bytes).and_then(|end| end.checked_add(records));
-    if ends == Some(size_bytes) { Ok(directory) } else { Err(broken("its directory does not lie where it should")) }
+    if ends != Some(size_bytes) {
+        return Err(broken("its directory does not lie where it should"));
+    }
+    let mut written = Bytes(Vec::with_capacity(records as usize));
+    end_records(&mut written, directory);
+    if tail.ends_with(&written.0) { Ok(directory) } else { Err(broken("its end records contradict each other")) }
 }
 
 fn parse_end(bytes: &[u8]) -> Option<(Directory, u16)> {
@@ -220,7 +230,8 @@ fn parse_end64(bytes: &[u8]) -> Option<Directory> {
     (here == entries && cursor.u32()? == END64_LOCATOR).then_some(directory)
 }
 
-/// Reads the central directory: every member in its order, without gaps, overlaps, doubles or hostile names.
+/// Reads the central directory: every member in its order, without gaps, overlaps, doubles or hostile names, and in the one way
+/// in which it is written, so that no two readers see two archives.
 pub fn parse_directory(bytes: &[u8], directory: Directory) -> Result<Vec<Entry>> {
     let mut cursor = Cursor(bytes);
     // An entry takes 46 bytes at least, so that a false count cannot ask for memory.
@@ -228,10 +239,16 @@ pub fn parse_directory(bytes: &[u8], directory: Directory) -> Result<Vec<Entry>>
         return Err(broken("its directory counts more members than it can hold"));
     }
     let mut entries = Vec::with_capacity(directory.entries as usize);
-    let mut next = 0;
+    let (mut next, mut written) = (0, Bytes(Vec::new()));
     for _ in 0..directory.entries {
+        let before = cursor.0;
         let entry = parse_central(&mut cursor).ok_or_else(|| broken("its directory cannot be read"))?;
         check_name(&entry.name)?;
+        written.0.clear();
+        central_header(&mut written, &entry)?;
+        if before[..before.len() - cursor.0.len()] != written.0 {
+            return Err(broken("an entry of its directory is not as it was written"));
+        }
         if entry.offset != next {
             return Err(broken("its members overlap or leave gaps"));
         }
@@ -259,7 +276,7 @@ pub fn data_offset(entry: &Entry) -> u64 {
 
 /// Where the next member begins.
 pub fn end_of(entry: &Entry) -> u64 {
-    data_offset(entry).saturating_add(entry.size_bytes).saturating_add(if entry.streamed { 24 } else { 0 })
+    data_offset(entry).saturating_add(entry.size_bytes).saturating_add(if entry.streamed { DESCRIPTOR_BYTES } else { 0 })
 }
 
 fn parse_central(cursor: &mut Cursor<'_>) -> Option<Entry> {

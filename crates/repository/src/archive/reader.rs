@@ -113,7 +113,10 @@ struct StoredReader<'a> {
 impl StoredReader<'_> {
     fn fetch(&mut self) -> Result<()> {
         let until = self.end.min(self.next.max(self.data) + FETCH_BYTES);
-        let mut fetched = self.runtime.block_on(self.body.read(self.next..until))?;
+        let after = if self.header.streamed && until == self.end { zip::DESCRIPTOR_BYTES } else { 0 };
+        let mut fetched = self.runtime.block_on(self.body.read(self.next..until + after))?;
+        // Shorter than asked for is a store's fault; what is missing is noticed below.
+        let descriptor = fetched.split_off(fetched.len().saturating_sub(after as usize));
         if self.next < self.data {
             // The local header must say what the directory says: two readers must not see two archives.
             let header = fetched.split_to((self.data - self.next) as usize);
@@ -123,6 +126,9 @@ impl StoredReader<'_> {
                     self.header.name
                 )));
             }
+        }
+        if after > 0 && zip::data_descriptor(self.header.crc, self.header.size_bytes) != descriptor {
+            return Err(damaged(format!("The archive is damaged: what follows member {:?} differs from the directory.", self.header.name)));
         }
         self.next = until;
         self.fetched = fetched;

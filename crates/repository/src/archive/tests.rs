@@ -139,19 +139,9 @@ async fn every_flipped_bit_and_every_truncation_of_an_archive_is_noticed() {
     for at in 0..bytes.len() {
         let mut flipped = bytes.to_vec();
         flipped[at] ^= 0x10;
-        // Fields that no reader needs, such as a version, may differ; never the content.
-        if read(flipped.clone()).await {
-            assert!(is_unused(&bytes, at), "a flipped bit at byte {at} of {} went unseen", bytes.len());
-        }
+        assert!(!read(flipped).await, "a flipped bit at byte {at} of {} went unseen", bytes.len());
         assert!(!read(bytes[..at].to_vec()).await, "a cut at byte {at} went unseen");
     }
-}
-
-/// Whether byte `at` lies in a field of the central directory that reading does not depend on:
-/// versions, time, date, disk number, attributes.
-fn is_unused(archive: &[u8], at: usize) -> bool {
-    let starts = (0..archive.len() - 4).filter(|i| archive[*i..].starts_with(b"PK\x01\x02"));
-    starts.into_iter().any(|start| at >= start && matches!(at - start, 4..8 | 12..16 | 34..42))
 }
 
 #[tokio::test(flavor = "multi_thread")]
