@@ -1,7 +1,7 @@
 //! Reads a backup back and proves it, as far as that is possible without a server.
 
 use crate::{blocking, check, guarded, unless_cancelled};
-use domain::{Code, Error, Phase, Result};
+use domain::{Code, Phase, Result};
 use repository::{Key, Manifest, Pieces, Place, Point, Repository, repository::check_key};
 use sha2::{Digest, Sha256};
 use source::Context;
@@ -46,12 +46,10 @@ pub async fn stored_bytes(repository: &Repository, place: &Place, manifest: &Man
     let name = place.archive(manifest.sealed())?;
     let store = repository.store();
     let stored = match unless_cancelled(context, store.size(&name)).await {
-        Err(error) if error.code() == Code::NotFound => return Err(damaged(manifest, "is missing, though its manifest is there")),
-        other => other?,
+        Err(error) if error.code() == Code::NotFound => None,
+        other => Some(other?),
     };
-    if stored != size {
-        return Err(damaged(manifest, &format!("has {stored} bytes where {size} were signed: it was cut short or replaced")));
-    }
+    manifest.check_size(stored)?;
     let (mut hash, mut pieces) = (Sha256::new(), Pieces::default());
     let mut done = 0;
     while done < size {
@@ -61,14 +59,6 @@ pub async fn stored_bytes(repository: &Repository, place: &Place, manifest: &Man
         done += piece.len() as u64;
         context.meter.add(0, piece.len() as u64);
     }
-    let sha256: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    if sha256 == manifest.archive.sha256 { Ok(pieces) } else { Err(damaged(manifest, "does not have the bytes that were signed")) }
-}
-
-fn damaged(manifest: &Manifest, what: &str) -> Error {
-    Error::new(
-        Code::Damaged,
-        format!("The archive of {} of database {:?} {what}.", manifest.label, manifest.database),
-        "Choose another restore point, and make a new full backup.",
-    )
+    manifest.check_sha256(hash.finalize().into())?;
+    Ok(pieces)
 }

@@ -6,7 +6,7 @@
 //!                                                      <label>.json   manifest
 //! ```
 
-use domain::{Label, Result, name};
+use domain::{BackupKind, Label, Result, name};
 use store::ObjectName;
 
 /// Child folder of what belongs to a server as a whole. No database's folder begins with `_`.
@@ -38,6 +38,23 @@ impl Place {
     pub fn of_manifest(object: &ObjectName) -> Option<Self> {
         let label = object.last().strip_suffix(MANIFEST)?.parse().ok()?;
         Some(Self { folder: object.folder()?, label })
+    }
+
+    /// Whether a backup of this database and server belongs here: a full one begins its chain, an incremental lies in the folder of
+    /// one that began before it.
+    pub fn is_of(&self, database: &str, server: &str, label: Label) -> Result<bool> {
+        let begins = match label.kind() {
+            BackupKind::Full => label,
+            BackupKind::Incremental => {
+                let time = self.folder.last().split_once('.').map_or("", |(time, _)| time);
+                let full = format!("{time}.{}-{}", BackupKind::Full.as_str(), label.backup_type().as_name()).parse::<Label>();
+                match full {
+                    Ok(full) if full.at() < label.at() => full,
+                    _ => return Ok(false),
+                }
+            }
+        };
+        Ok(Self::of_full(database, server, begins)?.folder == self.folder && label == self.label)
     }
 
     /// The chain's folder.
@@ -98,7 +115,7 @@ fn chain_folder(database: &str, server: &str, label: Label) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::{BackupKind, BackupType};
+    use domain::BackupType;
 
     fn label() -> Label {
         Label::new("2026-11-22T03:00:00Z".parse().unwrap(), BackupKind::Full, BackupType::Logical)

@@ -5,6 +5,7 @@
 
 pub mod archive;
 pub mod body;
+mod chain;
 pub mod envelope;
 pub mod instance;
 pub mod layout;

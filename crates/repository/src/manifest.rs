@@ -1,9 +1,14 @@
 //! The signed record of one backup. A backup exists if and only if its manifest does.
 
-use crate::{envelope, instance::PublicInstance, instance::Trust, layout::Place};
+use crate::{
+    Fingerprint, envelope,
+    instance::{PublicInstance, Trust},
+    layout::Place,
+};
 use domain::{BackupKind, BackupType, Code, Dbms, Error, Label, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What a manifest says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -101,6 +106,13 @@ pub struct ArchiveRef {
 /// The format that this code reads and writes.
 pub const FORMAT: u32 = 1;
 
+/// What is read before the signature was checked.
+#[derive(Deserialize)]
+struct Head {
+    format: u32,
+    instance: PublicInstance,
+}
+
 impl Manifest {
     /// The signed bytes of this manifest.
     pub fn sign(&self, instance: &crate::Instance) -> Result<Vec<u8>> {
@@ -108,20 +120,22 @@ impl Manifest {
         envelope::sign(&payload, instance)
     }
 
-    /// Reads signed bytes found at `place`: checks the signature, that the manifest lies where it says it belongs,
-    /// and its format. Whether the signer is trusted is [`Manifest::check_trust`]'s question.
+    /// Reads signed bytes found at `place`: checks the signature, the format, that the manifest does not contradict itself, and that
+    /// it lies where it says it belongs. Whether the signer is trusted is [`Manifest::check_trust`]'s question.
     pub fn open(bytes: &[u8], place: &Place) -> Result<Self> {
+        let unreadable = |error| Error::new(Code::Damaged, "The manifest cannot be read.", "Choose another restore point.").because(error);
         let payload = envelope::payload(bytes)?;
-        let manifest: Self = serde_json::from_slice(&payload)
-            .map_err(|error| Error::new(Code::Damaged, "The manifest cannot be read.", "Choose another restore point.").because(error))?;
-        envelope::verify(bytes, &manifest.instance)?;
-        if manifest.format != FORMAT {
+        let head: Head = serde_json::from_slice(&payload).map_err(unreadable)?;
+        envelope::verify(bytes, &head.instance)?;
+        if head.format != FORMAT {
             return Err(Error::new(
                 Code::Unsupported,
-                format!("The manifest has format {}, and this version of Rookery reads format {FORMAT}.", manifest.format),
+                format!("The manifest has format {}, and this version of Rookery reads format {FORMAT}.", head.format),
                 "Use a newer version of Rookery.",
             ));
         }
+        let manifest: Self = serde_json::from_slice(&payload).map_err(unreadable)?;
+        manifest.check_sense()?;
         manifest.check_place(place)?;
         Ok(manifest)
     }
@@ -137,26 +151,94 @@ impl Manifest {
         self.recipients.is_some()
     }
 
-    /// A manifest moved or renamed is a valid signature in the wrong place: an older backup posing as a newer one.
-    fn check_place(&self, place: &Place) -> Result<()> {
-        let belongs = self.label == place.label()
-            && self.kind == self.label.kind()
-            && self.backup_type == self.label.backup_type()
-            && self.archive.name == place.archive_file(self.sealed())
-            && match self.kind {
-                BackupKind::Full => Place::of_full(&self.database, &self.server.name, self.label)? == *place,
-                BackupKind::Incremental => self.prior.is_some(),
-            };
-        if belongs {
-            return Ok(());
+    /// An error unless the archive beside the manifest has the size that was signed; `None` if there is no archive.
+    ///
+    /// # Errors
+    /// [`Code::Damaged`].
+    pub fn check_size(&self, there: Option<u64>) -> Result<()> {
+        match there {
+            Some(there) if there == self.archive.size_bytes => Ok(()),
+            Some(there) => {
+                Err(self
+                    .bad_archive(&format!("has {there} bytes where {} were signed: it was cut short or replaced", self.archive.size_bytes)))
+            }
+            None => Err(self.bad_archive("is missing, though its manifest is there")),
         }
-        Err(Error::new(
+    }
+
+    /// An error unless the archive's stored bytes have the SHA-256 that was signed.
+    ///
+    /// # Errors
+    /// [`Code::Damaged`].
+    pub fn check_sha256(&self, there: [u8; 32]) -> Result<()> {
+        if hex::encode(there) == self.archive.sha256 { Ok(()) } else { Err(self.bad_archive("does not have the bytes that were signed")) }
+    }
+
+    /// An error unless an archive is sealed for the keys that the manifest names, in any order.
+    pub(crate) fn check_recipients(&self, sealed_for: &[Fingerprint]) -> Result<()> {
+        let sealed_for: BTreeSet<String> = sealed_for.iter().map(ToString::to_string).collect();
+        let named: BTreeSet<String> = self.recipients.iter().flatten().cloned().collect();
+        if sealed_for == named { Ok(()) } else { Err(self.bad_archive("is sealed for other keys than its manifest names")) }
+    }
+
+    /// An error unless an archive has as many members as were signed.
+    pub(crate) fn check_members(&self, there: u64) -> Result<()> {
+        let signed = self.archive.members;
+        if there == signed { Ok(()) } else { Err(self.bad_archive(&format!("has {there} members where {signed} were signed"))) }
+    }
+
+    fn bad_archive(&self, what: &str) -> Error {
+        Error::new(
             Code::Damaged,
-            format!(
-                "The manifest of {} of database {:?} lies under another name or in another folder than it was signed for.",
-                self.label, self.database
-            ),
-            "Do not trust this backup. Choose another restore point, and find out who can write to the root.",
-        ))
+            format!("The archive of {} of database {:?} {what}.", self.label, self.database),
+            "Choose another restore point, and make a new full backup.",
+        )
+    }
+
+    /// What was signed and cannot be true: a defect of who wrote it, or the work of who holds its key.
+    fn check_sense(&self) -> Result<()> {
+        let is_sha256 = |text: &str| text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let is_fingerprint = |text: &String| text.parse::<Fingerprint>().is_ok_and(|fingerprint| fingerprint.to_string() == *text);
+        let fault = if self.kind != self.label.kind() || self.backup_type != self.label.backup_type() {
+            "is of another kind or type than its label says"
+        } else if self.kind == BackupKind::Full && self.prior.is_some() {
+            "is of a full backup, and names one that it builds on"
+        } else if self.kind == BackupKind::Incremental && self.prior.is_none() {
+            "is of an incremental backup, and does not name the one that it builds on"
+        } else if self.prior.as_ref().is_some_and(|prior| prior.label >= self.label) {
+            "names a backup that it builds on, which is not older"
+        } else if self.prior.as_ref().is_some_and(|prior| !is_sha256(&prior.manifest_sha256)) || !is_sha256(&self.archive.sha256) {
+            "holds a SHA-256 that is none"
+        } else if self.recipients.as_ref().is_some_and(|recipients| recipients.is_empty() || !recipients.iter().all(is_fingerprint)) {
+            "tells of a sealed archive, and does not name the keys that open it"
+        } else {
+            return Ok(());
+        };
+        Err(Self::untrustworthy(format!("The manifest of {} of database {:?} {fault}.", self.label, self.database)))
+    }
+
+    /// A manifest moved or renamed is a valid signature in the wrong place.
+    fn check_place(&self, place: &Place) -> Result<()> {
+        let (there, signed) = (place.label(), self.label);
+        if there != signed {
+            let poses = if signed.at() < there.at() { "an older backup poses as a newer one" } else { "it poses as another backup" };
+            let sentence = format!("The manifest that lies under the name {there} was signed for another name, {signed}: {poses}.");
+            return Err(Self::untrustworthy(sentence));
+        }
+        if !place.is_of(&self.database, &self.server.name, signed)? {
+            let sentence =
+                format!("The manifest of {signed} of database {:?} lies in another folder than it was signed for.", self.database);
+            return Err(Self::untrustworthy(sentence));
+        }
+        if self.archive.name != place.archive_file(self.sealed()) {
+            let sentence = format!("The manifest of {signed} of database {:?} names an archive that is not its own.", self.database);
+            return Err(Self::untrustworthy(sentence));
+        }
+        Ok(())
+    }
+
+    fn untrustworthy(sentence: String) -> Error {
+        let next_step = "Do not trust this backup. Choose another restore point, and find out who can write to the root.";
+        Error::new(Code::Damaged, sentence, next_step)
     }
 }

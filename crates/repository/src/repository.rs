@@ -1,7 +1,7 @@
 //! A repository: what lies under one root, found and added to.
 
 use crate::{
-    ArchiveReader, ArchiveWriter, Body, Instance, Key, Manifest, Pieces, Place, ProvenBody, SealedBody, StoredBody, Trust, body,
+    ArchiveReader, ArchiveWriter, Body, Instance, Key, Manifest, Pieces, Place, ProvenBody, SealedBody, StoredBody, Trust, body, chain,
     layout::{self, MARKER},
     marker::Marker,
 };
@@ -36,6 +36,15 @@ pub struct Point {
     pub manifest_sha256: String,
     /// Bytes of the archive that lies beside the manifest, if there is one.
     pub archive_bytes: Option<u64>,
+}
+
+impl Point {
+    /// An error unless the manifest holds and an archive of the size that it tells lies beside it. Its bytes are not read.
+    pub(crate) fn check(&self) -> Result<&Manifest> {
+        let manifest = self.manifest.as_ref().map_err(|error| Error::new(error.code(), error.to_string(), error.next_step()))?;
+        manifest.check_size(self.archive_bytes)?;
+        Ok(manifest)
+    }
 }
 
 impl Repository {
@@ -79,11 +88,14 @@ impl Repository {
         &self.store
     }
 
-    /// An error unless this backup may be used: its manifest holds and its signer is trusted.
+    /// An error unless this backup may be used: its manifest holds, its signer is trusted, the backups that it builds on are the ones
+    /// that it was signed with, and its archive is there. That its archive has the bytes that were signed is another question, for
+    /// they have to be read.
     pub fn usable<'a>(&self, point: &'a Point) -> Result<&'a Manifest> {
-        let manifest = point.manifest.as_ref().map_err(|error| Error::new(error.code(), error.to_string(), error.next_step()))?;
-        manifest.check_trust(&self.trust)?;
-        Ok(manifest)
+        if let Ok(manifest) = &point.manifest {
+            manifest.check_trust(&self.trust)?;
+        }
+        point.check()
     }
 
     /// Every backup, newest first; of one database, if it is named.
@@ -111,7 +123,7 @@ impl Repository {
         Ok(chains)
     }
 
-    /// The backups in the folder of one chain.
+    /// The backups in the folder of one chain, oldest first, each judged together with what it builds on.
     pub async fn points_of_chain(&self, chain: &ObjectName) -> Result<Vec<Point>> {
         let entries = self.store.list(Some(chain)).await?;
         let mut points = vec![];
@@ -120,6 +132,7 @@ impl Repository {
                 points.push(self.point(place, &entries).await?);
             }
         }
+        chain::judge(&mut points);
         Ok(points)
     }
 
@@ -197,10 +210,16 @@ impl Repository {
             None => Arc::new(stored),
         };
         let body = match key.filter(|_| manifest.sealed()) {
-            Some(key) => Arc::new(SealedBody::open(stored, key).await?),
+            Some(key) => {
+                let sealed = SealedBody::open(stored, key).await?;
+                manifest.check_recipients(sealed.recipients())?;
+                Arc::new(sealed)
+            }
             None => stored,
         };
-        ArchiveReader::open(body, manifest.archive.plain_bytes).await
+        let archive = ArchiveReader::open(body, manifest.archive.plain_bytes).await?;
+        manifest.check_members(archive.names().count() as u64)?;
+        Ok(archive)
     }
 
     /// What a sealed archive begins with: whose keys open it, and the data key sealed for each of them.
