@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 # HKDF and the labels of HPKE are those of the reader for strangers.
-reader = pathlib.Path(__file__).parents[3] / "docs" / "open_archive.py"
+reader = pathlib.Path(__file__).resolve().parents[3] / "docs" / "open_archive.py"
 spec = importlib.util.spec_from_file_location("open_archive", reader)
 opening = importlib.util.module_from_spec(spec)
 sys.dont_write_bytecode = True
