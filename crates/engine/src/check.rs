@@ -48,6 +48,8 @@ fn json<T: serde::de::DeserializeOwned>(archive: &ArchiveReader, name: &str) -> 
 
 /// Reads every member with `workers` threads. An `Ok` means that the content is what was counted when it was written.
 pub fn content(archive: &ArchiveReader, workers: usize, context: &Context) -> Result<()> {
+    // A restore begins with it.
+    description(archive)?;
     let names: Vec<&str> = archive.names().collect();
     let next = AtomicUsize::new(0);
     let counted = Mutex::new(BTreeMap::new());
