@@ -293,7 +293,8 @@ fn a_small_archive_that_would_fill_the_memory_is_refused() {
     for claim in [Some(1000), None] {
         let world = with_backup();
         forge(&world, claim, |writer| {
-            member(writer, archive::DESCRIPTION, b"{}");
+            let description = br#"{"format":1,"dbms":"sqlite","version":"3","database":"shop.db","properties":{}}"#;
+            member(writer, archive::DESCRIPTION, description);
             let mut bomb = writer.member("data/t/000000.ndjson.zst").unwrap();
             (0..300).for_each(|_| bomb.write(&[b' '; 1 << 20]).unwrap());
             bomb.finish().unwrap();
