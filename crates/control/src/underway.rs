@@ -153,10 +153,18 @@ impl Underway {
         self.nudges[nudge as usize].notified().await;
     }
 
-    /// Puts a run into the line or takes it out, as its state says.
+    /// Puts a run into the line or takes it out, as its state says; what has ended needs no key any more.
     pub fn mirror(&self, run: &RunRecord) {
         let mut state = self.state();
-        if run.state == domain::RunState::Queued { state.queue.add(run) } else { state.queue.remove(run.id) }
+        if run.state == domain::RunState::Queued {
+            state.queue.add(run)
+        } else {
+            state.queue.remove(run.id)
+        }
+        // One that was stopped before it began took no key with it.
+        if run.state.has_ended() {
+            state.keys.remove(&run.id);
+        }
     }
 
     /// Adds runs that wait in the catalog, but have no place in the line and do not work.
@@ -179,6 +187,11 @@ impl Underway {
     /// Keeps what opens the archive that a run will read, until it begins. It is nowhere else.
     pub fn keep_key(&self, run: RunId, key: Key) {
         self.state().keys.insert(run, key);
+    }
+
+    /// How many runs wait with a key.
+    pub fn keys(&self) -> usize {
+        self.state().keys.len()
     }
 
     /// What was kept for a run; gone after that.

@@ -88,6 +88,7 @@ async fn what_a_task_seals_comes_back_with_any_of_its_keys() {
         let run = console.control.restore(&console.permit, &form, Some(opened(&view, key))).await.unwrap();
         let run = console.run_ended(run).await;
         assert_eq!((run.line.state, run.line.proven, run.line.rows), (RunState::Succeeded, Some(true), Some(3)), "{run:#?}");
+        assert_eq!(console.control.keys_in_memory(), 0);
     }
     all.console.stop().await;
 }
@@ -155,6 +156,21 @@ async fn a_console_that_was_started_anew_has_forgotten_the_key_and_says_so() {
         let is_there = bytes.windows(raw.len()).any(|part| part == raw) || bytes.windows(key.len()).any(|part| part == key.as_bytes());
         assert!(!is_there, "the data key is in {file}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_that_is_stopped_before_it_begins_leaves_nothing() {
+    let world = World::new();
+    let all = sealed(&world).await;
+    let key = opened(&all.view().await, &all.keys[0].1);
+    let form = all.form("back.db").await;
+    let Sealed { console, .. } = all;
+    console.stop().await;
+    let idle = world.open().await;
+    let run = idle.control.restore(&idle.permit, &form, Some(key)).await.unwrap();
+    idle.control.abort_run(&idle.permit, run).await.unwrap();
+    assert_eq!(idle.run(run).await.line.state, RunState::Aborted);
+    assert_eq!(idle.control.keys_in_memory(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -281,6 +281,19 @@ fn databases_are_found_and_the_server_is_known() {
     assert_eq!(error.code(), Code::DatabaseGone);
 }
 
+/// Servers that encrypt their files say so by settings; here they are those of a role, which are as good for the question.
+#[test]
+fn a_server_that_says_that_it_encrypts_its_files_is_known() {
+    let told = |user: &str| Postgres::new(&connection(server(), user), 1).unwrap().identify(&Context::default()).unwrap().encrypted_at_rest;
+    assert_eq!(told("postgres"), None);
+    for (user, setting, what) in
+        [("tde_percona", "pg_tde.wal_encrypt = 'on'", Some("pg_tde")), ("tde_percona_off", "pg_tde.wal_encrypt = 'off'", None)]
+    {
+        server().psql("postgres", &format!("create role {user} login superuser; alter role {user} set {setting}")).unwrap();
+        assert_eq!(told(user).as_deref(), what, "{setting}");
+    }
+}
+
 /// Privileges on the catalog of roles hold in one database alone: what counts is the one that is asked for the globals.
 #[test]
 fn globals_without_passwords_say_so() {

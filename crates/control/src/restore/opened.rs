@@ -54,6 +54,12 @@ impl Control {
         Ok(Some(SealedView { envelope: STANDARD.encode(envelope.as_bytes()), keys: envelope.recipients().map(key).collect() }))
     }
 
+    /// How many runs wait with the data key of their archive, which is in memory as long.
+    #[must_use]
+    pub fn keys_in_memory(&self) -> usize {
+        self.underway.keys()
+    }
+
     /// The key, if the backup is sealed and it opens it; none if the backup is not sealed.
     pub(super) async fn ensure_opens(&self, destination: DestinationId, request: &Request, key: Option<Key>) -> Result<Option<Key>> {
         let (repository, point) = self.find_point(destination, request).await?;

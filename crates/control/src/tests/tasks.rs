@@ -96,3 +96,19 @@ async fn the_wizard_is_told_what_the_task_would_do() {
     // Its own name is free for the task that is edited.
     assert!(control.preview_task_at(server, Some(id), &form, now).await.unwrap().errors.is_empty());
 }
+
+#[tokio::test]
+async fn the_wizard_is_told_that_a_plain_backup_would_undo_the_servers_encryption() {
+    let (console, ada) = Console::with_ada().await;
+    let control = &console.control;
+    let server = console.add_folder(&ada, "apps", &["a.db"]).await;
+    let told =
+        async || control.preview_task_at(server, None, &TaskForm::default(), at("2026-11-24T12:00:00Z")).await.unwrap().encrypted_at_rest;
+    assert_eq!(told().await, None);
+    let seen = control.catalog.server(server).await.unwrap().seen.unwrap();
+    control.catalog.set_seen(server, &seen, Some(("7310000000000000001", Some("pg_tde")))).await.unwrap();
+    assert_eq!(told().await.as_deref(), Some("pg_tde"));
+    // A look that does not reach it changes nothing of that.
+    control.catalog.set_seen(server, &seen, None).await.unwrap();
+    assert_eq!(told().await.as_deref(), Some("pg_tde"));
+}
