@@ -9,11 +9,14 @@ CREATE TABLE keys (
     note TEXT NOT NULL,
     version BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
-    -- When somebody proved last that the private half is at hand.
-    proven_at BIGINT NOT NULL
+    -- When somebody proved last that the private half is at hand; NULL before the first time.
+    proven_at BIGINT
 );
 
--- Which keys a task seals for; a key stays as long as a task needs it.
+-- Whether a task seals at all: that it has no keys must never be all that says it does not.
+ALTER TABLE tasks ADD COLUMN sealed BOOLEAN NOT NULL DEFAULT FALSE;
+
+-- Which keys it seals for; a key stays as long as a task needs it.
 CREATE TABLE task_keys (
     task_id TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
     key_id TEXT NOT NULL REFERENCES keys (id),

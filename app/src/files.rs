@@ -6,6 +6,7 @@ use leptos::{
     wasm_bindgen::{JsCast, JsValue, closure::Closure},
     web_sys::{Blob, BlobPropertyBag, Event, FileReader, HtmlAnchorElement, HtmlInputElement, Url, js_sys::Array},
 };
+use std::time::Duration;
 
 /// Largest file that is read: key files are far smaller.
 const MAX_BYTES: f64 = 65_536.0;
@@ -35,8 +36,8 @@ pub fn save(name: &str, text: &str) {
         link.set_download(name);
         link.click();
     }
-    // The text is in memory as long as the address is.
-    let _ = Url::revoke_object_url(&address);
+    // The text is in memory as long as the address is, and some browsers begin to save only after a while.
+    set_timeout(move || drop(Url::revoke_object_url(&address)), Duration::from_secs(10));
 }
 
 /// Opens the browser's dialog for printing.

@@ -110,6 +110,7 @@ fn no_secret_is_written_said_or_passed_on_by_the_console() {
     call(&mut seen, &ada, "answer_drill", &format!("id={id}&answer={wrong}"));
     // Forms without scripts come back with what was typed.
     for (page, function, fields) in [
+        ("/keys/new?way=elsewhere", "add_key", format!("{key}&current_password={wrong}&back=")),
         ("/servers/new", "add_server", format!("name=&{at}&password={server}")),
         ("/users", "add_user", format!("name=&role=viewer&password={user}&current_password={wrong}")),
         ("/restore", "start_restore", restore.clone()),
@@ -204,7 +205,12 @@ fn a_copy_of_the_data_directory_opens_none_of_the_sealed_archives() {
     let round = id(&ada.call("back_up_now", &format!("task={task}")));
     let ended = ada.with("Accept", "text/event-stream").get(&format!("/live/rounds/{round}")).text();
     assert!(ended.contains("\"state\":\"succeeded\""), "{ended}");
-    console.stop();
+    let mut seen = Seen::default();
+    let data_key = open_and_use(&mut seen, &ada, &keys[0], &place, &server);
+    seen.add("the log", console.stop().lines.join("\n"));
+    seen.files(&console.path("data"));
+    seen.files(&world.path("root"));
+    seen.holds_none_of(&[("data key", data_key)]);
     let mut loot = vec![];
     collect(&console.path("data"), &mut loot);
     let safe = control::Safe::open(&console.path("data")).unwrap();
@@ -238,6 +244,36 @@ fn a_copy_of_the_data_directory_opens_none_of_the_sealed_archives() {
     let with_key = [(PathBuf::from("key"), keys[1].expose().as_bytes().to_vec())];
     let envelope = Envelope::parse(&archives[0].1[..Envelope::size(&archives[0].1).unwrap()]).unwrap();
     assert!(candidates(&with_key).iter().any(|key| is_private_key_of(&envelope, key)), "the search would not even find the right key");
+}
+
+/// Restores a sealed backup and verifies it, as a browser does that has the key; returns the data key that it sent.
+fn open_and_use(seen: &mut Seen, ada: &Client, key: &PrivateKey, place: &str, server: &str) -> Vec<u8> {
+    let folder: serde_json::Value =
+        serde_json::from_str(&ada.call("folder", &format!("destination={place}&database=shop.db")).text()).unwrap();
+    let label = folder["chains"][0]["points"][0]["label"].as_str().unwrap().to_owned();
+    let sealed = ada.call("sealed_point", &format!("destination={place}&database=shop.db&point={label}&origin=")).text();
+    let sealed: serde_json::Value = serde_json::from_str(&sealed).unwrap();
+    let envelope = Envelope::parse(&STANDARD.decode(sealed["envelope"].as_str().unwrap()).unwrap()).unwrap();
+    let data_key = envelope.open(key).unwrap();
+    let sent: String = url::form_urlencoded::byte_serialize(data_key.to_base64().as_bytes()).collect();
+    let restore =
+        format!("destination={place}&database=shop.db&origin=&point={label}&server={server}&name=back.db&no_owner=&create_roles=");
+    for (function, fields) in [
+        ("start_restore", format!("{restore}&data_key={sent}")),
+        ("verify_now", format!("destination={place}&database=shop.db&label={label}&data_key={sent}")),
+    ] {
+        let answer = ada.call(function, &fields);
+        let run = id(&answer);
+        seen.add(function, answer.body);
+        let live = ada.with("Accept", "text/event-stream").get(&format!("/live/runs/{run}")).text();
+        assert!(live.contains("\"state\":\"succeeded\"") && !live.contains("without a key"), "{function}: {live}");
+        seen.add(format!("the events of {function}"), live);
+        seen.add(format!("the page of {function}"), ada.get(&format!("/runs/{run}")).body);
+    }
+    for page in ["/audit", "/runs", "/"] {
+        seen.add(page, ada.get(page).body);
+    }
+    data_key.expose().to_vec()
 }
 
 /// The identifier at the end of the address that an answer leads to.

@@ -3,7 +3,7 @@
 use super::{Glyph, Icon};
 use crate::{files, keyring::Given};
 use domain::{Secret, view::key::KnownKey};
-use leptos::prelude::*;
+use leptos::{html, prelude::*};
 
 /// The keys that open something, and the fields for one of them.
 #[component]
@@ -18,10 +18,21 @@ pub fn KeyInput(
 ) -> impl IntoView {
     let from_passphrase = keys.iter().any(|key| key.derivation.is_some());
     let wants_passphrase = move || from_passphrase || given.wants_passphrase();
-    let unreadable = RwSignal::new(false);
+    let (unreadable, file) = (RwSignal::new(false), NodeRef::<html::Input>::new());
+    // What was read from a file is not shown where a key is typed.
+    let from_file = RwSignal::new(false);
+    let typed = move || given.text.with(|text| if from_file.get() { String::new() } else { text.expose().clone() });
+    // What was used is gone, and is not shown as if it were there.
+    Effect::new(move |_| {
+        let is_empty = given.text.with(|text| text.expose().is_empty());
+        if let Some(file) = file.get().filter(|_| is_empty) {
+            file.set_value("");
+        }
+    });
     let chosen = move |event| {
         files::read(&event, move |text| {
             unreadable.set(text.is_none());
+            from_file.set(true);
             given.text.set(text.unwrap_or_else(|| Secret::new(String::new())));
         });
     };
@@ -33,8 +44,8 @@ pub fn KeyInput(
         <ul class="keys">{lines.collect_view()}</ul>
         <div class="field">
             <label for="key-file">"Key file"</label>
-            <input type="file" id="key-file" accept=".txt,.key,text/plain" on:change=chosen/>
-            {move || unreadable.get().then(|| view! { <p class="wrong"><Icon name=Glyph::Alert/>"This file cannot be read as a key."</p> })}
+            <input type="file" id="key-file" node_ref=file accept=".txt,.key,text/plain" on:change=chosen aria-describedby="key-error"/>
+            {move || unreadable.get().then(|| view! { <p class="wrong" role="alert"><Icon name=Glyph::Alert/>"This file cannot be read as a key."</p> })}
         </div>
         <div class="field">
             <label for="key-text">"or the key itself"</label>
@@ -45,7 +56,13 @@ pub fn KeyInput(
                 autocomplete="off"
                 spellcheck="false"
                 placeholder="rookery-key1-…"
-                on:input:target=move |event| given.text.set(Secret::new(event.target().value()))
+                aria-invalid=move || error.read().is_some().then_some("true")
+                aria-describedby="key-error"
+                prop:value=typed
+                on:input:target=move |event| {
+                    from_file.set(false);
+                    given.text.set(Secret::new(event.target().value()));
+                }
             />
         </div>
         <Show when=wants_passphrase>
@@ -55,6 +72,8 @@ pub fn KeyInput(
                     type="password"
                     id="key-passphrase"
                     autocomplete="off"
+                    aria-describedby="key-error"
+                    prop:value=move || given.passphrase.read().expose().clone()
                     on:input:target=move |event| given.passphrase.set(Secret::new(event.target().value()))
                 />
                 <p class="hint">"Turning a passphrase into a key takes some seconds, on purpose."</p>
@@ -62,8 +81,8 @@ pub fn KeyInput(
         </Show>
         <p class="hint">
             <Icon name=Glyph::Shield/>
-            "The key stays in this browser: it is used here and never sent."
+            "The key stays in this browser: it is used here and never sent. That needs scripts; without them, the command line does the same."
         </p>
-        {move || error.get().map(|error| view! { <p class="wrong" role="alert"><Icon name=Glyph::Alert/>{error}</p> })}
+        {move || error.get().map(|error| view! { <p class="wrong" role="alert" id="key-error"><Icon name=Glyph::Alert/>{error}</p> })}
     }
 }

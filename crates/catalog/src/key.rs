@@ -27,8 +27,8 @@ pub struct KeyRecord {
     pub version: i64,
     /// When it was added.
     pub created_at: Timestamp,
-    /// When somebody proved last that the private half is at hand.
-    pub proven_at: Timestamp,
+    /// When somebody proved last that the private half is at hand, if anybody did.
+    pub proven_at: Option<Timestamp>,
 }
 
 statements! {

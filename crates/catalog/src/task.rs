@@ -31,10 +31,10 @@ statements! {
     ONE = "SELECT * FROM tasks WHERE id = $1";
     DUE = "SELECT * FROM tasks WHERE enabled AND next_at <= $1 ORDER BY next_at, id";
     INSERT = "INSERT INTO tasks
-        (id, name, server_id, destination_id, selection, cron, time_zone, catch_up, enabled, next_at, version, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+        (id, name, server_id, destination_id, selection, cron, time_zone, catch_up, enabled, next_at, version, created_at, sealed)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     UPDATE = "UPDATE tasks SET name = $3, destination_id = $4, selection = $5, cron = $6, time_zone = $7, catch_up = $8,
-        next_at = CASE WHEN enabled THEN CAST($9 AS BIGINT) END, version = version + 1
+        next_at = CASE WHEN enabled THEN CAST($9 AS BIGINT) END, sealed = $10, version = version + 1
         WHERE id = $1 AND version = $2";
     ENABLE = "UPDATE tasks SET enabled = $2, next_at = $3 WHERE id = $1";
     NEXT = "UPDATE tasks SET next_at = $3 WHERE id = $1 AND next_at = $2 AND enabled";
@@ -43,7 +43,10 @@ statements! {
     SEAL_FOR_NOBODY = "DELETE FROM task_keys WHERE task_id = $1";
 }
 
-impl Record for TaskRecord {
+/// A task whose keys are still to be read, and whether it has any.
+struct Unsealed(TaskRecord, bool);
+
+impl Record for Unsealed {
     fn read(row: &Row) -> Result<Self> {
         let task = Task {
             name: row.get("name")?,
@@ -55,14 +58,15 @@ impl Record for TaskRecord {
             // In a table of their own.
             recipients: vec![],
         };
-        Ok(Self {
+        let record = TaskRecord {
             id: row.get("id")?,
             task,
             enabled: row.get("enabled")?,
             next_at: row.get("next_at")?,
             version: row.get("version")?,
             created_at: row.get("created_at")?,
-        })
+        };
+        Ok(Self(record, row.get("sealed")?))
     }
 }
 
@@ -109,12 +113,15 @@ impl Catalog {
         self.with_keys(sql(DUE).with(&now).all(self.reader()).await?).await
     }
 
-    async fn with_keys(&self, mut tasks: Vec<TaskRecord>) -> Result<Vec<TaskRecord>> {
+    /// Adds the keys. A task that seals and whose keys are gone was deleted between the two questions: it is not taken for one
+    /// that does not seal.
+    async fn with_keys(&self, tasks: Vec<Unsealed>) -> Result<Vec<TaskRecord>> {
         let mut keys = self.keys_of_tasks().await?;
-        for task in &mut tasks {
-            task.task.recipients = keys.remove(&task.id).unwrap_or_default();
-        }
-        Ok(tasks)
+        let with_keys = |Unsealed(mut record, sealed)| {
+            record.task.recipients = keys.remove(&record.id).unwrap_or_default();
+            (record.task.recipients.is_empty() != sealed).then_some(record)
+        };
+        Ok(tasks.into_iter().filter_map(with_keys).collect())
     }
 
     /// Adds a task.
@@ -138,6 +145,7 @@ impl Catalog {
             .with(&record.next_at.filter(|_| record.enabled))
             .with(&record.version)
             .with(&record.created_at)
+            .with(&!task.recipients.is_empty())
             .run(write.on())
             .await
             .map_err(|error| named("task", error))?;
@@ -164,11 +172,12 @@ impl Catalog {
             .with(&task.schedule.time_zone)
             .with(&task.catch_up)
             .with(&record.next_at)
+            .with(&!task.recipients.is_empty())
             .run(write.on())
             .await
             .map_err(|error| named("task", error))?;
         if done == 0 {
-            sql(ONE).with(&record.id).one::<TaskRecord>(write.on()).await?.ok_or_else(|| missing("task"))?;
+            sql(ONE).with(&record.id).one::<Unsealed>(write.on()).await?.ok_or_else(|| missing("task"))?;
             return Err(changed("task"));
         }
         sql(SEAL_FOR_NOBODY).with(&record.id).run(write.on()).await?;

@@ -8,8 +8,9 @@ use domain::{
 };
 use jiff::{SignedDuration, Timestamp};
 use seal::{
-    Fingerprint, PublicKey,
+    Fingerprint, Kept, PublicKey,
     drill::{Expected, Question},
+    kept::Passphrase,
     key::Derivation,
 };
 use std::{
@@ -62,6 +63,8 @@ impl Control {
     fn key_view(&self, key: KeyRecord, tasks: &[catalog::TaskRecord]) -> KeyView {
         let users = tasks.iter().filter(|task| task.task.recipients.contains(&key.id));
         KeyView {
+            due_at: due_at(&key),
+            file_line: file_line(&key),
             tasks: users.map(|task| (task.id, task.task.name.clone())).collect(),
             id: key.id,
             name: key.name,
@@ -71,7 +74,6 @@ impl Control {
             note: key.note,
             created_at: key.created_at,
             proven_at: key.proven_at,
-            due_at: due_at(key.proven_at),
             version: key.version,
             instance: self.instance.fingerprint().to_string(),
             now: Timestamp::now(),
@@ -84,7 +86,7 @@ impl Control {
         self.instance.fingerprint().to_string()
     }
 
-    /// Adds a key. That its fingerprint was typed from what was saved counts as its first drill.
+    /// Adds a key, once its fingerprint was typed from what was saved. That is no drill yet.
     ///
     /// # Errors
     /// [`Code::Invalid`] with every field that is wrong; [`Code::Forbidden`] unless the password was typed lately.
@@ -101,7 +103,7 @@ impl Control {
             note: form.note.trim().into(),
             version: 1,
             created_at: now,
-            proven_at: now,
+            proven_at: None,
         };
         let detail = format!("Fingerprint {}.", record.fingerprint);
         let audit = permit.audit("key added", &record.name, Some(page(record.id)), detail);
@@ -159,11 +161,7 @@ impl Control {
         let (key, now) = (self.catalog.key(id).await?, Timestamp::now());
         let expected = self.drills.take(id, permit.actor().token_hash(), now);
         if !expected.is_some_and(|expected| expected.is(answer)) {
-            return Err(Error::new(
-                Code::WrongKey,
-                "This does not prove that the key is at hand.",
-                "Load the page again, and give the key again.",
-            ));
+            return Err(Error::new(Code::WrongKey, "This does not prove that the key is at hand.", "Give the key again."));
         }
         self.catalog.set_key_proven(id, now, &permit.audit("key proven", &key.name, Some(page(id)), "")).await
     }
@@ -220,9 +218,21 @@ impl Checked {
     }
 }
 
-/// By when a key should be proven again.
-pub(crate) fn due_at(proven_at: Timestamp) -> Timestamp {
-    proven_at.saturating_add(DRILL_EVERY).unwrap_or(Timestamp::MAX)
+/// When a key was proven last, or added, if nobody has proven it yet.
+pub(crate) fn seen_at(key: &KeyRecord) -> Timestamp {
+    key.proven_at.unwrap_or(key.created_at)
+}
+
+/// By when a key should be proven.
+pub(crate) fn due_at(key: &KeyRecord) -> Timestamp {
+    seen_at(key).saturating_add(DRILL_EVERY).unwrap_or(Timestamp::MAX)
+}
+
+/// The one line of the file that belongs to a passphrase. It is no secret, and can be had again.
+fn file_line(key: &KeyRecord) -> Option<String> {
+    let derivation = serde_json::from_value(key.derivation.clone()?).ok()?;
+    let made = Passphrase { derivation, public_key: key.public_key.parse().ok()? };
+    Kept::Passphrase(made).line().ok().map(|line| line.to_string())
 }
 
 fn form_of(record: &KeyRecord) -> KeyForm {

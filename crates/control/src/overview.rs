@@ -2,6 +2,7 @@
 
 use crate::{
     Control, Permit, View,
+    key::seen_at,
     survey::{Survey, needs_attention, rank},
 };
 use catalog::{DestinationRecord, ServerRecord, TaskRecord};
@@ -52,8 +53,8 @@ impl Control {
         attention.sort_by_key(|(rank, _)| *rank);
         troubles.extend(destinations.iter().filter_map(unreadable));
         let mut overdue: Vec<_> = survey.keys_overdue().collect();
-        overdue.sort_by_key(|key| key.proven_at);
-        troubles.extend(overdue.into_iter().map(|key| Trouble::Key { id: key.id, name: key.name.clone(), at: key.proven_at }));
+        overdue.sort_by_key(|key| seen_at(key));
+        troubles.extend(overdue.into_iter().map(|key| Trouble::Key { id: key.id, name: key.name.clone(), at: seen_at(key) }));
         Ok(Overview {
             tally,
             oldest_good: goods.oldest_covered,

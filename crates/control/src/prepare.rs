@@ -238,7 +238,8 @@ mod tests {
         let round = fixture::round(&fixture::task(), RoundState::Preparing);
         let runs = runs(&round, &[database(GLOBALS), Scope::Globals], &[], fixture::at("02:00:00")).unwrap();
         assert_eq!(runs[0].database, runs[1].database);
-        assert!(runs[0].request.is_none() && runs[1].request.is_some());
+        let is_globals = |run: &RunRecord| run.request.as_ref().unwrap()["globals"].clone();
+        assert_eq!((is_globals(&runs[0]), is_globals(&runs[1])), (false.into(), true.into()));
         assert!(runs[0].id < runs[1].id, "runs begin in the order of their identifiers");
     }
 }

@@ -34,7 +34,12 @@ impl Safe {
     /// # Errors
     /// [`Code::DataDir`] if the key cannot be read, or is damaged.
     pub fn with_key_in(path: &Path) -> Result<Self> {
-        let key = read(path)?.ok_or_else(|| failed(path, "cannot be read", "there is no such file"))?;
+        let unusable = |why: String| {
+            let sentence = format!("The key of the safe in {} cannot be used: {why}.", path.display());
+            Error::new(Code::DataDir, sentence, "Name the file that holds it, 32 bytes in base64, and let only the console's user read it.")
+        };
+        let key = read(path).map_err(|error| unusable("it cannot be read, or does not hold 32 bytes in base64".into()).because(error))?;
+        let key = key.ok_or_else(|| unusable("there is no such file".into()))?;
         Ok(Self::new(&key))
     }
 

@@ -146,7 +146,7 @@ impl Survey {
     /// Keys that enabled tasks seal for and that nobody proved for long.
     pub fn keys_overdue(&self) -> impl Iterator<Item = &KeyRecord> {
         let is_used = |key: &KeyRecord| self.tasks.iter().any(|task| task.enabled && task.task.recipients.contains(&key.id));
-        self.keys.values().filter(move |key| due_at(key.proven_at) <= self.now && is_used(key))
+        self.keys.values().filter(move |key| due_at(key) <= self.now && is_used(key))
     }
 
     /// All tasks of the servers, by name.

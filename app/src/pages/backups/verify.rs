@@ -3,11 +3,10 @@
 use crate::{
     address::{self, segment},
     api::{Failure, backups::VerifyNow, keys::sealed_point},
-    components::{Card, Faults, FormProblem, Glyph, KeyInput, LinkButton, PageHead},
-    keyring::{self, Given, soon},
+    components::{Card, Faults, FormProblem, Glyph, Opening, PageHead},
     loaded::loaded_page,
 };
-use domain::{Code, DestinationId, Error, view::key::SealedView};
+use domain::{Code, DestinationId, Error, Secret, view::key::SealedView};
 use leptos::prelude::*;
 
 /// Asks for the key, and starts the verification.
@@ -47,34 +46,14 @@ pub fn VerifyPage() -> impl IntoView {
 #[component]
 fn Open(sealed: SealedView, asked: VerifyNow, back: String) -> impl IntoView {
     let verify = ServerAction::<VerifyNow>::new();
-    let (given, error, busy) = (Given::nothing(), RwSignal::new(None), RwSignal::new(false));
-    let keys = sealed.keys.clone();
-    let (sealed, asked) = (StoredValue::new(sealed), StoredValue::new(asked));
-    let open = move |_| {
-        error.set(None);
-        busy.set(true);
-        soon(move || {
-            let result = sealed.with_value(|sealed| keyring::unseal(&sealed.envelope, &sealed.keys, given));
-            busy.set(false);
-            match result {
-                Ok(key) => {
-                    given.clear();
-                    verify.dispatch(VerifyNow { data_key: Some(key.expose().clone()), ..asked.get_value() });
-                }
-                Err(failure) => error.set(Some(format!("{} {}", failure.0.sentence, failure.0.next_step))),
-            }
-        });
-    };
+    let asked = StoredValue::new(asked);
+    let opened = Callback::new(move |key: Secret<String>| {
+        verify.dispatch(VerifyNow { data_key: Some(key.expose().clone()), ..asked.get_value() });
+    });
     view! {
         <div class="form">
             <FormProblem faults=Faults::of(verify.value())/>
-            <KeyInput keys given error/>
-            <div class="actions ways">
-                <LinkButton href=back icon=Glyph::Left>"Back"</LinkButton>
-                <button class="button primary" type="button" on:click=open aria-busy=move || (busy.get() || verify.pending().get()).then_some("true")>
-                    "Verify"
-                </button>
-            </div>
+            <Opening sealed word="Verify" pending=verify.pending() back opened/>
         </div>
     }
 }

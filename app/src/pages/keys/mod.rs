@@ -24,9 +24,8 @@ pub fn Keys() -> impl IntoView {
         let overdue = all.iter().filter(|key| key.is_overdue()).count() as u64;
         let title = match (all.len() as u64, overdue) {
             (0, _) => "There is no key yet".into(),
-            (1, 0) => "One key, proven to be at hand".into(),
-            (number, 0) => format!("{}, each proven to be at hand", counted(number, "key", "keys")),
-            (_, overdue) => counted(overdue, "key has to be proven again", "keys have to be proven again"),
+            (number, 0) => format!("{}, of which none is due to be proven", counted(number, "key", "keys")),
+            (_, overdue) => counted(overdue, "key is due to be proven", "keys are due to be proven"),
         };
         let list = if all.is_empty() { view! { <None/> }.into_any() } else { view! { <List all/> }.into_any() };
         view! {
@@ -68,7 +67,7 @@ fn List(all: Vec<KeyView>) -> impl IntoView {
                 <Cell label="Fingerprint"><code class="fingerprint">{key.fingerprint}</code></Cell>
                 <Cell label="Tasks">{tasks}</Cell>
                 <Cell label="At hand">{badge}</Cell>
-                <Cell label="Proven" minor=true><When at=key.proven_at now=key.now manner=Manner::Relative/></Cell>
+                <Cell label="Proven" minor=true><When at=key.proven_at now=key.now manner=Manner::Relative none="never"/></Cell>
             </tr>
         }
     });
@@ -90,9 +89,10 @@ fn List(all: Vec<KeyView>) -> impl IntoView {
 
 /// Whether a key was proven lately.
 fn drill_badge(key: &KeyView) -> impl IntoView + use<> {
-    if key.is_overdue() {
-        view! { <Badge tone=Tone::Warn text="Prove it again"/> }
-    } else {
-        view! { <Badge tone=Tone::Good text="Proven"/> }
-    }
+    let (tone, text) = match (key.is_overdue(), key.proven_at.is_some()) {
+        (true, _) => (Tone::Warn, "Prove it"),
+        (false, true) => (Tone::Good, "Proven"),
+        (false, false) => (Tone::Calm, "Not proven yet"),
+    };
+    view! { <Badge tone text/> }
 }

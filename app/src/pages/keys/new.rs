@@ -6,13 +6,13 @@ use crate::{
     api::keys::{AddKey, instance_fingerprint},
     components::{
         Button, ButtonKind, Card, Check, Faults, Field, FormProblem, Glyph, Hidden, Icon, LinkButton, Notice, OwnPassword, PageHead,
-        Segment, Segments, TextArea, Tone,
+        Segment, Segments, TextArea, Tone, may,
     },
     files,
     keyring::{self, Made, soon},
     loaded::loaded_page,
 };
-use domain::{KeyForm, Secret, form::is_on};
+use domain::{KeyForm, Role, Secret, form::is_on};
 use leptos::prelude::*;
 
 /// How a key comes to be.
@@ -51,6 +51,14 @@ impl Way {
 #[component]
 pub fn KeyNew() -> impl IntoView {
     let (way, back) = (address::query_value("way"), address::query_value("back"));
+    if !may(Role::Administrator) {
+        return view! {
+            <PageHead title="Only administrators add keys">
+                <p>"Ask an administrator for the key that you need, or for the role."</p>
+            </PageHead>
+        }
+        .into_any();
+    }
     let instance = Resource::new_blocking(|| (), |()| instance_fingerprint());
     let segments = move || {
         let (here, back) = (Way::of_word(&way.read()), back.get());
@@ -72,6 +80,7 @@ pub fn KeyNew() -> impl IntoView {
             }/>
         })}
     }
+    .into_any()
 }
 
 /// From nothing to a key that is saved.
@@ -80,19 +89,9 @@ fn Making(way: Way, back: String, instance: String) -> impl IntoView {
     let made = RwSignal::new(None::<Made>);
     let saved = RwSignal::new(false);
     let name = RwSignal::new(address::query_value("name").get_untracked());
-    // Whoever sent the form without scripts gets it back with what was wrong.
-    let typed = address::query::<KeyForm>().get_untracked();
-    let begun = !typed.public_key.is_empty();
-    if begun {
-        let public = Made {
-            file: None,
-            line: None,
-            public_key: typed.public_key.clone(),
-            fingerprint: String::new(),
-            derivation: typed.derivation.clone(),
-        };
-        made.set(Some(public));
-    }
+    // Without scripts nothing is made here, but a public half from elsewhere can be given by hand.
+    let alive = RwSignal::new(false);
+    Effect::new(move |_| alive.set(true));
     let kept_instance = instance.clone();
     let needs_saving = move || made.with(|made| made.as_ref().is_some_and(|made| made.file.is_some()));
     let is_ready = move || made.with(Option::is_some) && (saved.get() || !needs_saving());
@@ -101,9 +100,9 @@ fn Making(way: Way, back: String, instance: String) -> impl IntoView {
         <div class="split key-new">
             <div class="stack">
                 <Show when=move || made.with(Option::is_none)><Make way made/></Show>
-                <Show when=needs_saving><Keep made saved instance=kept_instance.clone()/></Show>
-                <Show when=move || is_ready() || way == Way::Elsewhere>
-                    <Add way made name back=back.clone()/>
+                <Show when=needs_saving><Keep way made saved instance=kept_instance.clone()/></Show>
+                <Show when=move || is_ready() || (way == Way::Elsewhere && !alive.get())>
+                    <Add made name back=back.clone()/>
                 </Show>
             </div>
             <Card title="How it goes">
@@ -209,7 +208,7 @@ fn Typed(id: &'static str, label: &'static str, into: RwSignal<Secret<String>>, 
 
 /// The second step: it is saved.
 #[component]
-fn Keep(made: RwSignal<Option<Made>>, saved: RwSignal<bool>, instance: String) -> impl IntoView {
+fn Keep(way: Way, made: RwSignal<Option<Made>>, saved: RwSignal<bool>, instance: String) -> impl IntoView {
     let save = move |_| {
         made.with_untracked(|made| {
             if let Some((made, file)) = made.as_ref().and_then(|made| Some((made, made.file.as_ref()?))) {
@@ -224,13 +223,15 @@ fn Keep(made: RwSignal<Option<Made>>, saved: RwSignal<bool>, instance: String) -
         files::print();
         saved.set(true);
     };
+    let alone = match way {
+        Way::Here => "The private half exists in this window alone; when the window is closed, it is gone. ",
+        Way::Passphrase => "It takes the passphrase and this file to open a backup: neither is enough alone. ",
+        Way::Elsewhere => "You have the private half already; this is one more copy, with what belongs to it. ",
+    };
     view! {
         <Card title=move || if saved.get() { "Saved" } else { "Save it now" } icon=Glyph::Lock>
             <div class="form">
-                <p>
-                    "The private half exists in this window alone. When the window is closed, it is gone; if it is lost, "
-                    <b>"everything that was sealed for it is lost"</b> "."
-                </p>
+                <p>{alone} <b>"If the key is lost, everything that was sealed for it is lost."</b></p>
                 <div class="actions">
                     <button class="button primary" type="button" on:click=save><Icon name=Glyph::Save/>"Save the key file"</button>
                     <button class="button" type="button" on:click=print><Icon name=Glyph::Print/>"Print the recovery sheet"</button>
@@ -246,24 +247,26 @@ fn Keep(made: RwSignal<Option<Made>>, saved: RwSignal<bool>, instance: String) -
 
 /// The last step: it is proven to be saved, and its public half goes to the console.
 #[component]
-fn Add(way: Way, made: RwSignal<Option<Made>>, name: RwSignal<String>, back: String) -> impl IntoView {
+fn Add(made: RwSignal<Option<Made>>, name: RwSignal<String>, back: String) -> impl IntoView {
     let add = ServerAction::<AddKey>::new();
     let faults = Faults::of(add.value());
     let typed = address::query::<KeyForm>().get_untracked();
+    let typed_public = typed.public_key.clone();
     let public = move || made.with(|made| made.as_ref().map(|made| made.public_key.clone()));
     let hidden =
         move || made.get().map(|made| view! { <Hidden values=vec![("public_key", made.public_key), ("derivation", made.derivation)]/> });
-    // Without scripts the public half is typed into the form itself.
+    // Seen without scripts alone.
     let by_hand = move || {
-        (way == Way::Elsewhere && public().is_none()).then(|| {
+        public().is_none().then(|| {
             view! {
                 <Field
                     label="Public half"
                     name="public_key"
+                    value=typed_public.clone()
                     code=true
                     placeholder="rookery-pub1-…"
                     error=faults.field("public_key")
-                    hint="Or give it above."
+                    hint="As rookery key show prints it. Never the private half: what is typed here is sent."
                 />
                 <Hidden values=vec![("derivation", String::new())]/>
             }

@@ -28,7 +28,11 @@ pub fn KeyPage() -> impl IntoView {
     let one = Resource::new_blocking(move || (id.get(), saved.get(), drills.get()), |(id, ..)| async move { key(id?).await });
     let proven = Callback::new(move |()| drills.update(|number| *number += 1));
     loaded_page(one, move |one| {
-        let title = if one.is_overdue() { format!("{} has to be proven again", one.name) } else { format!("{} is at hand", one.name) };
+        let title = match (one.is_overdue(), one.proven_at) {
+            (true, _) => format!("{} is due to be proven", one.name),
+            (false, Some(_)) => format!("{} is at hand", one.name),
+            (false, None) => format!("{} was not proven yet", one.name),
+        };
         let (name, sheeted) = (one.name.clone(), Sheeted::of(&one));
         let (facts, drilled, edited, removed) = (one.clone(), one.clone(), one.clone(), one);
         view! {
@@ -73,8 +77,8 @@ fn What(one: KeyView) -> impl IntoView {
                 <Fact label="Public half"><code class="fingerprint">{one.public_key}</code></Fact>
                 <Fact label="Opened by">{made}</Fact>
                 <Fact label="Seals">{tasks}</Fact>
-                <Fact label="At hand">{badge}" "<When at=one.proven_at now=one.now manner=Manner::Relative/></Fact>
-                <Fact label="Prove again by"><When at=one.due_at now=one.now/></Fact>
+                <Fact label="At hand">{badge}" "<When at=one.proven_at now=one.now manner=Manner::Relative none=""/></Fact>
+                <Fact label="Prove it by"><When at=one.due_at now=one.now/></Fact>
                 {(!one.note.is_empty()).then(|| view! { <Fact label="Note"><span class="note">{one.note}</span></Fact> })}
             </Facts>
         </Card>

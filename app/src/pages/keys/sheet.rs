@@ -24,13 +24,11 @@ pub(super) struct Sheeted {
 impl Sheeted {
     /// Of a key that is known: its private half is not.
     pub fn of(key: &KeyView) -> Self {
-        // With a passphrase the file is no secret, and written anew from what is known.
-        let line = key.derivation.as_ref().and_then(|derivation| passphrase_line(derivation, &key.public_key));
         Self {
             name: Signal::stored(key.name.clone()),
             fingerprint: key.fingerprint.clone(),
             public_key: key.public_key.clone(),
-            line: line.map(Secret::new),
+            line: key.file_line.clone().map(Secret::new),
             passphrase: key.derivation.is_some(),
             instance: key.instance.clone(),
         }
@@ -47,12 +45,6 @@ impl Sheeted {
             instance,
         }
     }
-}
-
-/// The one line of a passphrase's file: its parameters, and which key they make.
-fn passphrase_line(derivation: &str, public_key: &str) -> Option<String> {
-    let fields = derivation.strip_prefix('{')?.strip_suffix('}')?;
-    Some(format!("passphrase {{{fields},\"public_key\":\"{public_key}\"}}"))
 }
 
 /// The sheet.
@@ -92,11 +84,11 @@ pub(super) fn Sheet(
             <h2>"To restore without this console"</h2>
             <ol>
                 <li>"Get the program rookery of any later version, and the backups: the whole root folder, or one database's child folder with the file rookery.json beside it."</li>
-                <li>"Write the line of the private key above into a file key.txt that only you may read."</li>
-                <li>"See what is there: " <code>"rookery list ROOT"</code></li>
+                <li>{if passphrase { "Write the line of the key file above into a file key.txt. The passphrase is asked for." } else { "Write the line of the private key above into a file key.txt that only you may read." }}</li>
+                <li>"See which databases are there, and from which servers: " <code>"rookery list ROOT"</code></li>
                 <li>
                     "Restore a database: "
-                    <code>{format!("rookery restore ROOT --database NAME --into SERVER --as NEW_NAME --key key.txt --accept-instance {instance}")}</code>
+                    <code>{format!("rookery restore ROOT --database NAME --server ORIGIN --into SERVER --as NEW_NAME --key key.txt --accept-instance {instance}")}</code>
                 </li>
                 <li>"The format is public (docs/FORMAT.md), and docs/open_archive.py reads an archive with nothing but Python."</li>
             </ol>

@@ -3,11 +3,10 @@
 use super::{Draft, step::Step};
 use crate::{
     api::keys::sealed_point,
-    components::{Card, Glyph, KeyInput, LinkButton, Notice, Tone},
-    keyring::{self, Given, soon},
+    components::{Card, Glyph, LinkButton, Notice, Opening, Tone},
+    keyring,
     loaded::loaded,
 };
-use domain::view::key::SealedView;
 use leptos::prelude::*;
 use leptos_router::{NavigateOptions, hooks::use_navigate};
 
@@ -31,6 +30,7 @@ pub(super) fn Key(draft: Draft) -> impl IntoView {
         .into_any();
     }
     let archive = Draft::archive(&form);
+    let (opened, navigate) = (keyring::opened(), use_navigate());
     let sealed = Resource::new_blocking(
         || (),
         move |()| {
@@ -45,7 +45,17 @@ pub(super) fn Key(draft: Draft) -> impl IntoView {
         <Card title="The key" icon=Glyph::Key>
             {loaded(sealed, move |sealed| {
                 let (archive, back, next) = (archive.clone(), back.clone(), next.clone());
-                sealed.map(|sealed| view! { <Open sealed archive back next/> })
+                let navigate = navigate.clone();
+                let keep = Callback::new(move |key| {
+                    opened.keep(archive.clone(), key);
+                    navigate(&next, NavigateOptions::default());
+                });
+                sealed.map(|sealed| view! {
+                    <div class="form">
+                        <p>"This backup is sealed. Any one of these keys opens it. The console gets the key of this one archive, for this one restore, and forgets it then."</p>
+                        <Opening sealed word="Open the backup" back opened=keep/>
+                    </div>
+                })
             })}
         </Card>
         <p class="dim">
@@ -53,42 +63,4 @@ pub(super) fn Key(draft: Draft) -> impl IntoView {
         </p>
     }
     .into_any()
-}
-
-#[component]
-fn Open(sealed: SealedView, archive: String, back: String, next: String) -> impl IntoView {
-    let (given, opened, navigate) = (Given::nothing(), keyring::opened(), use_navigate());
-    let (error, busy) = (RwSignal::new(None), RwSignal::new(false));
-    let keys = sealed.keys.clone();
-    let sealed = StoredValue::new(sealed);
-    let goal = StoredValue::new((archive, next));
-    let open = move |_| {
-        let navigate = navigate.clone();
-        error.set(None);
-        busy.set(true);
-        soon(move || {
-            let result = sealed.with_value(|sealed| keyring::unseal(&sealed.envelope, &sealed.keys, given));
-            busy.set(false);
-            match result {
-                Ok(key) => {
-                    given.clear();
-                    let (archive, next) = goal.get_value();
-                    opened.keep(archive, key);
-                    navigate(&next, NavigateOptions::default());
-                }
-                Err(failure) => error.set(Some(format!("{} {}", failure.0.sentence, failure.0.next_step))),
-            }
-        });
-    };
-    view! {
-        <div class="form">
-            <p>"This backup is sealed. Any one of these keys opens it:"</p>
-            <KeyInput keys given error/>
-            <p class="dim">"The console gets the key of this one archive, for this one restore, and forgets it then."</p>
-            <div class="actions ways">
-                <LinkButton href=back icon=Glyph::Left>"Back"</LinkButton>
-                <button class="button primary" type="button" on:click=open aria-busy=move || busy.get().then_some("true")>"Open the backup"</button>
-            </div>
-        </div>
-    }
 }

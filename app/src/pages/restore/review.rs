@@ -16,6 +16,10 @@ use domain::{
     view::{backup::PointLine, restore::RestoreReview},
 };
 use leptos::prelude::*;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 /// What will happen, and the button that makes it happen.
 #[component]
@@ -24,10 +28,12 @@ pub(super) fn Review(draft: Draft) -> impl IntoView {
     let faults = Faults::of(start.value());
     let errors = draft.errors(&[]);
     let data_key = draft.data_key.clone().map(|key| view! { <input type="hidden" name="data_key" value=key/> });
-    // What was opened was opened for this restore.
-    let opened = keyring::opened();
-    Effect::new(move |_| {
-        if start.value().with(|answer| matches!(answer, Some(Ok(())))) {
+    // What was opened was opened for this restore: once that has begun, it goes with the page.
+    let (opened, begun) = (keyring::opened(), Arc::new(AtomicBool::new(false)));
+    let watching = Arc::clone(&begun);
+    Effect::new(move |_| watching.fetch_or(start.value().with(|answer| matches!(answer, Some(Ok(())))), Ordering::Relaxed));
+    on_cleanup(move || {
+        if begun.load(Ordering::Relaxed) {
             opened.forget();
         }
     });

@@ -109,7 +109,7 @@ pub fn key(name: &str) -> KeyRecord {
         note: String::new(),
         version: 1,
         created_at: at(0),
-        proven_at: at(0),
+        proven_at: None,
     }
 }
 

@@ -233,7 +233,7 @@ async fn a_key_stays_as_long_as_a_task_seals_for_it() {
     opened.update_key(&KeyRecord { note: "in the safe".into(), ..operator.clone() }, &audit()).await.unwrap();
     assert_eq!(opened.update_key(&operator, &audit()).await.unwrap_err().code(), Code::Conflict);
     let read = opened.key(operator.id).await.unwrap();
-    assert_eq!((read.proven_at, read.note.as_str(), read.version), (at(9), "in the safe", 2));
+    assert_eq!((read.proven_at, read.note.as_str(), read.version), (Some(at(9)), "in the safe", 2));
     opened.delete_task(task.id, &audit()).await.unwrap();
     opened.delete_key(operator.id, &audit()).await.unwrap();
     assert!(opened.keys().await.unwrap().is_empty());

@@ -28,9 +28,6 @@ pub(crate) struct Asked {
 impl Asked {
     /// The request of a run.
     pub fn to_request(&self) -> Result<Option<serde_json::Value>> {
-        if *self == Self::default() {
-            return Ok(None);
-        }
         serde_json::to_value(self).map(Some).map_err(|error| Error::internal("What was asked for cannot be kept.").because(error))
     }
 

@@ -102,6 +102,7 @@ impl Control {
             match self.change(run, verdict.state, &cause, |run| fill(run, &outcome, &verdict)).await {
                 Ok(_) => return,
                 Err(error) if matches!(error.code(), Code::Conflict | Code::NotFound) => {
+                    self.underway.forget(run.id);
                     return tracing::warn!(?error, run = %run.id, "the record of a run is not there any more");
                 }
                 Err(error) => tracing::error!(?error, run = %run.id, "the outcome of a run could not be written down yet"),

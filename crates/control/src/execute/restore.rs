@@ -18,10 +18,7 @@ impl Control {
         let (sweeping, swept) = (Arc::clone(&source), context.clone());
         crate::blocking(move |_| sweeping.sweep(&swept)).await?;
         let key = self.underway.take_key(run.id);
-        let is_sealed = repository.usable(&point)?.sealed();
-        if is_sealed && key.is_none() {
-            return Err(key_gone());
-        }
+        request.ensure_has(key.as_ref())?;
         let order = request.for_engine(source, repository, run.database.clone(), key);
         let restored = restore(&order, &point, context).await?;
         self.nudge(Nudge::Discover);
@@ -33,15 +30,6 @@ impl Control {
         }
         Ok(done(&run.database, &restored))
     }
-}
-
-/// Keys are kept in memory alone.
-fn key_gone() -> Error {
-    Error::new(
-        Code::KeyNeeded,
-        "The backup is sealed, and its key is gone: the console was started anew since, and writes no key down.",
-        "Start the restore again, and give the key again.",
-    )
 }
 
 fn done(name: &str, restored: &Restored) -> Done {

@@ -16,6 +16,7 @@ impl Control {
         let folder = point.place.folder().as_str().to_owned();
         let now = Timestamp::now();
         let key = self.underway.take_key(run.id);
+        request.ensure_has(key.as_ref())?;
         match verify(&repository, &point, key.as_ref(), workers(), context).await {
             Ok(verified) => {
                 self.catalog.set_checked(run.destination, &folder, request.label, now).await?;

@@ -58,6 +58,7 @@ impl Control {
             label: manifest.label,
             no_owner: is_on(&form.no_owner),
             create_roles: is_on(&form.create_roles),
+            with_key: manifest.sealed(),
         };
         Ok((draft.preview, Some(Order { destination, server, request, name: form.name.clone() })))
     }

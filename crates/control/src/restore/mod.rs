@@ -34,6 +34,9 @@ pub(crate) struct Request {
     /// Create roles that are missing, without the right to log in.
     #[serde(default)]
     pub create_roles: bool,
+    /// Whether a key was given, which is in memory alone.
+    #[serde(default)]
+    pub with_key: bool,
 }
 
 /// A restore that can be begun.
@@ -49,6 +52,18 @@ impl Request {
     pub fn of(run: &RunRecord) -> Result<Self> {
         let request = run.request.clone().unwrap_or_default();
         serde_json::from_value(request).map_err(|error| Error::internal("What the run was asked for cannot be read.").because(error))
+    }
+
+    /// An error if a key was given and is gone: it was in memory alone.
+    pub fn ensure_has(&self, key: Option<&Key>) -> Result<()> {
+        if key.is_some() || !self.with_key {
+            return Ok(());
+        }
+        Err(Error::new(
+            Code::KeyNeeded,
+            "The backup is sealed, and its key is gone: the console was started anew since, and writes no key down.",
+            "Start it again, and give the key again.",
+        ))
     }
 
     /// The restore that it asks for. A database that differs from its backup is not kept.
@@ -138,7 +153,14 @@ impl Control {
         let point = points.iter().find(|point| is_wanted(&point.place)).ok_or_else(missing)?;
         let instance = point.manifest.as_ref().ok().map(|manifest| manifest.server.instance.clone());
         let server = self.catalog.servers().await?.into_iter().find(|server| server.instance.is_some() && server.instance == instance);
-        let request = Request { database: database.into(), origin: shelf::origin(point), label, no_owner: false, create_roles: false };
+        let request = Request {
+            database: database.into(),
+            origin: shelf::origin(point),
+            label,
+            no_owner: false,
+            create_roles: false,
+            with_key: key.is_some(),
+        };
         let key = match key {
             Some(key) => self.ensure_opens(id, &request, Some(key)).await?,
             None => None,

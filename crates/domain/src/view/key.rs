@@ -20,14 +20,16 @@ pub struct KeyView {
     pub public_key: String,
     /// How a passphrase becomes the private half, as JSON; none for any other key.
     pub derivation: Option<String>,
+    /// The one line of its key file, where that holds no secret: with a passphrase.
+    pub file_line: Option<String>,
     /// Note.
     pub note: String,
     /// The tasks whose archives are sealed for it.
     pub tasks: Vec<(TaskId, String)>,
     /// When it was added.
     pub created_at: Timestamp,
-    /// When somebody proved last that the private half is at hand.
-    pub proven_at: Timestamp,
+    /// When somebody proved last that the private half is at hand, if anybody did.
+    pub proven_at: Option<Timestamp>,
     /// By when that should be proven again.
     pub due_at: Timestamp,
     /// Number of the edit that this shows.
@@ -39,7 +41,7 @@ pub struct KeyView {
 }
 
 impl KeyView {
-    /// Whether it is time to prove again that the key is at hand.
+    /// Whether it is time to prove that the key is at hand.
     #[must_use]
     pub fn is_overdue(&self) -> bool {
         self.now >= self.due_at

@@ -94,7 +94,7 @@ pub enum Trouble {
         id: KeyId,
         /// Its name.
         name: String,
-        /// When somebody proved it last.
+        /// When somebody proved it last, or it was added.
         at: Timestamp,
     },
 }

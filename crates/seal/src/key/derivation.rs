@@ -58,6 +58,73 @@ impl Derivation {
     }
 }
 
+/// What passwords are made of: words that lists of stolen ones begin with, and runs of the keyboard.
+const COMMON: [&str; 40] = [
+    "password",
+    "passwort",
+    "passphrase",
+    "passw0rd",
+    "letmein",
+    "welcome",
+    "iloveyou",
+    "sunshine",
+    "princess",
+    "football",
+    "baseball",
+    "superman",
+    "batman",
+    "dragon",
+    "monkey",
+    "master",
+    "shadow",
+    "secret",
+    "admin",
+    "root",
+    "login",
+    "user",
+    "test",
+    "hello",
+    "freedom",
+    "whatever",
+    "trustno1",
+    "starwars",
+    "michael",
+    "jordan",
+    "backup",
+    "rookery",
+    "database",
+    "postgres",
+    "qwertyuiop",
+    "qwertzuiop",
+    "asdfghjkl",
+    "yxcvbnm",
+    "zxcvbnm",
+    "qwerty",
+];
+
+/// Fewest characters that are left once what everybody takes first is taken out.
+const MIN_OWN: usize = 8;
+
+/// How many characters of a passphrase are neither blanks, nor parts of numbers, nor of what everybody takes first.
+fn own_characters(passphrase: &str) -> usize {
+    let mut rest = passphrase.to_lowercase();
+    for common in COMMON {
+        rest = rest.replace(common, "");
+    }
+    // Parts of four keys and more along a row of the keyboard.
+    for row in ["qwertyuiop", "qwertzuiop", "asdfghjkl", "zxcvbnm", "yxcvbnm"] {
+        for length in (4..row.len()).rev() {
+            for start in 0..=row.len() - length {
+                rest = rest.replace(&row[start..start + length], "");
+            }
+        }
+    }
+    let rest: Vec<char> = rest.chars().collect();
+    let is_digit = |at: Option<usize>| at.and_then(|at| rest.get(at)).is_some_and(char::is_ascii_digit);
+    let in_number = |at: usize| is_digit(Some(at)) && (is_digit(at.checked_sub(1)) || is_digit(Some(at + 1)));
+    (0..rest.len()).filter(|at| !rest[*at].is_whitespace() && !in_number(*at)).count()
+}
+
 /// Refuses a passphrase that is soon guessed.
 ///
 /// # Errors
@@ -76,6 +143,9 @@ pub fn check_passphrase(passphrase: &str) -> Result<()> {
     let in_a_row = letters.windows(2).filter(|pair| pair[1] == pair[0] + 1 || pair[0] == pair[1]).count();
     if in_a_row * 2 > letters.len() {
         return Err(weak("The passphrase counts up or repeats itself, as in 123456 or abcdef.".into()));
+    }
+    if own_characters(passphrase) < MIN_OWN {
+        return Err(weak("The passphrase is made of what is guessed first: usual words, runs of the keyboard, numbers.".into()));
     }
     Ok(())
 }
@@ -105,7 +175,15 @@ mod tests {
             let error = check_passphrase(words).unwrap_err();
             assert!(error.to_string().contains(reason), "{words}: {error}");
         }
-        check_passphrase("rook raven tree night home").unwrap();
+        for words in
+            ["password1234", "Password2026", "qwertyuiopas", "Letmein-2026!", "asdfghjkl1357", "iloveyou iloveyou", "admin admin 123"]
+        {
+            let error = check_passphrase(words).unwrap_err();
+            assert!(error.to_string().contains("guessed first"), "{words}: {error}");
+        }
+        for words in ["rook raven tree night home", "4h7#k9!2q$8z@1vT", "correct horse battery staple", "größere Übermutprobe"] {
+            check_passphrase(words).unwrap();
+        }
     }
 
     /// RFC 9106, section 5.3. A passphrase goes without the secret and the associated data that this vector has, so the library is

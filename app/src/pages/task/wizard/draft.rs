@@ -86,6 +86,16 @@ impl Draft {
         carried
     }
 
+    /// The query of a step, with everything that the form holds: also what is stored and was not touched.
+    pub fn search(&self, step: Step) -> String {
+        let mut form = self.form();
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("step", step.word());
+        query.extend_pairs(FIELDS.iter().map(|field| (*field, slot(&mut form, field).clone())));
+        query.extend_pairs(self.version.map(|version| ("version", version.to_string())));
+        query.finish()
+    }
+
     /// What is wrong with a field, once it is due to be said: a new task is not blamed for what was not asked yet.
     pub fn error(&self, field: &str, preview: &TaskPreview) -> Option<String> {
         let due = self.version.is_some() || self.step == Step::Review || self.given.iter().any(|(given, _)| *given == field);
@@ -187,7 +197,11 @@ mod tests {
         let stored = TaskForm { encryption: "sealed".into(), recipients: "b a".into(), ..TaskForm::default() };
         let same = Draft::read(stored.clone(), Some(1), "recipients=a&recipients=b");
         assert!(same.differences().is_empty());
-        assert_eq!(Draft::read(stored, Some(1), "recipients=").form().recipients, "");
+        assert_eq!(Draft::read(stored.clone(), Some(1), "recipients=").form().recipients, "");
+        // Whoever makes a key for a task that has others keeps those.
+        let back = Draft::read(stored.clone(), Some(1), "step=encryption").search(Step::Encryption);
+        let again = Draft::read(stored, Some(1), &format!("{back}&encryption=sealed&recipients=c"));
+        assert_eq!((again.form().recipients.as_str(), again.step), ("b a c", Step::Encryption));
     }
 
     #[test]

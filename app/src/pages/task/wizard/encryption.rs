@@ -31,14 +31,7 @@ pub(super) fn Encryption(draft: Memo<Draft>, preview: RwSignal<TaskPreview>) -> 
         }
     });
     let lines = lines.collect_view();
-    let downgrade = at_rest.map(|what| {
-        let title = format!("The server encrypts its own files ({what}); these backups would not be encrypted.");
-        view! {
-            <Notice tone=Tone::Warn title>
-                <p>"Whoever gets at the destination could read what nobody can read off the server's disks. Seal them, or be sure that the destination is as safe."</p>
-            </Notice>
-        }
-    });
+    let downgrade = at_rest.map(|what| view! { <Downgrade what/> });
     view! {
         <Choices legend="Encryption" error=fault("encryption", draft, preview) id="encryption">
             <Choice
@@ -69,7 +62,7 @@ pub(super) fn Encryption(draft: Memo<Draft>, preview: RwSignal<TaskPreview>) -> 
                     <p>"Make one now: what you filled in here stays, and the key is chosen when you come back."</p>
                 </Notice>
             })}
-            <NewKey has_keys/>
+            <NewKey draft has_keys/>
         </div>
         <p class="dim">"Signatures are there in any case: a backup that somebody else changed is noticed before anything of it is restored."</p>
     }
@@ -77,11 +70,10 @@ pub(super) fn Encryption(draft: Memo<Draft>, preview: RwSignal<TaskPreview>) -> 
 
 /// The ways to one more key, which lead back here.
 #[component]
-fn NewKey(has_keys: bool) -> impl IntoView {
+fn NewKey(draft: Memo<Draft>, has_keys: bool) -> impl IntoView {
     let here = use_location();
     let href = move |way: &str| {
-        let search = here.search.get();
-        let back = with_pairs(&format!("{}?{}", here.pathname.get(), search.trim_start_matches('?')), [("step", Step::Encryption.word())]);
+        let back = format!("{}?{}", here.pathname.get(), draft.read().search(Step::Encryption));
         with_pairs("/keys/new", [("way", way.to_owned()), ("back", back)])
     };
     let title = if has_keys { "Another key" } else { "Make a key" };
@@ -94,5 +86,16 @@ fn NewKey(has_keys: bool) -> impl IntoView {
                     .collect_view()}
             </div>
         </div>
+    }
+}
+
+/// The server encrypts what the task would not.
+#[component]
+pub(super) fn Downgrade(what: String) -> impl IntoView {
+    let title = format!("The server encrypts its own files ({what}); these backups would not be encrypted.");
+    view! {
+        <Notice tone=Tone::Warn title>
+            <p>"Whoever gets at the destination could read what nobody can read off the server's disks. Seal them, or be sure that the destination is as safe."</p>
+        </Notice>
     }
 }

@@ -1,6 +1,6 @@
 //! Everything once more, and the button that keeps it.
 
-use super::{FORM, Sending, draft::Draft, step::Step};
+use super::{FORM, Sending, draft::Draft, encryption::Downgrade, step::Step};
 use crate::components::{Button, ButtonKind, Faults, FormProblem, Glyph, Hidden, Icon, OwnPassword};
 use domain::{ServerId, TaskForm, TaskId, view::task::TaskPreview};
 use leptos::prelude::*;
@@ -24,7 +24,14 @@ pub(super) fn Answers(draft: Memo<Draft>, preview: RwSignal<TaskPreview>) -> imp
         }
     };
     let lines = Step::ALL.into_iter().filter(|step| *step != Step::Review).map(line);
-    view! { <ul class="answers">{lines.collect_view()}</ul> }
+    let downgrade = move || {
+        let plain = draft.read().form().encryption == "none";
+        preview.read().encrypted_at_rest.clone().filter(|_| plain).map(|what| view! { <Downgrade what/> })
+    };
+    view! {
+        {downgrade}
+        <ul class="answers">{lines.collect_view()}</ul>
+    }
 }
 
 /// What the list of steps has no room for.
