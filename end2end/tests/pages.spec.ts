@@ -1,5 +1,8 @@
 // Every page as it looks with something to show, also with hostile names; and forms that work without scripts.
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { binary } from "./console.ts";
 import { sqlite } from "./servers.ts";
 import { expect, goto, pictures, setUp, signIn, test } from "./story.ts";
 
@@ -47,6 +50,26 @@ test.describe("without scripts", () => {
       await page.reload();
       await expect(page.getByText("Succeeded", { exact: true }).first()).toBeVisible({ timeout: 1000 });
     }).toPass();
+  });
+
+  test("a key from elsewhere is given by a plain form, and a private half is written into no address", async ({ page, rookery }) => {
+    const file = join(rookery.folder, "elsewhere.key");
+    const made = JSON.parse(execFileSync(binary(), ["key", "generate", "--out", file, "--json"], { encoding: "utf8" }));
+    const secret = readFileSync(file, "utf8").split("\n").find((text) => text.startsWith("rookery-key1-"))!;
+    await signIn(page);
+    await page.goto("/keys/new?way=elsewhere");
+    await page.getByLabel("Name", { exact: true }).fill("Elsewhere");
+    await page.getByLabel("Public half").fill(secret);
+    await page.getByLabel("Fingerprint").fill(made.fingerprint);
+    await page.getByLabel(/I know that a lost key/).check();
+    await page.getByRole("button", { name: "Add the key" }).click();
+    await expect(page.getByText(/This is a private key/).first()).toBeVisible();
+    expect(page.url()).not.toContain("rookery-key1");
+    expect(await page.content()).not.toContain(secret);
+    await page.getByLabel("Public half").fill(made.public_key);
+    await page.getByRole("button", { name: "Add the key" }).click();
+    await expect(page).toHaveURL(/\/keys\/[0-9a-f-]+$/);
+    await expect(page.getByRole("heading", { level: 1 })).toContainText("Elsewhere was not proven yet");
   });
 
   test("a form that is wrong says so at its field, and keeps what was typed", async ({ page }) => {

@@ -1,7 +1,7 @@
 //! What the command line understands.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use domain::{Destination, Error, Label};
+use domain::{Destination, Error, Label, retention::Rule};
 use repository::Fingerprint;
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
@@ -28,6 +28,7 @@ Examples:
   rookery backup sqlite:/srv/apps --to /backups
   rookery backup postgres://backup@db.example --to /backups --exclude 'tenant_*'
   rookery list /backups
+  rookery expire /backups --keep daily=7,weekly=4,monthly=12 --dry-run
   rookery restore /backups --database shop --into postgres://admin@db.example --as shop_monday
   rookery key generate --out rookery.key
   rookery backup sqlite:/srv/apps --to /backups --recipient \"$PUBLIC_KEY\" && rookery verify /backups --key rookery.key
@@ -71,6 +72,8 @@ pub enum Command {
     Verify(Verify),
     /// Print rows of a backup, one JSON array a line
     Cat(Cat),
+    /// Delete backups that no rule keeps, or show which these are
+    Expire(Expire),
     /// Try a server or a root, and say what is possible there
     Probe(Probe),
     /// Make a key that opens sealed backups, or tell which one a file holds
@@ -85,7 +88,7 @@ impl Command {
     pub fn wants_json(&self) -> bool {
         match self {
             Self::Backup(Backup { json, .. }) | Self::List(List { json, .. }) | Self::Restore(Restore { json, .. }) => *json,
-            Self::Verify(Verify { json, .. }) | Self::Probe(Probe { json, .. }) => *json,
+            Self::Verify(Verify { json, .. }) | Self::Probe(Probe { json, .. }) | Self::Expire(Expire { json, .. }) => *json,
             Self::Key(KeyCommand::Generate(KeyGenerate { json, .. }) | KeyCommand::Show(KeyShow { json, .. })) => *json,
             Self::Cat(_) | Self::Serve(_) => false,
         }
@@ -146,6 +149,29 @@ pub struct Backup {
     pub json: bool,
     #[command(flatten)]
     pub accept: Accept,
+}
+
+#[derive(Args)]
+pub struct Expire {
+    /// The root
+    #[arg(value_parser = value::<Destination>)]
+    pub root: Destination,
+    /// Only this database
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
+    pub database: Option<String>,
+    /// What stays: days=30 keeps what is younger, count=10 the newest, daily=7,weekly=4,monthly=12,yearly=3 the newest of each. Parts
+    /// are joined by commas, and what one of them keeps stays. The newest whole backup of a database stays in any case
+    #[arg(long, value_name = "RULE", value_parser = value::<Rule>)]
+    pub keep: Rule,
+    /// Whose days, weeks, months and years these are
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    pub time_zone: String,
+    /// Delete nothing, only show what would be deleted
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args)]

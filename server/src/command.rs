@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod cat;
+pub mod expire;
 pub mod key;
 pub mod list;
 pub mod probe;

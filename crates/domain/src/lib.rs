@@ -15,6 +15,7 @@ pub mod name;
 pub mod pattern;
 pub mod progress;
 pub mod protection;
+pub mod retention;
 pub mod role;
 pub mod run;
 pub mod schedule;

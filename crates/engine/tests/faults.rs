@@ -13,7 +13,7 @@ use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering::Relaxed},
 };
-use store::{Fault, Faulty, Local, Memory, Store};
+use store::{Fault, Faulty, Local, Memory, ObjectName, Store};
 use support::{World, context};
 
 /// A store in which somebody exchanges an archive for another one of the same size after so many calls.
@@ -236,6 +236,42 @@ async fn sweep_restore(world: World, plain: Arc<dyn Store>) {
             );
         }
     }
+}
+
+/// Removes the newer of two backups: it is gone or still whole, and the other one is never touched.
+async fn sweep_removal(world: World, plain: Arc<dyn Store>) {
+    let repository = world.repository(&plain).await.unwrap();
+    backup(&world.backup(repository.clone()), &context()).await.unwrap();
+    for make in FAULTS {
+        for nth in 1.. {
+            backup(&world.backup(repository.clone()), &context()).await.unwrap();
+            let context = context();
+            let faulty = Arc::new(Faulty::new(Shared(Arc::clone(&plain)), nth, make(&context.cancel)));
+            let store: Arc<dyn Store> = faulty.clone();
+            let done = async {
+                let repository = world.repository(&store).await?;
+                let mut points = repository.points(Some("shop")).await?;
+                points.truncate(1);
+                repository.remove_chain(&points).await
+            };
+            let done = done.await;
+            let listed = all_hold(&world, &plain).await;
+            assert!(listed == 1 || (listed == 2 && done.is_err()), "call {nth}: {listed} are listed after {done:?}");
+            let folders = plain.list(Some(&ObjectName::new("shop").unwrap())).await.unwrap();
+            assert_eq!(folders.len(), 1, "call {nth}: something of a removed backup stayed: {folders:?}");
+            if faulty.calls() < nth {
+                assert!(done.is_ok() && nth > 4, "the sweep ended after {nth} calls: {done:?}");
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_survives_every_fault() {
+    sweep_removal(small_world(), Arc::new(Memory::default())).await;
+    let folder = tempfile::tempdir().unwrap();
+    sweep_removal(sealed_world(), Arc::new(Local::create(&folder.path().join("root")).unwrap())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -187,6 +187,32 @@ impl Repository {
         }
     }
 
+    /// Removes the backups of one chain for good, the newest first, so that what is left can be restored at every moment: of each
+    /// the manifest goes first, and with it the backup; then its archive. A crash in between leaves an archive that no manifest
+    /// tells of, which the next backup removes as an orphan.
+    ///
+    /// # Errors
+    /// [`Code::UnknownInstance`] if somebody else signed one of them, before anything is removed; where a backup cannot be removed:
+    /// those after it stay.
+    pub async fn remove_chain(&self, points: &[Point]) -> Result<()> {
+        let mut points: Vec<&Point> = points.iter().collect();
+        points.sort_by_key(|point| std::cmp::Reverse(point.place.label()));
+        for point in &points {
+            if let Ok(manifest) = &point.manifest {
+                manifest.check_trust(&self.trust)?;
+            }
+        }
+        for point in points {
+            self.store.remove(&point.place.manifest()?).await?;
+            // Of one that cannot be used it may not be known whether it was sealed.
+            let forms = point.manifest.as_ref().map_or_else(|_| vec![false, true], |manifest| vec![manifest.sealed()]);
+            for sealed in forms {
+                self.store.remove(&point.place.archive(sealed)?).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes an archive of ours that will get no manifest; nothing, unless it is certain that no manifest tells of it.
     pub async fn discard(&self, place: &Place, sealed: bool) -> Result<()> {
         let is_free = match self.store.size(&place.manifest()?).await {

@@ -82,8 +82,8 @@ fn Retention() -> impl IntoView {
     view! {
         <Notice tone=Tone::Calm title="Every backup is kept.">
             <p>
-                "Rookery deletes nothing yet. Rules for how long backups are kept come with a later version; until then, "
-                "keep an eye on the free room of the destination."
+                "The console deletes nothing yet. Until it does, " <code>"rookery expire"</code>
+                " deletes by rules on the command line, and says before what it would delete; or keep an eye on the free room of the destination."
             </p>
         </Notice>
     }
