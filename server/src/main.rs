@@ -54,7 +54,7 @@ async fn run(arguments: Arguments, output: &Output) -> Exit {
         Command::Restore(arguments) => command::restore::run(arguments, home, output, &context).await,
         Command::Verify(arguments) => command::verify::run(arguments, home, output, &context).await,
         Command::Cat(arguments) => command::cat::run(arguments, home, output, &context).await,
-        Command::Expire(arguments) => command::expire::run(arguments, home, output).await,
+        Command::Expire(arguments) => command::expire::run(arguments, home, output, &context).await,
         Command::Probe(arguments) => command::probe::run(arguments, output, &context).await,
         Command::Key(command) => command::key::run(command, output),
         Command::Serve(arguments) => serve::run(arguments, home, context.cancel).await,

@@ -82,9 +82,50 @@ fn the_newest_whole_backup_stays_and_while_the_newest_is_damaged_all_do() {
 }
 
 #[test]
+fn a_backup_that_only_looks_whole_is_nothing_to_delete_others_for() {
+    let (world, all) = with_backups(3);
+    let newest = world.files().into_iter().find(|(path, _)| path.to_string_lossy().contains(&format!("{}.zip", all[2]))).unwrap();
+    let (path, mut bytes) = newest;
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let done = expire(&world, &["--keep", "count=1"]).succeeds().json();
+    assert_eq!((told(&done, "delete").len(), told(&done, "keep").len()), (0, 3), "{done}");
+    assert!(done.to_string().contains("does not hold"), "{done}");
+}
+
+#[test]
+fn a_newest_backup_that_nobody_can_read_stands_in_the_way() {
+    let (world, all) = with_backups(3);
+    let manifest =
+        world.files().into_iter().map(|(path, _)| path).find(|path| path.to_string_lossy().ends_with(&format!("{}.json", all[2])));
+    fs::write(manifest.unwrap(), "{").unwrap();
+    let done = expire(&world, &["--keep", "count=1"]).succeeds().json();
+    assert_eq!(told(&done, "delete"), [""; 0], "{done}");
+}
+
+#[test]
+fn servers_that_have_the_same_name_do_not_push_each_other_out() {
+    let world = World::new();
+    let names = ["alpha/data", "beta/data"];
+    for name in names {
+        world.database(&format!("{name}/app.db"), "create table t(a); insert into t values (1);");
+        let server = format!("sqlite:{}", world.path("dbs").join(name).display());
+        world.run(["backup", &server, "--to", &world.root(), "--json"]).succeeds();
+    }
+    let done = expire(&world, &["--keep", "count=1"]).succeeds().json();
+    assert_eq!((told(&done, "delete").len(), told(&done, "keep").len()), (0, 2), "{done}");
+}
+
+#[test]
 fn what_another_installation_signed_is_not_ours_to_delete() {
     let (world, all) = with_backups(3);
     fs::remove_dir_all(world.path("data")).unwrap();
+    // To be read it may have been accepted; that is no leave to delete.
+    let unknown = world.verify();
+    let words = format!("{}{}", unknown.stdout, unknown.stderr);
+    let fingerprint = words.split("fingerprint ").nth(1).unwrap().chars().take(39).collect::<String>();
+    world.run(["verify", &world.root(), "--accept-instance", &fingerprint]).succeeds();
     let done = expire(&world, &["--keep", "count=1"]).succeeds().json();
     assert_eq!((told(&done, "delete").len(), told(&done, "keep").len()), (0, all.len()), "{done}");
     assert!(done["keep"][0]["reason"].as_str().unwrap().starts_with("It is not ours to delete"), "{done}");

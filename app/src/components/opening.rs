@@ -31,7 +31,8 @@ pub fn Opening(
         error.set(None);
         busy.set(true);
         soon(move || {
-            let result = sealed.with_value(|sealed| keyring::unseal(&sealed.envelope, &sealed.keys, given));
+            // Nothing, if the page was left meanwhile.
+            let Some(result) = sealed.try_with_value(|sealed| keyring::unseal(&sealed.envelope, &sealed.keys, given)) else { return };
             busy.set(false);
             match result {
                 Ok(key) => {

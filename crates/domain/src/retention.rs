@@ -12,7 +12,7 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rule {
-    /// Chains whose newest restore point is younger than this many days.
+    /// Chains whose newest restore point is not more than this many days older than the newest good one.
     pub days: Option<u32>,
     /// So many of the newest chains.
     pub count: Option<u32>,
@@ -116,14 +116,19 @@ pub struct Decision {
 
 /// Backups before one that it is compared with.
 const COMPARED: usize = 7;
-/// Fewer of them tell nothing.
-const COMPARED_AT_LEAST: usize = 3;
+
+/// A backup that is dated later than this after the moment of the plan tells of a clock that was wrong, and of nothing else.
+const AHEAD: SignedDuration = SignedDuration::from_hours(24);
 
 /// Plans for the chains of one database at one destination; the decisions come in the order of the chains. Days, weeks, months and
 /// years are those of the time zone. `failing` says why newer backups fail, if they do.
+///
+/// Age counts from the newest good chain and not from `now`, so that nothing gets old by backups that fail or have stopped, or by
+/// a clock that is ahead. A chain from the future stays, and stands for nothing.
 #[must_use]
 pub fn plan(chains: &[Chain], rule: &Rule, zone: &TimeZone, failing: Option<&str>, now: Timestamp) -> Vec<Decision> {
-    let mut order: Vec<usize> = (0..chains.len()).collect();
+    let is_ahead = |chain: &Chain| chain.began_at.duration_since(now) > AHEAD;
+    let mut order: Vec<usize> = (0..chains.len()).filter(|at| !is_ahead(&chains[*at])).collect();
     order.sort_by_key(|at| std::cmp::Reverse((chains[*at].began_at, *at)));
     let whole: Vec<usize> = order.iter().copied().filter(|at| chains[*at].condition == Condition::Whole).collect();
     let good: Vec<usize> = (0..whole.len()).filter(|at| !is_suspicious(chains, &whole[*at..])).map(|at| whole[at]).collect();
@@ -135,6 +140,7 @@ pub fn plan(chains: &[Chain], rule: &Rule, zone: &TimeZone, failing: Option<&str
         None if newest != good.first().copied() => Some("The newest backup is not good".into()),
         None => None,
     };
+    let today = good.first().map_or(now, |newest| chains[*newest].ended_at.min(now));
     let by_period = wanted_by_period(chains, &good, rule, zone);
     let decide = |at: usize| {
         let chain = &chains[at];
@@ -145,6 +151,9 @@ pub fn plan(chains: &[Chain], rule: &Rule, zone: &TimeZone, failing: Option<&str
         if let Some(why) = &chain.held {
             return keep(why.clone());
         }
+        if is_ahead(chain) {
+            return keep("It is dated in the future: the clock was wrong when it was made, or is now.".into());
+        }
         if last == Some(at) || whole.first() == Some(&at) {
             return keep("It is the newest whole one.".into());
         }
@@ -154,7 +163,8 @@ pub fn plan(chains: &[Chain], rule: &Rule, zone: &TimeZone, failing: Option<&str
         if let Some(why) = &failing {
             return keep(format!("{}: nothing is deleted until a newer one is good.", why.trim_end_matches('.')));
         }
-        if let Some(days) = rule.days.filter(|days| now.duration_since(chain.ended_at) < SignedDuration::from_hours(24 * i64::from(*days)))
+        if let Some(days) =
+            rule.days.filter(|days| today.duration_since(chain.ended_at) < SignedDuration::from_hours(24 * i64::from(*days)))
         {
             return keep(format!("It is younger than {days} days."));
         }
@@ -180,7 +190,7 @@ fn gone(chain: &Chain) -> String {
 fn is_suspicious(chains: &[Chain], whole: &[usize]) -> bool {
     let Some((one, before)) = whole.split_first() else { return false };
     let before = &before[..before.len().min(COMPARED)];
-    if before.len() < COMPARED_AT_LEAST {
+    if before.is_empty() {
         return false;
     }
     let median = |of: fn(&Chain) -> u64| {
@@ -188,7 +198,7 @@ fn is_suspicious(chains: &[Chain], whole: &[usize]) -> bool {
         values.sort_unstable();
         values[values.len() / 2]
     };
-    let is_half = |of: fn(&Chain) -> u64| of(&chains[*one]) < median(of) / 2;
+    let is_half = |of: fn(&Chain) -> u64| of(&chains[*one]).saturating_mul(2) < median(of);
     is_half(|chain| chain.size_bytes) || is_half(|chain| chain.rows)
 }
 

@@ -100,7 +100,7 @@ fn plain(name: &str) -> &str {
 /// Addresses are logged and remembered: what is secret never gets into one.
 fn is_secret(name: &str, value: &str) -> bool {
     // Whoever gave the private half of a key for the public one has it sent, but not written into logs as well.
-    let is_mistaken = name == "public_key" && !value.trim().starts_with("rookery-pub1-");
+    let is_mistaken = value.contains("rookery-key1-") || (name == "public_key" && !value.trim().starts_with("rookery-pub1-"));
     is_mistaken || name.contains("password") || matches!(name, "again" | "token" | "data_key")
 }
 

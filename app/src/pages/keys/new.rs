@@ -91,6 +91,7 @@ fn Making(way: Way, back: String, instance: String) -> impl IntoView {
     let name = RwSignal::new(address::query_value("name").get_untracked());
     // Without scripts nothing is made here, but a public half from elsewhere can be given by hand.
     let alive = RwSignal::new(false);
+    let came_back = !address::query_value("public_key").get_untracked().is_empty();
     Effect::new(move |_| alive.set(true));
     let kept_instance = instance.clone();
     let needs_saving = move || made.with(|made| made.as_ref().is_some_and(|made| made.file.is_some()));
@@ -101,7 +102,7 @@ fn Making(way: Way, back: String, instance: String) -> impl IntoView {
             <div class="stack">
                 <Show when=move || made.with(Option::is_none)><Make way made/></Show>
                 <Show when=needs_saving><Keep way made saved instance=kept_instance.clone()/></Show>
-                <Show when=move || is_ready() || (way == Way::Elsewhere && !alive.get())>
+                <Show when=move || is_ready() || (way == Way::Elsewhere && (came_back || !alive.get()))>
                     <Add made name back=back.clone()/>
                 </Show>
             </div>

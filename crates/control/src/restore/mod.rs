@@ -153,18 +153,19 @@ impl Control {
         let point = points.iter().find(|point| is_wanted(&point.place)).ok_or_else(missing)?;
         let instance = point.manifest.as_ref().ok().map(|manifest| manifest.server.instance.clone());
         let server = self.catalog.servers().await?.into_iter().find(|server| server.instance.is_some() && server.instance == instance);
-        let request = Request {
+        let mut request = Request {
             database: database.into(),
             origin: shelf::origin(point),
             label,
             no_owner: false,
             create_roles: false,
-            with_key: key.is_some(),
+            with_key: false,
         };
         let key = match key {
             Some(key) => self.ensure_opens(id, &request, Some(key)).await?,
             None => None,
         };
+        request.with_key = key.is_some();
         let said = format!("Asked for by {}: {database:?} of {label} at {}.", permit.actor().name(), destination.name);
         let run = run(RunKind::Verify, server.map(|server| server.id), id, database.into(), request, permit.actor().name())?;
         self.queue_one(run, key, "verification queued", &Cause::user(permit, said)).await

@@ -73,7 +73,9 @@ fn what_is_left_to_restore_from_stays_whatever_the_rule() {
         chain.began_at -= SignedDuration::from_hours(24 * 1000);
         chain.ended_at = chain.began_at;
     }
-    assert_eq!(plan(&chains, &rule("days=1"), &TimeZone::UTC, None, now).iter().filter(|one| one.keep).count(), 1);
+    // Nothing gets old by backups that have stopped: age counts from the newest good one.
+    assert_eq!(plan(&chains, &rule("days=3"), &TimeZone::UTC, None, now).iter().filter(|one| one.keep).count(), 3);
+    assert_eq!(plan(&chains, &rule("count=1"), &TimeZone::UTC, None, now).iter().filter(|one| one.keep).count(), 1);
     // The two newest are damaged: they, and the one before them, stay, and so does everything else until a newer one is good.
     chains[0].condition = Condition::Damaged("Its archive is missing.".into());
     chains[1].condition = Condition::Damaged("Its archive is missing.".into());
@@ -83,6 +85,19 @@ fn what_is_left_to_restore_from_stays_whatever_the_rule() {
     // Failing runs leave nothing under the root; whoever knows of them says so.
     let decisions = plan(&days(5, now), &rule("count=1"), &TimeZone::UTC, Some("The last run failed."), now);
     assert!(decisions.iter().all(|decision| decision.keep), "{decisions:#?}");
+}
+
+#[test]
+fn a_backup_from_the_future_stays_and_displaces_no_other() {
+    let now = at("2026-11-24T03:00:00Z");
+    let mut chains = days(4, now);
+    chains.push(whole(at("2036-01-01T00:00:00Z")));
+    for text in ["count=1", "daily=1", "yearly=1", "days=1"] {
+        let decisions = plan(&chains, &rule(text), &TimeZone::UTC, None, now);
+        assert_eq!(decisions.iter().map(|one| one.keep).collect::<Vec<_>>(), [true, false, false, false, true], "{text}");
+    }
+    // A clock that is behind takes all of them for the future, and deletes nothing.
+    assert!(plan(&chains, &rule("count=1"), &TimeZone::UTC, None, at("2026-01-01T00:00:00Z")).iter().all(|decision| decision.keep));
 }
 
 #[test]
@@ -103,12 +118,12 @@ fn one_that_is_far_too_small_does_not_count_as_a_good_newer_one() {
         shrink(&mut chains[0]);
         let decisions = plan(&chains, &rule("count=1"), &TimeZone::UTC, None, now);
         assert!(decisions.iter().all(|decision| decision.keep), "{decisions:#?}");
-        // Half is not yet suspicious, and the first backups have nothing to be compared with.
+        // Half is not yet suspicious, and one older backup is enough to compare with.
         (chains[0].size_bytes, chains[0].rows) = (500, 50);
         assert_eq!(plan(&chains, &rule("count=1"), &TimeZone::UTC, None, now).iter().filter(|one| one.keep).count(), 1);
-        let mut few = days(3, now);
+        let mut few = days(2, now);
         shrink(&mut few[0]);
-        assert_eq!(plan(&few, &rule("count=1"), &TimeZone::UTC, None, now).iter().filter(|one| one.keep).count(), 1);
+        assert!(plan(&few, &rule("count=1"), &TimeZone::UTC, None, now).iter().all(|decision| decision.keep));
     }
 }
 
@@ -158,6 +173,7 @@ proptest! {
             });
             prop_assert!(newer && newest_whole.is_some_and(|newest| chain.began_at <= newest), "{chain:?}");
             prop_assert!(rule.days.is_none_or(|days| now.duration_since(chain.ended_at) >= SignedDuration::from_hours(24 * i64::from(days))));
+            prop_assert!(chain.began_at <= now + AHEAD, "{chain:?}");
         }
         // A rule that wants more keeps more.
         let more = Rule { count: Some(rule.count.unwrap_or(0) + 3), ..rule };
