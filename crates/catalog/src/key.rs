@@ -4,9 +4,8 @@ use crate::{
     AuditRecord, Catalog,
     sql::{Record, Row, changed, missing, named, sql, statements},
 };
-use domain::{Code, Error, KeyId, Result, TaskId};
+use domain::{Code, Error, KeyId, Result};
 use jiff::Timestamp;
-use std::collections::HashMap;
 
 /// A key, as it is stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,7 +40,6 @@ statements! {
     PROVEN = "UPDATE keys SET proven_at = $2 WHERE id = $1";
     USED = "SELECT count(*) FROM task_keys WHERE key_id = $1";
     DELETE = "DELETE FROM keys WHERE id = $1";
-    USES = "SELECT task_id, key_id FROM task_keys ORDER BY task_id, key_id";
 }
 
 impl Record for KeyRecord {
@@ -60,18 +58,6 @@ impl Record for KeyRecord {
     }
 }
 
-/// A task that seals for a key.
-pub(crate) struct Use {
-    pub task: TaskId,
-    pub key: KeyId,
-}
-
-impl Record for Use {
-    fn read(row: &Row) -> Result<Self> {
-        Ok(Self { task: row.get("task_id")?, key: row.get("key_id")? })
-    }
-}
-
 impl Catalog {
     /// All keys, by name.
     ///
@@ -87,15 +73,6 @@ impl Catalog {
     /// [`Code::NotFound`].
     pub async fn key(&self, id: KeyId) -> Result<KeyRecord> {
         sql(ONE).with(&id).one(self.reader()).await?.ok_or_else(|| missing("key"))
-    }
-
-    /// The keys of every task that seals.
-    pub(crate) async fn keys_of_tasks(&self) -> Result<HashMap<TaskId, Vec<KeyId>>> {
-        let mut keys: HashMap<_, Vec<_>> = HashMap::new();
-        for one in sql(USES).all::<Use>(self.reader()).await? {
-            keys.entry(one.task).or_default().push(one.key);
-        }
-        Ok(keys)
     }
 
     /// Adds a key.

@@ -3,10 +3,11 @@
 use crate::{
     AuditRecord, Catalog,
     open::Write,
-    sql::{Record, Row, changed, missing, named, sql, statements},
+    sql::{Record, Row, Statement, changed, failed, missing, named, sql, statements},
 };
-use domain::{Result, Schedule, ServerId, Task, TaskId};
+use domain::{Code, Error, KeyId, Result, Schedule, ServerId, Task, TaskId};
 use jiff::Timestamp;
+use std::collections::HashMap;
 
 /// A task, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,7 @@ statements! {
     DELETE = "DELETE FROM tasks WHERE id = $1";
     SEAL_FOR = "INSERT INTO task_keys (task_id, key_id) VALUES ($1, $2)";
     SEAL_FOR_NOBODY = "DELETE FROM task_keys WHERE task_id = $1";
+    USES = "SELECT task_id, key_id FROM task_keys ORDER BY task_id, key_id";
 }
 
 /// A task whose keys are still to be read, and whether it has any.
@@ -70,6 +72,18 @@ impl Record for Unsealed {
     }
 }
 
+/// A task that seals for a key.
+struct Use {
+    task: TaskId,
+    key: KeyId,
+}
+
+impl Record for Use {
+    fn read(row: &Row) -> Result<Self> {
+        Ok(Self { task: row.get("task_id")?, key: row.get("key_id")? })
+    }
+}
+
 impl Write {
     async fn seal_for(&mut self, record: &TaskRecord) -> Result<()> {
         for key in &record.task.recipients {
@@ -83,51 +97,59 @@ impl Catalog {
     /// All tasks, by name.
     ///
     /// # Errors
-    /// [`domain::Code::Catalog`].
+    /// [`Code::Catalog`].
     pub async fn tasks(&self) -> Result<Vec<TaskRecord>> {
-        self.with_keys(sql(LIST).all(self.reader()).await?).await
+        self.with_keys(sql(LIST)).await
     }
 
     /// Tasks of a server, by name.
     ///
     /// # Errors
-    /// [`domain::Code::Catalog`].
+    /// [`Code::Catalog`].
     pub async fn tasks_of(&self, server: ServerId) -> Result<Vec<TaskRecord>> {
-        self.with_keys(sql(OF_SERVER).with(&server).all(self.reader()).await?).await
+        self.with_keys(sql(OF_SERVER).with(&server)).await
     }
 
     /// One task.
     ///
     /// # Errors
-    /// [`domain::Code::NotFound`].
+    /// [`Code::NotFound`].
     pub async fn task(&self, id: TaskId) -> Result<TaskRecord> {
-        let task = sql(ONE).with(&id).one(self.reader()).await?.ok_or_else(|| missing("task"))?;
-        self.with_keys(vec![task]).await?.pop().ok_or_else(|| missing("task"))
+        self.with_keys(sql(ONE).with(&id)).await?.pop().ok_or_else(|| missing("task"))
     }
 
     /// Enabled tasks whose time has come, the longest overdue first.
     ///
     /// # Errors
-    /// [`domain::Code::Catalog`].
+    /// [`Code::Catalog`].
     pub async fn due_tasks(&self, now: Timestamp) -> Result<Vec<TaskRecord>> {
-        self.with_keys(sql(DUE).with(&now).all(self.reader()).await?).await
+        self.with_keys(sql(DUE).with(&now)).await
     }
 
-    /// Adds the keys. A task that seals and whose keys are gone was deleted between the two questions: it is not taken for one
+    /// Tasks with their keys, both as they are at one moment. A task of which the two say different things is not taken for one
     /// that does not seal.
-    async fn with_keys(&self, tasks: Vec<Unsealed>) -> Result<Vec<TaskRecord>> {
-        let mut keys = self.keys_of_tasks().await?;
+    async fn with_keys(&self, tasks: Statement) -> Result<Vec<TaskRecord>> {
+        let mut moment = self.reader().begin().await.map_err(failed)?;
+        let tasks: Vec<Unsealed> = tasks.all(&mut *moment).await?;
+        let mut keys: HashMap<TaskId, Vec<KeyId>> = HashMap::new();
+        for one in sql(USES).all::<Use>(&mut *moment).await? {
+            keys.entry(one.task).or_default().push(one.key);
+        }
         let with_keys = |Unsealed(mut record, sealed)| {
             record.task.recipients = keys.remove(&record.id).unwrap_or_default();
-            (record.task.recipients.is_empty() != sealed).then_some(record)
+            if record.task.recipients.is_empty() == sealed {
+                let sentence = format!("The console's catalog does not tell for whom the task {:?} seals.", record.task.name);
+                return Err(Error::new(Code::Catalog, sentence, "Put the catalog's own backup in its place."));
+            }
+            Ok(record)
         };
-        Ok(tasks.into_iter().filter_map(with_keys).collect())
+        tasks.into_iter().map(with_keys).collect()
     }
 
     /// Adds a task.
     ///
     /// # Errors
-    /// [`domain::Code::Invalid`] at the field `name`, if that is in use; [`domain::Code::Conflict`] if its server or
+    /// [`Code::Invalid`] at the field `name`, if that is in use; [`Code::Conflict`] if its server or
     /// destination was deleted meanwhile.
     pub async fn insert_task(&self, record: &TaskRecord, audit: &AuditRecord) -> Result<()> {
         let mut write = self.begin().await?;
@@ -157,7 +179,7 @@ impl Catalog {
     /// number of the edit that the change was begun from; the stored one counts on.
     ///
     /// # Errors
-    /// [`domain::Code::Conflict`] if it was changed meanwhile, [`domain::Code::NotFound`], or [`domain::Code::Invalid`] at the
+    /// [`Code::Conflict`] if it was changed meanwhile, [`Code::NotFound`], or [`Code::Invalid`] at the
     /// field `name`.
     pub async fn update_task(&self, record: &TaskRecord, audit: &AuditRecord) -> Result<()> {
         let mut write = self.begin().await?;
@@ -188,7 +210,7 @@ impl Catalog {
     /// Enables a task with its next time, or disables it.
     ///
     /// # Errors
-    /// [`domain::Code::NotFound`].
+    /// [`Code::NotFound`].
     pub async fn set_enabled(&self, id: TaskId, enabled: bool, next_at: Option<Timestamp>, audit: &AuditRecord) -> Result<()> {
         let mut write = self.begin().await?;
         if sql(ENABLE).with(&id).with(&enabled).with(&next_at.filter(|_| enabled)).run(write.on()).await? == 0 {
@@ -201,7 +223,7 @@ impl Catalog {
     /// meanwhile stays as it is.
     ///
     /// # Errors
-    /// [`domain::Code::Catalog`].
+    /// [`Code::Catalog`].
     pub async fn set_next(&self, id: TaskId, was: Timestamp, next_at: Option<Timestamp>) -> Result<()> {
         let mut write = self.begin().await?;
         sql(NEXT).with(&id).with(&was).with(&next_at).run(write.on()).await?;
@@ -211,7 +233,7 @@ impl Catalog {
     /// Forgets a task. Its rounds and its backups stay.
     ///
     /// # Errors
-    /// [`domain::Code::NotFound`].
+    /// [`Code::NotFound`].
     pub async fn delete_task(&self, id: TaskId, audit: &AuditRecord) -> Result<()> {
         let mut write = self.begin().await?;
         if sql(DELETE).with(&id).run(write.on()).await? == 0 {

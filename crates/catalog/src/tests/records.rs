@@ -238,3 +238,18 @@ async fn a_key_stays_as_long_as_a_task_seals_for_it() {
     opened.delete_key(operator.id, &audit()).await.unwrap();
     assert!(opened.keys().await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn a_task_whose_keys_are_gone_is_never_one_that_does_not_seal() {
+    let opened = Opened::new().await;
+    let mut task = opened.with_task().await;
+    opened.insert_key(&key("Operator"), &audit()).await.unwrap();
+    task.task.recipients = opened.keys().await.unwrap().iter().map(|key| key.id).collect();
+    opened.update_task(&task, &audit()).await.unwrap();
+    let mut write = opened.begin().await.unwrap();
+    sqlx::query("DELETE FROM task_keys").execute(write.on()).await.unwrap();
+    write.commit().await.unwrap();
+    for read in [opened.task(task.id).await.map(drop), opened.tasks().await.map(drop), opened.due_tasks(at(999)).await.map(drop)] {
+        assert_eq!(read.unwrap_err().code(), Code::Catalog);
+    }
+}
