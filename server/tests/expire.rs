@@ -42,7 +42,7 @@ fn what_no_rule_keeps_is_shown_first_and_then_deleted() {
     let before = world.files();
     let shown = expire(&world, &["--keep", "count=2", "--dry-run"]).succeeds().json();
     assert_eq!((told(&shown, "delete"), told(&shown, "keep")), (all[..2].to_vec(), all[2..].to_vec()));
-    assert!(shown["dry_run"] == true && shown["keep"][0]["reason"].as_str().unwrap().len() > 10, "{shown}");
+    assert!(shown["dry_run"] == true && shown["rule"] == "count=2" && shown["keep"][0]["reason"].as_str().unwrap().len() > 10, "{shown}");
     assert_eq!(world.files(), before, "a dry run changed something");
 
     let done = expire(&world, &["--keep", "count=2"]).succeeds().json();

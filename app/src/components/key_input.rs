@@ -1,6 +1,6 @@
 //! Where somebody gives a key. Its fields have no names: no form sends them.
 
-use super::{Glyph, Icon};
+use super::{Glyph, Icon, SecretField};
 use crate::{files, keyring::Given};
 use domain::{Secret, view::key::KnownKey};
 use leptos::{html, prelude::*};
@@ -66,18 +66,8 @@ pub fn KeyInput(
             />
         </div>
         <Show when=wants_passphrase>
-            <div class="field">
-                <label for="key-passphrase">"Passphrase"</label>
-                <input
-                    type="password"
-                    id="key-passphrase"
-                    autocomplete="off"
-                    aria-describedby="key-error"
-                    prop:value=move || given.passphrase.read().expose().clone()
-                    on:input:target=move |event| given.passphrase.set(Secret::new(event.target().value()))
-                />
-                <p class="hint">"Turning a passphrase into a key takes some seconds, on purpose."</p>
-            </div>
+            <SecretField id="key-passphrase" label="Passphrase" into=given.passphrase described="key-error"/>
+            <p class="hint">"Turning a passphrase into a key takes some seconds, on purpose."</p>
         </Show>
         <p class="hint">
             <Icon name=Glyph::Shield/>

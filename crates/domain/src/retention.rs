@@ -5,12 +5,10 @@
 
 use crate::{Code, Error, Result};
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
-use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
 /// What is kept. A chain stays if any part of the rule wants it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rule {
     /// Chains whose newest restore point is not more than this many days older than the newest good one.
     pub days: Option<u32>,

@@ -66,7 +66,7 @@ impl Kept {
             return Err(Error::new(
                 Code::Usage,
                 "A key file has one line beside those that begin with #.",
-                "Name the file with the private key.",
+                "Use the file as it was written, or the key alone.",
             ));
         };
         match line.strip_prefix(PASSPHRASE) {

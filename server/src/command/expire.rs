@@ -20,6 +20,8 @@ use std::{collections::BTreeMap, sync::Arc};
 /// The JSON document.
 #[derive(Default, Serialize)]
 struct Report {
+    /// The rule, as it was read.
+    rule: String,
     keep: Vec<Line>,
     delete: Vec<Line>,
     /// Whether anything was deleted, or only shown.
@@ -61,7 +63,7 @@ pub async fn run(arguments: Expire, home: Home, output: &Output, context: &Conte
     let mode = if arguments.dry_run { store::Mode::Read } else { store::Mode::Write };
     let repository = Repository::open(store::open(&arguments.root, mode).await?, trust).await?;
     let points = repository.points(arguments.database.as_deref()).await?;
-    let mut report = Report { dry_run: arguments.dry_run, ..Report::default() };
+    let mut report = Report { rule: arguments.keep.to_string(), dry_run: arguments.dry_run, ..Report::default() };
     for group in groups(points)? {
         let decisions = group.decide(&repository, &arguments, &zone, context).await?;
         for (points, decision) in group.chains.iter().zip(decisions) {

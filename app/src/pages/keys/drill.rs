@@ -33,6 +33,9 @@ pub(super) fn Drill(
         }
     };
     let prove = move |_| {
+        if busy.get_untracked() {
+            return;
+        }
         busy.set(true);
         error.set(None);
         spawn_local(async move {

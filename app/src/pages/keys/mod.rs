@@ -24,7 +24,7 @@ pub fn Keys() -> impl IntoView {
         let overdue = all.iter().filter(|key| key.is_overdue()).count() as u64;
         let title = match (all.len() as u64, overdue) {
             (0, _) => "There is no key yet".into(),
-            (number, 0) => format!("{}, of which none is due to be proven", counted(number, "key", "keys")),
+            (number, 0) => format!("{}; none is due to be proven", counted(number, "key", "keys")),
             (_, overdue) => counted(overdue, "key is due to be proven", "keys are due to be proven"),
         };
         let list = if all.is_empty() { view! { <None/> }.into_any() } else { view! { <List all/> }.into_any() };

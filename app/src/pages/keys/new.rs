@@ -6,7 +6,7 @@ use crate::{
     api::keys::{AddKey, instance_fingerprint},
     components::{
         Button, ButtonKind, Card, Check, Faults, Field, FormProblem, Glyph, Hidden, Icon, LinkButton, Notice, OwnPassword, PageHead,
-        Segment, Segments, TextArea, Tone, may,
+        SecretField, Segment, Segments, TextArea, Tone, may,
     },
     files,
     keyring::{self, Made, soon},
@@ -128,6 +128,9 @@ fn Make(way: Way, made: RwSignal<Option<Made>>) -> impl IntoView {
     let (text, again) = (RwSignal::new(Secret::new(String::new())), RwSignal::new(Secret::new(String::new())));
     let (error, busy) = (RwSignal::new(None::<String>), RwSignal::new(false));
     let make = move |_| {
+        if busy.get_untracked() {
+            return;
+        }
         error.set(None);
         if way == Way::Passphrase && text.read_untracked().expose() != again.read_untracked().expose() {
             return error.set(Some("The two passphrases differ. Type the same one twice.".into()));
@@ -154,8 +157,8 @@ fn Make(way: Way, made: RwSignal<Option<Made>>) -> impl IntoView {
         Way::Here => view! { <p>"A random key, made with this browser's own randomness."</p> }.into_any(),
         Way::Passphrase => view! {
             <p>"Whoever knows the passphrase and has the file that comes with it can open the backups. It has to be hard to guess: five or more words that have nothing to do with each other."</p>
-            <Typed id="passphrase" label="Passphrase" into=text/>
-            <Typed id="passphrase-again" label="The same again" into=again/>
+            <SecretField id="passphrase" label="Passphrase" into=text/>
+            <SecretField id="passphrase-again" label="The same again" into=again/>
         }
         .into_any(),
         Way::Elsewhere => view! {
@@ -163,7 +166,7 @@ fn Make(way: Way, made: RwSignal<Option<Made>>) -> impl IntoView {
                 "The public half, as " <code>"rookery key show"</code> " prints it, is all that is needed. A private key (32 bytes in base64, or a line that begins with rookery-key1-) is "
                 "taken too: its public half is worked out here, and the private one is not sent."
             </p>
-            <Typed id="key-elsewhere" label="Key" into=text code=true/>
+            <SecretField id="key-elsewhere" label="Key" into=text code=true/>
         }
         .into_any(),
     };
@@ -186,24 +189,6 @@ fn Make(way: Way, made: RwSignal<Option<Made>>) -> impl IntoView {
                 </p>
             </div>
         </Card>
-    }
-}
-
-/// A field without a name: no form sends it.
-#[component]
-fn Typed(id: &'static str, label: &'static str, into: RwSignal<Secret<String>>, #[prop(optional)] code: bool) -> impl IntoView {
-    view! {
-        <div class="field">
-            <label for=id>{label}</label>
-            <input
-                type="password"
-                class:code=code
-                id=id
-                autocomplete="off"
-                spellcheck="false"
-                on:input:target=move |event| into.set(Secret::new(event.target().value()))
-            />
-        </div>
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     components::{Badge, Button, Card, Cell, Glyph, Hidden, LinkButton, Manner, ProtectionBadge, Table, Tone, When, counted, may},
 };
 use domain::{
-    Protection, Role,
+    Protection, Role, display,
     view::overview::{Attention, Trouble},
 };
 use jiff::Timestamp;
@@ -101,11 +101,11 @@ fn Line(attention: Attention, now: Timestamp, back_up: ServerAction<BackUpNow>) 
     let told = match (whole_server, last_good, promise) {
         (true, ..) if out_of_reach => view! { "Its databases cannot be backed up." }.into_any(),
         (true, ..) => view! { "No task backs it up." }.into_any(),
-        (_, None, Some(promise)) => view! { {format!("No backup yet; due {}.", lower(&promise))} }.into_any(),
+        (_, None, Some(promise)) => view! { {format!("No backup yet; due {}.", display::lower(&promise))} }.into_any(),
         (_, None, None) => view! { "No task covers it." }.into_any(),
         (_, Some(last), promise) => view! {
             "Last good backup " <When at=last now manner=Manner::Relative/>
-            {promise.map_or_else(|| ".".into(), |promise| format!("; promised {}.", lower(&promise)))}
+            {promise.map_or_else(|| ".".into(), |promise| format!("; promised {}.", display::lower(&promise)))}
         }
         .into_any(),
     };
@@ -145,8 +145,8 @@ fn Lines(first: Attention, number: u64, back_up: ServerAction<BackUpNow>) -> imp
     let href = format!("/servers/{server}/databases?only=attention&sort=state");
     let told = match (protection, promise) {
         (Protection::Uncovered, _) => "No task covers them.".into(),
-        (Protection::Never, Some(promise)) => format!("No backups yet; due {}.", lower(&promise)),
-        (_, Some(promise)) => format!("Older than promised: {}.", lower(&promise)),
+        (Protection::Never, Some(promise)) => format!("No backups yet; due {}.", display::lower(&promise)),
+        (_, Some(promise)) => format!("Older than promised: {}.", display::lower(&promise)),
         (_, None) => String::new(),
     };
     let all = href.clone();
@@ -166,10 +166,4 @@ fn Lines(first: Attention, number: u64, back_up: ServerAction<BackUpNow>) -> imp
             <Cell><div class="actions"><LinkButton href=all>"See which"</LinkButton>{action}</div></Cell>
         </tr>
     }
-}
-
-/// A sentence's beginning in the middle of another one.
-fn lower(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }

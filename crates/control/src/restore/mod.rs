@@ -5,7 +5,7 @@ mod name;
 mod needs;
 mod opened;
 
-use crate::{Administer, Control, Operate, Permit, cause::Cause, shelf};
+use crate::{Administer, Control, Operate, Permit, cause::Cause, run::carried_through, shelf};
 use catalog::{DestinationRecord, RunRecord, ServerRecord};
 use domain::{
     Code, DestinationId, Error, Label, RestoreForm, Result, RunId, RunKind, RunState, ServerId,
@@ -171,18 +171,24 @@ impl Control {
         self.queue_one(run, key, "verification queued", &Cause::user(permit, said)).await
     }
 
+    /// Puts a run into the line, with what opens its archive. That is carried through, whether or not somebody still waits: a
+    /// key whose run never came to be would stay in memory.
     async fn queue_one(&self, run: RunRecord, key: Option<Key>, action: &'static str, cause: &Cause) -> Result<RunId> {
-        let (id, database) = (run.id, run.database.clone());
-        // Before the run can begin.
-        if let Some(key) = key {
-            self.underway.keep_key(id, key);
-        }
-        if let Err(error) = self.queue_runs(vec![run], action, database.clone(), format!("/runs/{id}"), cause).await {
-            self.underway.take_key(id);
-            return Err(error);
-        }
-        self.log(None, Some(id), &database, cause).await;
-        Ok(id)
+        let (control, cause) = (self.clone(), cause.clone());
+        carried_through(async move {
+            let (id, database) = (run.id, run.database.clone());
+            // Before the run can begin.
+            if let Some(key) = key {
+                control.underway.keep_key(id, key);
+            }
+            if let Err(error) = control.queue_runs(vec![run], action, database.clone(), format!("/runs/{id}"), &cause).await {
+                control.underway.take_key(id);
+                return Err(error);
+            }
+            control.log(None, Some(id), &database, &cause).await;
+            Ok(id)
+        })
+        .await
     }
 }
 

@@ -16,11 +16,11 @@ const MOST: usize = 200;
 pub(super) fn Aside(draft: Draft, preview: TaskPreview) -> impl IntoView {
     let form = draft.form();
     let schedule = match &preview.schedule {
-        Some(words) => view! { <b>{lower(words)}</b> " by the clocks of " {form.time_zone.clone()} }.into_any(),
+        Some(words) => view! { <b>{display::lower(words)}</b> " by the clocks of " {form.time_zone.clone()} }.into_any(),
         None => view! { <span class="dim">"at times that are not chosen yet"</span> }.into_any(),
     };
     let sealing = match form.encryption.as_str() {
-        "sealed" => lower(&sealed_for(&form, &preview)),
+        "sealed" => display::lower(&sealed_for(&form, &preview)),
         "none" => "not encrypted".into(),
         _ => "encrypted or not, which is not chosen yet".into(),
     };
@@ -37,12 +37,6 @@ pub(super) fn Aside(draft: Draft, preview: TaskPreview) -> impl IntoView {
             </div>
         </Card>
     }
-}
-
-/// A sentence's beginning in the middle of another one.
-fn lower(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
 /// Which databases.
