@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod chains;
 mod inside;
 mod kit;
 mod manifests;
@@ -57,10 +58,10 @@ pub const fn case(name: &'static str, code: Code, words: &'static str, make: Mak
 async fn every_faulty_file_is_refused_as_what_it_is() {
     let kit = Kit::new().await;
     kit.accepts(&kit.root()).await.expect("the file without a fault");
-    for chain in manifests::good_chains(&kit) {
+    for chain in chains::good_chains(&kit) {
         kit.accepts(&chain).await.expect("the chain without a fault");
     }
-    let cases: Vec<&Case> = [sealed::CASES, inside::CASES, manifests::CASES].concat_refs();
+    let cases: Vec<&Case> = [sealed::CASES, inside::CASES, manifests::CASES, chains::CASES].into_iter().flatten().collect();
     assert!(cases.len() >= 120, "{} cases", cases.len());
     assert_eq!(cases.iter().map(|case| case.name).collect::<BTreeSet<_>>().len(), cases.len(), "two cases have one name");
     let mut wrong = vec![];
@@ -125,14 +126,4 @@ async fn a_body_of_whole_chunks_ends_with_an_empty_one_that_counts() {
     }
     let shorter = [&good[..good.len() - 16 - 16400], &good[good.len() - 16..]].concat();
     assert_eq!(kit.handed_out(&shorter).await, (vec![], false), "a chunk less");
-}
-
-trait ConcatRefs<T> {
-    fn concat_refs(&self) -> Vec<&T>;
-}
-
-impl<T> ConcatRefs<T> for [&'static [T]] {
-    fn concat_refs(&self) -> Vec<&T> {
-        self.iter().flat_map(|part| part.iter()).collect()
-    }
 }
