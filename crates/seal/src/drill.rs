@@ -80,14 +80,22 @@ mod tests {
         assert!(!expected.is("") && !expected.is("no base64"));
     }
 
-    /// The data key of an archive, passed off as a question.
+    /// The data key of an archive, passed off as a question: as it stands in an envelope, and as one that was sealed for that purpose
+    /// with nothing else around it.
     #[test]
     fn a_drill_opens_no_archive() {
         let key = PrivateKey::generate().unwrap();
-        let (envelope, _) = Envelope::seal(&[key.public().unwrap()]).unwrap();
+        let (envelope, data_key) = Envelope::seal(&[key.public().unwrap()]).unwrap();
         let header: serde_json::Value = serde_json::from_slice(&envelope.as_bytes()[crate::envelope::START_BYTES..]).unwrap();
         let recipient = &header["recipients"][0];
-        let question = Question { enc: recipient["enc"].as_str().unwrap().into(), ct: recipient["ct"].as_str().unwrap().into() };
-        assert_eq!(question.answer(&key).unwrap_err().code(), Code::WrongKey);
+        let public = key.public().unwrap().for_hpke().unwrap();
+        let (enc, ct) =
+            single_shot_seal::<AesGcm256, HkdfSha256, Kem>(&OpModeS::Base, &public, crate::envelope::INFO, data_key.expose(), &[]).unwrap();
+        for question in [
+            Question { enc: recipient["enc"].as_str().unwrap().into(), ct: recipient["ct"].as_str().unwrap().into() },
+            Question { enc: STANDARD.encode(enc.to_bytes()), ct: STANDARD.encode(ct) },
+        ] {
+            assert_eq!(question.answer(&key).unwrap_err().code(), Code::WrongKey);
+        }
     }
 }

@@ -38,7 +38,7 @@ pub const MAX_HEADER_BYTES: usize = 64 << 10;
 const SUITE: &str = "HPKE-X25519-SHA256-AES256GCM+C2SP-CHUNKED-AES256GCM-SHA512";
 
 /// Purpose of the sealed data key, for HPKE.
-const INFO: &[u8] = b"rookery/v1/data-key";
+pub(crate) const INFO: &[u8] = b"rookery/v1/data-key";
 
 const CONTEXT: &[u8] = b"rookery.archive/v1\0";
 
