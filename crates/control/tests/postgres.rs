@@ -4,8 +4,9 @@
 mod world;
 
 use domain::{Code, DestinationForm, RestoreForm, RoundState, RunState, ServerForm};
+use seal::PrivateKey;
 use testkit::PostgresServer;
-use world::{Console, World, assert_state, of};
+use world::{Console, World, assert_state, of, opened};
 
 async fn console(world: &World, postgres: &PostgresServer, user: &str) -> (Console, domain::ServerId, domain::DestinationId) {
     let console = world.start().await;
@@ -146,5 +147,51 @@ async fn the_last_step_tells_what_the_server_lacks_before_anything_begins() {
     assert_eq!(told.code, Code::NameTaken, "{told:?}");
     let left = postgres.psql("postgres", "SELECT count(*) FROM pg_database WHERE datname LIKE '%rookery%'").unwrap();
     assert_eq!(left.trim(), "0", "asking makes nothing");
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_sealed_comes_back_with_the_key_and_what_it_needs_is_known_with_it_alone() {
+    let postgres = PostgresServer::start().unwrap();
+    postgres.psql("postgres", "CREATE ROLE clerk").unwrap();
+    postgres.create_database("shop").unwrap();
+    let table = "CREATE TABLE t AS SELECT i AS id, repeat('secret row ', 50) || i AS x FROM generate_series(1, 5000) i; ALTER TABLE t OWNER TO clerk";
+    postgres.psql("shop", table).unwrap();
+    let world = World::new();
+    let (console, server, destination) = console(&world, &postgres, "postgres").await;
+    let task = console.add_task("nightly", server, destination, "postgres\ntemplate1").await;
+    let key = PrivateKey::generate().unwrap();
+    let id = console.add_key("Operator", &key).await;
+    console.seal_for(task, &[id]).await;
+    assert_state(&console.back_up(task).await, RoundState::Succeeded);
+    for database in ["shop", "_globals"] {
+        let folder = console.control.folder(&console.permit, destination, database).await.unwrap();
+        assert!(folder.chains.iter().flat_map(|chain| &chain.points).all(|point| point.sealed && point.fault.is_none()), "{folder:?}");
+    }
+    postgres.psql("shop", "ALTER TABLE t OWNER TO postgres").unwrap();
+    postgres.psql("postgres", "DROP ROLE clerk").unwrap();
+
+    let point = console.control.folder(&console.permit, destination, "shop").await.unwrap().chains[0].points[0].label.to_string();
+    let data_key = opened(&console.sealed_point(destination, "shop", &point).await, &key);
+    let mut form = RestoreForm {
+        destination: destination.to_string(),
+        database: "shop".into(),
+        point,
+        server: server.to_string(),
+        name: "back".into(),
+        ..Default::default()
+    };
+    let obstacle = async |form: &RestoreForm, key: Option<String>| {
+        console.control.review_restore(&console.permit, form, key).await.unwrap().review.unwrap().obstacle
+    };
+    assert_eq!(obstacle(&form, None).await.unwrap().code, Code::KeyNeeded);
+    let lacks = obstacle(&form, Some(data_key.clone())).await.unwrap();
+    assert!(lacks.code == Code::RestoreNeeds && lacks.sentence.contains("clerk"), "{lacks:?}");
+    form.create_roles = "on".into();
+    assert_eq!(obstacle(&form, Some(data_key.clone())).await, None);
+    let id = console.control.restore(&console.permit, &form, Some(data_key)).await.unwrap();
+    let run = console.run_ended(id).await;
+    assert_eq!((run.line.state, run.line.proven, run.line.rows), (RunState::Succeeded, Some(true), Some(5000)), "{run:#?}");
+    assert_eq!(postgres.psql("back", "SELECT tableowner FROM pg_tables WHERE tablename = 't'").unwrap().trim(), "clerk");
     console.stop().await;
 }

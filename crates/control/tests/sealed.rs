@@ -8,9 +8,9 @@ use domain::{
     Code, DestinationId, KeyId, RestoreForm, RunState, ServerId, TaskId,
     view::{backup::PointLine, key::SealedView},
 };
-use seal::{Envelope, PrivateKey};
+use seal::PrivateKey;
 use std::fs;
-use world::{Console, World, refused};
+use world::{Console, World, opened, refused};
 
 struct Sealed {
     console: Console,
@@ -30,10 +30,7 @@ async fn sealed(world: &World) -> Sealed {
         let key = PrivateKey::generate().unwrap();
         keys.push((console.add_key(name, &key).await, key));
     }
-    let (mut form, version, _) = console.control.task_form(&console.permit, task).await.unwrap();
-    form.encryption = "sealed".into();
-    form.recipients = format!("{} {}", keys[0].0, keys[1].0);
-    console.control.change_task(&console.permit, task, version, &form).await.unwrap();
+    console.seal_for(task, &[keys[0].0, keys[1].0]).await;
     console.back_up(task).await;
     Sealed { console, server, destination, task, keys }
 }
@@ -57,16 +54,8 @@ impl Sealed {
     }
 
     async fn view(&self) -> SealedView {
-        let label = self.point().await.label.to_string();
-        let view = self.console.control.sealed_point(&self.console.permit, self.destination, "shop.db", &label, None).await;
-        view.unwrap().unwrap()
+        self.console.sealed_point(self.destination, "shop.db", &self.point().await.label.to_string()).await
     }
-}
-
-/// What the browser does: it takes the data key out of the envelope.
-fn opened(view: &SealedView, key: &PrivateKey) -> String {
-    let envelope = Envelope::parse(&STANDARD.decode(&view.envelope).unwrap()).unwrap();
-    STANDARD.encode(envelope.open(key).unwrap().expose())
 }
 
 #[tokio::test(flavor = "multi_thread")]

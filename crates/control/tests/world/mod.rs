@@ -6,12 +6,15 @@ use control::{Actor, Administer, Caller, Control, Options, Permit, Safe};
 use domain::{
     Code, DestinationForm, DestinationId, KeyForm, KeyId, Result, RoundId, RoundState, RunId, ServerForm, ServerId, TaskForm, TaskId,
     UserForm,
-    view::run::{RoundView, RunLine, RunView},
+    view::{
+        key::SealedView,
+        run::{RoundView, RunLine, RunView},
+    },
 };
 use jiff::Timestamp;
 use repository::{Instance, Trust};
 use rusqlite::Connection;
-use seal::PrivateKey;
+use seal::{Envelope, PrivateKey};
 use std::{
     fs,
     path::PathBuf,
@@ -180,6 +183,19 @@ impl Console {
         self.control.add_key(&self.permit, &form).await.unwrap()
     }
 
+    /// Lets a task seal for keys.
+    pub async fn seal_for(&self, task: TaskId, keys: &[KeyId]) {
+        let (mut form, version, _) = self.control.task_form(&self.permit, task).await.unwrap();
+        form.encryption = "sealed".into();
+        form.recipients = keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        self.control.change_task(&self.permit, task, version, &form).await.unwrap();
+    }
+
+    /// What a sealed restore point begins with.
+    pub async fn sealed_point(&self, destination: DestinationId, database: &str, label: &str) -> SealedView {
+        self.control.sealed_point(&self.permit, destination, database, label, None).await.unwrap().unwrap()
+    }
+
     pub async fn round(&self, id: RoundId) -> RoundView {
         self.control.round(&self.permit, id).await.unwrap()
     }
@@ -226,6 +242,12 @@ impl Console {
     pub async fn stop(self) {
         self.control.stop(Duration::from_secs(30)).await;
     }
+}
+
+/// What the browser does: it takes the data key out of the envelope.
+pub fn opened(view: &SealedView, key: &PrivateKey) -> String {
+    let envelope = Envelope::parse(&seal::base64_bytes(&view.envelope).unwrap()).unwrap();
+    envelope.open(key).unwrap().to_base64().to_string()
 }
 
 /// The run of a database.
