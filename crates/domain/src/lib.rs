@@ -4,6 +4,7 @@
 //! browser, where the same code previews what the console will do.
 
 pub mod backup;
+pub mod chain;
 pub mod destination;
 pub mod digest;
 pub mod display;
@@ -26,6 +27,7 @@ pub mod task;
 pub mod view;
 
 pub use backup::{BackupKind, BackupType, Dbms};
+pub use chain::ChainLimit;
 pub use destination::Destination;
 pub use digest::RowDigest;
 pub use error::{Code, Error, FieldError, Result, Told};
