@@ -51,6 +51,12 @@ impl BackupKind {
             Self::Incremental => "incremental",
         }
     }
+
+    /// The kind of a stored word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Full, Self::Incremental].into_iter().find(|kind| kind.as_str() == word)
+    }
 }
 
 impl BackupType {
