@@ -2,7 +2,7 @@
 
 use super::Failure;
 use domain::{
-    RoundId, ServerId, TaskForm, TaskId,
+    BackupKind, RoundId, ServerId, TaskForm, TaskId,
     view::task::{TaskPreview, TaskView},
 };
 use leptos::prelude::*;
@@ -71,11 +71,11 @@ pub async fn remove_task(task: TaskId, server: ServerId, typed_name: String) -> 
     Ok(())
 }
 
-/// Starts a round of a task now, or of one of its databases, and goes to it.
+/// Starts a round of a task now, or of one of its databases, and goes to it. Without a kind it is the usual one of the task.
 #[server(endpoint = "back_up_now")]
-pub async fn back_up_now(task: TaskId, database: Option<String>) -> Result<RoundId, Failure> {
+pub async fn back_up_now(task: TaskId, database: Option<String>, kind: Option<BackupKind>) -> Result<RoundId, Failure> {
     let (control, permit) = asked::<Operate>().await?;
-    let round = control.back_up_now(&permit, task, database).await?;
+    let round = control.back_up_now(&permit, task, database, kind).await?;
     redirect(&format!("/rounds/{round}"));
     Ok(round)
 }

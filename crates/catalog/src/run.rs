@@ -7,7 +7,7 @@ use crate::{
     sql::{Record, Row, missing, sql, statements},
 };
 use domain::{
-    DestinationId, Result, RoundId, RunId, RunKind, RunState, ServerId, Told,
+    BackupKind, DestinationId, Result, RoundId, RunId, RunKind, RunState, ServerId, Told,
     view::{
         Page,
         run::{ComparedTable, LogLine},
@@ -24,6 +24,8 @@ pub struct RunRecord {
     pub round: Option<RoundId>,
     /// What it does.
     pub kind: RunKind,
+    /// The kind of backup that was asked for, if it makes one.
+    pub wanted: Option<BackupKind>,
     /// The server that is read or written, if one is.
     pub server: Option<ServerId>,
     /// The destination that it writes or reads. It may have been deleted since.
@@ -44,7 +46,7 @@ pub struct RunRecord {
     pub ended_at: Option<Timestamp>,
     /// When it will be tried again, if it waits for that.
     pub retry_at: Option<Timestamp>,
-    /// Why the backup was full.
+    /// Why the backup is of its kind.
     pub reason: Option<String>,
     /// What a restore or a verification was asked for.
     pub request: Option<serde_json::Value>,
@@ -125,8 +127,9 @@ statements! {
             AND databases.gone_at IS NOT NULL)";
     INSERT = "INSERT INTO runs
         (id, round_id, kind, server_id, destination_id, database_name, state, attempt, started_by, queued_at, began_at, ended_at, retry_at,
-        reason, request, label, stored_bytes, row_count, proven, compared, notes, error)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
+        reason, request, label, stored_bytes, row_count, proven, compared, notes, error,
+        wanted)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)";
     CHANGE = "UPDATE runs SET state = $3, attempt = $4, queued_at = $5, began_at = $6, ended_at = $7, retry_at = $8, reason = $9,
         request = $10, label = $11, stored_bytes = $12, row_count = $13, proven = $14, compared = $15, notes = $16, error = $17
         WHERE id = $1 AND state = $2";
@@ -138,6 +141,7 @@ impl Record for RunRecord {
             id: row.get("id")?,
             round: row.get("round_id")?,
             kind: row.get("kind")?,
+            wanted: row.get("wanted")?,
             server: row.get("server_id")?,
             destination: row.get("destination_id")?,
             database: row.get("database_name")?,
@@ -275,6 +279,7 @@ impl Catalog {
                 .with(&run.compared)
                 .with(&run.notes)
                 .with(&run.error)
+                .with(&run.wanted)
                 .run(write.on())
                 .await?;
         }

@@ -10,7 +10,6 @@ use catalog::{RoundRecord, RunRecord};
 use domain::{Code, Error, Result, RoundId, RoundState, RunId, RunKind, RunState, Selection};
 use jiff::Timestamp;
 use repository::layout::GLOBALS;
-use seal::PublicKey;
 use source::{Database, Scope};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +19,7 @@ use uuid::Uuid;
 struct Prepared {
     ground: Arc<Ground>,
     scopes: Vec<Scope>,
-    recipients: Vec<PublicKey>,
+    asked: Asked,
 }
 
 impl Control {
@@ -80,7 +79,8 @@ impl Control {
         let source = self.open_source(&server).await?;
         let ground = self.open_ground(source, &server, identity, &destination).await?;
         let recipients = self.recipients(&task.task.recipients).await?;
-        Ok(Prepared { ground, scopes, recipients })
+        let asked = Asked { globals: false, recipients, limit: task.task.chain_limit };
+        Ok(Prepared { ground, scopes, asked })
     }
 
     /// Adds the runs and lets the round run. Two steps, and a crash between them is seen above.
@@ -91,12 +91,12 @@ impl Control {
             return Ok(());
         }
         let mut said = "Goes on where the console was stopped.".to_owned();
-        if let Some(Prepared { ground, scopes, recipients }) = prepared {
+        if let Some(Prepared { ground, scopes, asked }) = prepared {
             let databases = scopes.iter().filter(|scope| **scope != Scope::Globals).count();
             let globals = if scopes.contains(&Scope::Globals) { ", and the server's roles and tablespaces" } else { "" };
             said = format!("Found {databases} {} to back up{globals}.", if databases == 1 { "database" } else { "databases" });
             self.underway.keep_ground(round.id, &ground);
-            let runs = runs(&now, &scopes, &recipients, Timestamp::now())?;
+            let runs = runs(&now, &scopes, &asked, Timestamp::now())?;
             self.queue_runs(runs, "backups queued", now.task_name.clone(), crate::round::path(now.id), &Cause::console(&said)).await?;
         }
         let ready = |round: &mut RoundRecord| (round.retry_at, round.error) = (None, None);
@@ -167,12 +167,13 @@ fn scopes(databases: &[Database], has_globals: bool, selection: &Selection, only
     Ok(scopes)
 }
 
-fn runs(round: &RoundRecord, scopes: &[Scope], recipients: &[PublicKey], now: Timestamp) -> Result<Vec<RunRecord>> {
+fn runs(round: &RoundRecord, scopes: &[Scope], asked: &Asked, now: Timestamp) -> Result<Vec<RunRecord>> {
     let run = |scope: &Scope| {
         Ok(RunRecord {
             id: RunId::new(Uuid::now_v7()),
             round: Some(round.id),
             kind: RunKind::Backup,
+            wanted: Some(round.wanted),
             server: Some(round.server),
             destination: round.destination,
             database: match scope {
@@ -187,7 +188,7 @@ fn runs(round: &RoundRecord, scopes: &[Scope], recipients: &[PublicKey], now: Ti
             ended_at: None,
             retry_at: None,
             reason: None,
-            request: Asked { globals: *scope == Scope::Globals, recipients: recipients.to_vec() }.to_request()?,
+            request: Asked { globals: *scope == Scope::Globals, ..asked.clone() }.to_request()?,
             label: None,
             stored_bytes: None,
             rows: None,
@@ -236,7 +237,7 @@ mod tests {
     #[test]
     fn a_database_that_is_called_like_what_belongs_to_the_server_is_still_a_database() {
         let round = fixture::round(&fixture::task(), RoundState::Preparing);
-        let runs = runs(&round, &[database(GLOBALS), Scope::Globals], &[], fixture::at("02:00:00")).unwrap();
+        let runs = runs(&round, &[database(GLOBALS), Scope::Globals], &Asked::default(), fixture::at("02:00:00")).unwrap();
         assert_eq!(runs[0].database, runs[1].database);
         let is_globals = |run: &RunRecord| run.request.as_ref().unwrap()["globals"].clone();
         assert_eq!((is_globals(&runs[0]), is_globals(&runs[1])), (false.into(), true.into()));

@@ -138,6 +138,7 @@ fn round_line(round: RoundRecord, server_name: String, totals: RoundTotals) -> R
         server: round.server,
         server_name,
         state: round.state,
+        wanted: round.wanted,
         origin: round.origin,
         started_by: round.started_by,
         due_at: round.due_at,
@@ -171,6 +172,7 @@ fn run_line(run: &RunRecord, server_name: String, glance: &Glance) -> RunLine {
     RunLine {
         id: run.id,
         kind: run.kind,
+        wanted: run.wanted,
         round: run.round,
         server: run.server,
         server_name,

@@ -6,10 +6,10 @@ mod promise;
 
 pub(crate) use database::{needs_attention, rank, sort};
 
-use crate::{Control, key::due_at};
+use crate::{Control, key::due_at, task::kind_at};
 use catalog::{BackupFacts, DatabaseRecord, DestinationRecord, KeyRecord, NewestRun, ServerRecord, TaskRecord};
 use domain::{
-    DestinationId, KeyId, Result, RoundId, ServerId, TaskId,
+    DestinationId, Due, KeyId, Result, RoundId, ServerId, TaskId,
     view::{
         run::RoundLine,
         server::{DatabaseLine, ServerLine, Tally},
@@ -190,9 +190,10 @@ impl Survey {
             name: task.task.name.clone(),
             server: task.task.server,
             enabled: task.enabled,
-            schedule: task.task.schedule.describe(),
-            time_zone: task.task.schedule.time_zone.clone(),
-            next: task.next_at.filter(|_| task.enabled),
+            schedule: task.task.schedules.describe(),
+            time_zone: task.task.schedules.time_zone.clone(),
+            next: task.next_at.filter(|_| task.enabled).map(|at| Due { at, kind: kind_at(task, at) }),
+            usual: task.task.schedules.usual(),
             destination: destination.map_or_else(String::new, |destination| destination.name.clone()),
             root: destination.map_or_else(String::new, |destination| destination.destination.to_string()),
             destination_id: task.task.destination,

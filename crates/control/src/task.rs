@@ -11,7 +11,7 @@ use crate::{
 };
 use catalog::TaskRecord;
 use domain::{
-    Code, Error, Result, ServerId, Task, TaskForm, TaskId,
+    BackupKind, Code, Error, Result, ServerId, Task, TaskForm, TaskId,
     view::{
         server::Tally,
         task::{TaskLine, TaskView},
@@ -77,8 +77,8 @@ impl Control {
         let server = self.catalog.server(server).await?;
         self.ensure_references(&task).await?;
         let (id, now) = (TaskId::new(Uuid::now_v7()), Timestamp::now());
-        let next_at = task.schedule.next_after(now);
-        let record = TaskRecord { id, task, enabled: true, next_at, version: 1, created_at: now };
+        let next_at = next_at(&task, now);
+        let record = TaskRecord { id, task, enabled: true, next_at, put_off_from: None, version: 1, created_at: now };
         let detail = format!("On {}. {}.", server.server.name, self.in_words(&record.task).await?);
         self.catalog.insert_task(&record, &permit.audit("task added", &record.task.name, Some(page(id)), detail)).await?;
         self.nudge(Nudge::Schedule);
@@ -97,8 +97,12 @@ impl Control {
         if task.recipients != known.task.recipients {
             self.ensure_fresh(permit, "This changes who can read the backups.", Timestamp::now())?;
         }
-        let next_at = task.schedule.next_after(Timestamp::now());
-        let record = TaskRecord { task, next_at, version, ..known };
+        // What was put off stays so, unless it is due at other times from now on.
+        let (next_at, put_off_from) = match task.schedules == known.task.schedules {
+            true => (known.next_at, known.put_off_from),
+            false => (next_at(&task, Timestamp::now()), None),
+        };
+        let record = TaskRecord { task, next_at, put_off_from, version, ..known };
         let audit = permit.audit("task changed", &record.task.name, Some(page(id)), format!("{}.", self.in_words(&record.task).await?));
         match self.catalog.update_task(&record, &audit).await {
             Err(error) if error.code() == Code::Conflict => {
@@ -119,7 +123,7 @@ impl Control {
     /// [`Code::NotFound`].
     pub async fn enable_task(&self, permit: &Permit<Administer>, id: TaskId, enabled: bool) -> Result<()> {
         let record = self.catalog.task(id).await?;
-        let next_at = record.task.schedule.next_after(Timestamp::now());
+        let next_at = next_at(&record.task, Timestamp::now());
         let action = if enabled { "task enabled" } else { "task disabled" };
         let audit = permit.audit(action, &record.task.name, Some(page(id)), "");
         self.catalog.set_enabled(id, enabled, next_at, &audit).await?;
@@ -162,7 +166,7 @@ impl Control {
         let keys = self.catalog.keys().await?;
         let keys: Vec<_> = keys.iter().filter(|key| task.recipients.contains(&key.id)).map(|key| key.name.as_str()).collect();
         let sealed = if keys.is_empty() { "not encrypted".into() } else { format!("sealed for {}", keys.join(", ")) };
-        Ok(format!("{} ({}), {all}, {sealed}", task.schedule.describe(), task.schedule.time_zone))
+        Ok(format!("{} ({}), {all}, {sealed}", task.schedules.describe(), task.schedules.time_zone))
     }
 }
 
@@ -177,8 +181,11 @@ fn no_destination() -> Error {
 fn form_of(task: &Task) -> TaskForm {
     TaskForm {
         name: task.name.clone(),
-        cron: task.schedule.cron.clone(),
-        time_zone: task.schedule.time_zone.clone(),
+        full: task.schedules.full.clone().unwrap_or_default(),
+        incremental: task.schedules.incremental.clone().unwrap_or_default(),
+        chain_incrementals: limit(task.chain_limit.incrementals),
+        chain_days: limit(task.chain_limit.days),
+        time_zone: task.schedules.time_zone.clone(),
         catch_up: if task.catch_up { "on".into() } else { String::new() },
         excluded: task.selection.excluded.join("\n"),
         destination: task.destination.to_string(),
@@ -186,6 +193,22 @@ fn form_of(task: &Task) -> TaskForm {
         recipients: task.recipients.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
         ..TaskForm::default()
     }
+}
+
+fn limit(limit: Option<u32>) -> String {
+    limit.map_or_else(String::new, |limit| limit.to_string())
+}
+
+/// The kind of the backup that a task makes at its next time, if it is begun then: that of everything that is due up to then,
+/// from what was put off or missed on.
+pub(crate) fn kind_at(task: &TaskRecord, then: Timestamp) -> BackupKind {
+    let from = task.put_off_from.or(task.next_at).unwrap_or(then);
+    task.task.schedules.kind_within(from.min(then), then)
+}
+
+/// When a task is due first after a moment.
+pub(crate) fn next_at(task: &Task, after: Timestamp) -> Option<Timestamp> {
+    task.schedules.next_after(after).map(|due| due.at)
 }
 
 fn page(id: TaskId) -> String {

@@ -52,6 +52,15 @@ impl BackupKind {
         }
     }
 
+    /// The one of the two that this is not.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Full => Self::Incremental,
+            Self::Incremental => Self::Full,
+        }
+    }
+
     /// The kind of a stored word.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {

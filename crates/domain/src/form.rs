@@ -142,6 +142,16 @@ impl Check {
         name.into()
     }
 
+    /// A limit from 1 to `most`; none if nothing is filled in.
+    fn limit(&mut self, field: &str, text: &str, most: u32) -> Option<u32> {
+        let text = text.trim();
+        let limit = text.parse().ok().filter(|number| (1..=most).contains(number));
+        if limit.is_none() && !text.is_empty() {
+            self.fault(field, format!("Give a number from 1 to {most}, or nothing for no limit."));
+        }
+        limit
+    }
+
     fn done<T>(self, value: Option<T>) -> Result<T> {
         match value {
             Some(value) if self.0.is_empty() => Ok(value),

@@ -1,6 +1,6 @@
 //! A standing order.
 
-use crate::{DestinationId, KeyId, Schedule, ServerId};
+use crate::{ChainLimit, DestinationId, KeyId, Schedules, ServerId};
 use serde::{Deserialize, Serialize};
 
 /// A server-wide task: a template over all databases of a server, today's and tomorrow's.
@@ -12,8 +12,10 @@ pub struct Task {
     pub server: ServerId,
     /// What is backed up.
     pub selection: Selection,
-    /// When.
-    pub schedule: Schedule,
+    /// When, and which kind.
+    pub schedules: Schedules,
+    /// The longest that chains may grow.
+    pub chain_limit: ChainLimit,
     /// Whether a time at which the console did not run is made up for.
     pub catch_up: bool,
     /// Where to.

@@ -102,7 +102,8 @@ fn Origins(line: RoundLine, now: jiff::Timestamp) -> impl IntoView {
         None => format!("for {}", lasted(line.began_at, now)),
     };
     let started = started(line.origin, line.started_by.as_deref());
-    let rest = format!(" · {lasting} · started {started}");
+    let kind = line.wanted.as_str();
+    let rest = format!(" · {lasting} · {kind}, started {started}");
     view! { {line.task_name} " on " {line.server_name} " · began " <When at=line.began_at now/> {rest} }
 }
 

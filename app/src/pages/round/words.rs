@@ -2,7 +2,7 @@
 
 use crate::components::lasted;
 use domain::{
-    Origin, Phase, RoundState, RunKind, RunState, display,
+    BackupKind, Origin, Phase, RoundState, RunKind, RunState, display,
     progress::Reading,
     run::RETRY_AFTER_MINUTES,
     view::run::{Progress, RoundLine, RunLine},
@@ -115,6 +115,14 @@ pub fn started(origin: Origin, by: Option<&str>) -> String {
     }
 }
 
+/// A kind of backup, as a button or a cell says it.
+pub fn kind_in_words(kind: BackupKind) -> &'static str {
+    match kind {
+        BackupKind::Full => "Full",
+        BackupKind::Incremental => "Incremental",
+    }
+}
+
 /// What a run is doing or waits for, or how it ended.
 pub fn phase(run: &RunLine) -> String {
     match (run.state, &run.progress) {
@@ -207,6 +215,7 @@ mod tests {
         RunLine {
             id: id::<RunId>(),
             kind: RunKind::Backup,
+            wanted: Some(BackupKind::Full),
             round: None,
             server: None,
             server_name: "shop".into(),
@@ -236,6 +245,7 @@ mod tests {
             server: id::<ServerId>(),
             server_name: "shop".into(),
             state,
+            wanted: BackupKind::Full,
             origin: Origin::Schedule,
             started_by: None,
             due_at: Timestamp::UNIX_EPOCH,

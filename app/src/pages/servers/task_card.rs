@@ -6,7 +6,7 @@ use crate::{
         Badge, Button, ButtonKind, Card, Fact, Facts, Glyph, Hidden, Lasted, LinkButton, Manner, May, RoundBadge, Size, Tag, Tone, When,
     },
 };
-use domain::{Role, RoundState, view::task::TaskLine};
+use domain::{Due, Role, RoundState, view::task::TaskLine};
 use jiff::Timestamp;
 use leptos::prelude::*;
 
@@ -50,7 +50,11 @@ pub fn TaskCard(
             <div class="facts-wide">
                 <Facts>
                     <Fact label="When">{task.schedule} " " <Tag text=task.time_zone/></Fact>
-                    <Fact label="Next"><When at=task.next now none="not while it is paused"/> " " {task.next.map(|at| view! { <span class="dim"><When at now manner=Manner::Relative/></span> })}</Fact>
+                    <Fact label="Next">
+                        <When at=task.next.map(|next| next.at) now none="not while it is paused"/>
+                        " "
+                        {task.next.map(|Due { at, kind }| view! { <Tag text=kind.as_str()/> " " <span class="dim"><When at now manner=Manner::Relative/></span> })}
+                    </Fact>
                     <Fact label="Last">
                         {match task.last_round {
                             Some(round) => view! {

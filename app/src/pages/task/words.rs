@@ -2,7 +2,7 @@
 
 use crate::components::counted;
 use domain::{
-    display,
+    ChainLimit, display,
     view::{server::Tally, task::TaskLine},
 };
 
@@ -30,6 +30,17 @@ pub fn covers(line: &TaskLine) -> String {
     match line.excluded.as_slice() {
         [] => "All of the server, new ones too".into(),
         excluded => format!("All of the server, new ones too, except {}", list(excluded)),
+    }
+}
+
+/// How long chains may grow.
+pub fn chains(limit: ChainLimit) -> String {
+    let limits = [(limit.incrementals, "incremental", "incrementals"), (limit.days, "day", "days")];
+    let limits: Vec<_> = limits.into_iter().filter_map(|(most, one, many)| Some(counted(most?.into(), one, many))).collect();
+    if limits.is_empty() {
+        "They grow without limit".into()
+    } else {
+        format!("A new full backup at the latest after {}", limits.join(" or "))
     }
 }
 

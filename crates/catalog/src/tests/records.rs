@@ -71,7 +71,9 @@ async fn of_two_edits_the_second_is_refused() {
     assert_eq!(opened.update_destination(&edit("second"), &audit()).await.unwrap_err().code(), Code::Conflict);
 
     let mut edited = task.clone();
-    edited.task.schedule.cron = "0 3 * * *".into();
+    edited.task.schedules.full = None;
+    edited.task.schedules.incremental = Some("0 3 * * *".into());
+    edited.task.chain_limit = domain::ChainLimit { incrementals: None, days: Some(14) };
     edited.next_at = Some(at(120));
     opened.update_task(&edited, &audit()).await.unwrap();
     assert_eq!(opened.update_task(&task, &audit()).await.unwrap_err().code(), Code::Conflict);

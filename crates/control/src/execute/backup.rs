@@ -3,7 +3,7 @@
 use super::{Done, workers};
 use crate::{Control, shelf, underway::Ground};
 use catalog::RunRecord;
-use domain::{Error, Result, RoundId, display};
+use domain::{BackupKind, ChainLimit, Error, Result, RoundId, display};
 use engine::{BackedUp, BackupRequest, backup};
 use jiff::Timestamp;
 use seal::PublicKey;
@@ -11,8 +11,13 @@ use serde::{Deserialize, Serialize};
 use source::{Context, Scope};
 use std::sync::Arc;
 
-/// Why every backup is full today.
-const REASON: &str = "The task makes a full backup each time.";
+/// Why a backup is full.
+fn reason(run: &RunRecord) -> &'static str {
+    match run.wanted {
+        Some(BackupKind::Incremental) => "This version makes every backup a full one.",
+        _ => "A full backup was asked for.",
+    }
+}
 
 /// What a backup was asked for beside its database; kept with the run, so that nothing that happens to its task meanwhile
 /// lets an archive be readable for others.
@@ -23,6 +28,8 @@ pub(crate) struct Asked {
     pub globals: bool,
     /// The keys that the archive is sealed for.
     pub recipients: Vec<PublicKey>,
+    /// The longest that the chain may grow that it may become a part of.
+    pub limit: ChainLimit,
 }
 
 impl Asked {
@@ -61,7 +68,7 @@ impl Control {
             label: Some(manifest.label.to_string()),
             stored_bytes: Some(manifest.archive.size_bytes),
             rows: Some(manifest.archive.rows),
-            reason: Some(REASON.into()),
+            reason: Some(reason(run).into()),
             notes: backed_up.notes.clone(),
             said: format!(
                 "Backed up and verified: {} rows, {} stored.",
@@ -84,7 +91,7 @@ impl Control {
             instance: Arc::clone(&self.instance),
             recipients: asked.recipients,
             task: Some(task),
-            reason: REASON.into(),
+            reason: reason(run).into(),
             workers: workers(),
         };
         backup(&request, context).await

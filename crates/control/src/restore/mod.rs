@@ -206,6 +206,7 @@ fn run(
         id: RunId::new(Uuid::now_v7()),
         round: None,
         kind,
+        wanted: None,
         server,
         destination,
         database,

@@ -2,18 +2,25 @@
 
 use crate::{Control, Operate, Permit, cause::Cause, run::carried_through, underway::Nudge};
 use catalog::{RoundRecord, RunRecord};
-use domain::{Code, Error, FieldError, Origin, Result, RoundId, RoundState, RunAction, RunState, TaskId, Told};
+use domain::{BackupKind, Code, Error, FieldError, Origin, Result, RoundId, RoundState, RunAction, RunState, TaskId, Told};
 use jiff::Timestamp;
 use std::collections::HashSet;
 use uuid::Uuid;
 
 impl Control {
-    /// Starts a round of a task now: of all databases, or of one.
+    /// Starts a round of a task now: of all databases, or of one. If nobody says which kind of backup, it is the usual one of
+    /// the task.
     ///
     /// # Errors
     /// [`Code::Busy`] while a round of the task is under way: the field `round` of the error holds its identifier.
     /// [`Code::Invalid`] at the field `database` if the task leaves that one out. [`Code::NotFound`].
-    pub async fn back_up_now(&self, permit: &Permit<Operate>, id: TaskId, database: Option<String>) -> Result<RoundId> {
+    pub async fn back_up_now(
+        &self,
+        permit: &Permit<Operate>,
+        id: TaskId,
+        database: Option<String>,
+        kind: Option<BackupKind>,
+    ) -> Result<RoundId> {
         let task = self.catalog.task(id).await?;
         if let Some(name) = database.as_deref().filter(|name| !task.task.selection.includes(name)) {
             return Err(Error::invalid_field("database", format!("The task leaves {name:?} out. Take it off that list first.")));
@@ -26,6 +33,7 @@ impl Control {
             server: task.task.server,
             destination: task.task.destination,
             only_database: database,
+            wanted: kind.unwrap_or_else(|| task.task.schedules.usual()),
             state: RoundState::Preparing,
             origin: Origin::User,
             started_by: Some(who.into()),
@@ -36,9 +44,10 @@ impl Control {
             ended_at: None,
             error: None,
         };
+        let kind = round.wanted.as_str();
         let said = match &round.only_database {
-            Some(name) => format!("Started by {who}, for {name:?} alone."),
-            None => format!("Started by {who}."),
+            Some(name) => format!("Started by {who}: {kind}, for {name:?} alone."),
+            None => format!("Started by {who}: {kind}."),
         };
         let began = round.id;
         match self.begin_round(round, &Cause::user(permit, said)).await {

@@ -3,7 +3,10 @@
 use super::{no_destination, no_key};
 use crate::{Control, Permit, View};
 use catalog::{DatabaseRecord, DestinationRecord};
-use domain::{Destination, Error, FieldError, Result, Schedule, Selection, ServerId, TaskForm, TaskId, view::task::TaskPreview};
+use domain::{
+    Destination, Error, FieldError, Result, Schedule, Schedules, Selection, ServerId, TaskForm, TaskId,
+    view::task::{NextTime, TaskPreview},
+};
 use jiff::{Timestamp, tz};
 use repository::layout::database_folder;
 use std::collections::BTreeSet;
@@ -44,13 +47,15 @@ impl Control {
         let chosen = destinations.iter().find(|destination| destination.id.to_string() == form.destination.trim());
         let keys = self.catalog.keys().await?;
         let has_keys = form.recipients().all(|id| keys.iter().any(|key| key.id.to_string() == id));
-        let schedule = Schedule::parse(&form.cron, &form.time_zone).ok();
+        let schedules = Schedules::parse(&form.full, &form.incremental, &form.time_zone).ok();
         let choice = Choice::of(form, &databases);
         Ok(TaskPreview {
             errors: errors(form, server.id, name_taken, chosen.is_some(), has_keys),
             server_name: server.server.name,
-            schedule: schedule.as_ref().map(Schedule::describe),
-            next: schedule.map_or_else(Vec::new, |schedule| next_times(&schedule, now)),
+            schedule: schedules.as_ref().map(Schedules::describe),
+            full: in_words(&form.full),
+            incremental: in_words(&form.incremental),
+            next: schedules.map_or_else(Vec::new, |schedules| next_times(&schedules, now)),
             folders: chosen.map_or_else(Vec::new, |destination| folders(&destination.destination, &choice.included)),
             included: choice.included,
             excluded: choice.excluded,
@@ -119,11 +124,16 @@ impl Choice {
     }
 }
 
-/// The next times, each as the clocks of the schedule's time zone will show it.
-fn next_times(schedule: &Schedule, now: Timestamp) -> Vec<(Timestamp, String)> {
-    let Ok(zone) = tz::TimeZone::get(&schedule.time_zone) else { return vec![] };
-    let shown = |time: Timestamp| (time, time.to_zoned(zone.clone()).strftime("%a %-d %b %Y, %H:%M %Z").to_string());
-    schedule.upcoming(now).take(TIMES).map(shown).collect()
+/// One schedule in words, if it can be read, whatever the time zone and the other one are.
+fn in_words(cron: &str) -> Option<String> {
+    Schedule::parse(cron, "UTC").ok().map(|schedule| schedule.describe())
+}
+
+/// The next times of both kinds, each as the clocks of the schedules' time zone will show it.
+fn next_times(schedules: &Schedules, now: Timestamp) -> Vec<NextTime> {
+    let Ok(zone) = tz::TimeZone::get(&schedules.time_zone) else { return vec![] };
+    let clock = |at: Timestamp| at.to_zoned(zone.clone()).strftime("%a %-d %b %Y, %H:%M %Z").to_string();
+    schedules.upcoming(now).take(TIMES).map(|due| NextTime { due, clock: clock(due.at) }).collect()
 }
 
 /// Where the first databases would lie, exactly as the repository names their folders.
@@ -148,17 +158,17 @@ mod tests {
 
     #[test]
     fn times_are_told_as_the_clocks_of_the_zone_show_them() {
-        let schedule = Schedule::parse("30 2 * * *", "Europe/Berlin").unwrap();
-        let times = next_times(&schedule, "2026-10-23T12:00:00Z".parse().unwrap());
-        let shown: Vec<_> = times.iter().map(|(_, text)| text.as_str()).collect();
+        let schedules = Schedules::parse("30 2 * * 0", "30 2 * * *", "Europe/Berlin").unwrap();
+        let times = next_times(&schedules, "2026-10-23T12:00:00Z".parse().unwrap());
+        let shown: Vec<_> = times.iter().map(|time| (time.clock.as_str(), time.due.kind.as_str())).collect();
         assert_eq!(
             shown,
             [
-                "Sat 24 Oct 2026, 02:30 CEST",
-                "Sun 25 Oct 2026, 02:30 CEST",
-                "Mon 26 Oct 2026, 02:30 CET",
-                "Tue 27 Oct 2026, 02:30 CET",
-                "Wed 28 Oct 2026, 02:30 CET"
+                ("Sat 24 Oct 2026, 02:30 CEST", "incremental"),
+                ("Sun 25 Oct 2026, 02:30 CEST", "full"),
+                ("Mon 26 Oct 2026, 02:30 CET", "incremental"),
+                ("Tue 27 Oct 2026, 02:30 CET", "incremental"),
+                ("Wed 28 Oct 2026, 02:30 CET", "incremental")
             ]
         );
     }

@@ -6,26 +6,49 @@ async fn a_task_is_added_edited_switched_off_and_removed() {
     let (console, ada) = Console::with_ada().await;
     let control = &console.control;
     let (server, destination) = (console.add_folder(&ada, "apps", &["a.db", "b.db"]).await, console.add_destination(&ada, "backups").await);
-    let form = TaskForm { excluded: "b.db\nlater.db".into(), time_zone: "Europe/Berlin".into(), ..task_form(" Nightly ", destination) };
+    let form = TaskForm {
+        excluded: "b.db\nlater.db".into(),
+        full: "0 2 * * 0".into(),
+        time_zone: "Europe/Berlin".into(),
+        ..task_form(" Nightly ", destination)
+    };
     let id = control.add_task(&ada, server, &form).await.unwrap();
 
     let view = control.task(&ada, id).await.unwrap();
-    assert_eq!((view.line.name.as_str(), view.line.schedule.as_str()), ("Nightly", "Every day at 02:00"));
+    assert_eq!(
+        (view.line.name.as_str(), view.line.schedule.as_str()),
+        ("Nightly", "Full every Sunday at 02:00, incremental every day at 02:00")
+    );
     assert_eq!((view.tally.never, view.tally.total(), view.databases.len()), (1, 1, 1));
     assert_eq!(view.line.root, console.path("backups").display().to_string());
-    assert!(view.line.enabled && view.line.next.is_some_and(|next| next > view.now));
+    assert!(view.line.enabled && view.line.next.is_some_and(|next| next.at > view.now));
     let lines = control.databases(&ada, server, &DatabaseQuery::default()).await.unwrap().items;
-    assert_eq!(lines.iter().map(|line| (line.excluded, line.next)).collect::<Vec<_>>(), [(false, view.line.next), (true, None)]);
+    assert_eq!(
+        lines.iter().map(|line| (line.excluded, line.next)).collect::<Vec<_>>(),
+        [(false, view.line.next.map(|next| next.at)), (true, None)]
+    );
 
     let (again, version, of) = control.task_form(&ada, id).await.unwrap();
     assert_eq!((again.name.as_str(), again.excluded.as_str(), version, of), ("Nightly", "b.db\nlater.db", 1, server));
 
     // Two people edit the same task.
-    control.change_task(&ada, id, version, &TaskForm { cron: "0 3 * * *".into(), ..again.clone() }).await.unwrap();
+    control
+        .change_task(
+            &ada,
+            id,
+            version,
+            &TaskForm { full: String::new(), incremental: "0 3 * * *".into(), chain_days: "7".into(), ..again.clone() },
+        )
+        .await
+        .unwrap();
     let late = TaskForm { excluded: String::new(), ..again };
     let error = control.change_task(&ada, id, version, &late).await.unwrap_err();
     assert_eq!(error.code(), Code::Conflict);
-    assert_eq!((field(&error, "cron"), field(&error, "version")), ("It is now: 0 3 * * *", "2"));
+    assert_eq!(
+        (field(&error, "incremental"), field(&error, "full"), field(&error, "version")),
+        ("It is now: 0 3 * * *", "It is empty now.", "2")
+    );
+    assert_eq!(field(&error, "chain_days"), "It is now: 7");
     control.change_task(&ada, id, 2, &late).await.unwrap();
 
     control.enable_task(&ada, id, false).await.unwrap();
@@ -46,9 +69,9 @@ async fn what_is_wrong_with_a_task_is_told_at_its_field() {
     let form = task_form("nightly", destination);
     control.add_task(&ada, server, &form).await.unwrap();
     assert_eq!(field(&control.add_task(&ada, server, &form).await.unwrap_err(), "name"), "There is already a task of this name.");
-    let bad = TaskForm { cron: "0 25 * * *".into(), time_zone: "Mars/Olympus".into(), ..TaskForm::default() };
+    let bad = TaskForm { full: "0 25 * * *".into(), incremental: "x".into(), time_zone: "Mars/Olympus".into(), ..TaskForm::default() };
     let error = control.add_task(&ada, server, &bad).await.unwrap_err();
-    for name in ["name", "cron", "time_zone", "encryption", "destination"] {
+    for name in ["name", "full", "incremental", "time_zone", "encryption", "destination"] {
         field(&error, name);
     }
     let gone = TaskForm { destination: uuid::Uuid::now_v7().to_string(), ..task_form("other", destination) };
@@ -66,24 +89,25 @@ async fn the_wizard_is_told_what_the_task_would_do() {
     control.look(&ada, server).await.unwrap();
     let now = at("2026-11-24T12:00:00Z");
 
-    let first = control.preview_task_at(server, None, &TaskForm { cron: "x".into(), ..TaskForm::default() }, now).await.unwrap();
+    let first = control.preview_task_at(server, None, &TaskForm { full: "x".into(), ..TaskForm::default() }, now).await.unwrap();
     let wrong: Vec<_> = first.errors.iter().map(|error| error.field.as_str()).collect();
-    assert_eq!(wrong, ["name", "cron", "encryption", "destination"]);
+    assert_eq!(wrong, ["name", "full", "encryption", "destination"]);
+    assert_eq!((first.full, first.incremental.as_deref()), (None, Some("Every day at 02:00")));
     assert_eq!((first.schedule, first.next.len(), first.root, first.folders.len()), (None, 0, None, 0));
 
     let destination = console.add_destination(&ada, "backups").await;
     let id = control.add_task(&ada, server, &task_form("nightly", destination)).await.unwrap();
     let form = TaskForm {
         excluded: "a.db\ngone.db\nlater.db\nlater.db".into(),
-        cron: "0 2 * * 0".into(),
+        incremental: String::new(),
         time_zone: "Europe/Berlin".into(),
         ..task_form("nightly", destination)
     };
     let preview = control.preview_task_at(server, None, &form, now).await.unwrap();
     assert_eq!(preview.errors.iter().map(|error| error.field.as_str()).collect::<Vec<_>>(), ["name"]);
-    assert_eq!(preview.schedule.as_deref(), Some("Every Sunday at 02:00"));
+    assert_eq!(preview.schedule.as_deref(), Some("Full every Sunday at 02:00"));
     assert_eq!(
-        (preview.next.len(), preview.next[0].0, preview.next[0].1.as_str()),
+        (preview.next.len(), preview.next[0].due.at, preview.next[0].clock.as_str()),
         (5, at("2026-11-29T01:00:00Z"), "Sun 29 Nov 2026, 02:00 CET")
     );
     assert_eq!((preview.included, preview.excluded), (vec!["b b.db".to_owned()], vec!["a.db".to_owned()]));

@@ -1,8 +1,13 @@
 //! What a task's wizard asks.
 
 use super::{Check, is_on};
-use crate::{DestinationId, KeyId, Result, Schedule, Selection, ServerId, Task};
+use crate::{ChainLimit, DestinationId, KeyId, Result, Schedules, Selection, ServerId, Task};
 use serde::{Deserialize, Serialize};
+
+/// Most incrementals that a chain can be limited to: a restore reads all of them.
+const MOST_INCREMENTALS: u32 = 10_000;
+/// Most days.
+const MOST_DAYS: u32 = 3_650;
 
 /// A task, as the wizard holds it from step to step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,8 +17,14 @@ pub struct TaskForm {
     pub name: String,
     /// `logical`.
     pub backup_type: String,
-    /// When a full backup is made: five fields.
-    pub cron: String,
+    /// When a full backup is made: five fields, or nothing for never.
+    pub full: String,
+    /// When an incremental one is made: five fields, or nothing for never.
+    pub incremental: String,
+    /// Most incrementals of a chain; empty for no limit.
+    pub chain_incrementals: String,
+    /// Most days from a full backup to the next; empty for no limit.
+    pub chain_days: String,
     /// IANA name.
     pub time_zone: String,
     /// `on` to make up for a time at which the console did not run.
@@ -33,7 +44,12 @@ impl Default for TaskForm {
         Self {
             name: String::new(),
             backup_type: "logical".into(),
-            cron: "0 2 * * *".into(),
+            full: "0 2 * * 0".into(),
+            incremental: "0 2 * * *".into(),
+            // Neither ends a chain before the full backup that common schedules make anyway: one a week with hourly
+            // incrementals between, or one a month. They bound what would grow for ever.
+            chain_incrementals: "200".into(),
+            chain_days: "35".into(),
             time_zone: "UTC".into(),
             catch_up: "on".into(),
             excluded: String::new(),
@@ -89,7 +105,11 @@ impl TaskForm {
         if self.backup_type != "logical" {
             check.fault("backup_type", "Choose the type of the backups.");
         }
-        let schedule = check.take("cron", Schedule::parse(&self.cron, &self.time_zone));
+        let schedules = check.take("full", Schedules::parse(&self.full, &self.incremental, &self.time_zone));
+        let chain_limit = ChainLimit {
+            incrementals: check.limit("chain_incrementals", &self.chain_incrementals, MOST_INCREMENTALS),
+            days: check.limit("chain_days", &self.chain_days, MOST_DAYS),
+        };
         let recipients = self.sealed_for(&mut check);
         let destination = match self.destination.trim() {
             "" => {
@@ -98,11 +118,12 @@ impl TaskForm {
             }
             id => check.take::<DestinationId>("destination", id.parse()),
         };
-        let task = schedule.zip(destination).zip(recipients).map(|((schedule, destination), recipients)| Task {
+        let task = schedules.zip(destination).zip(recipients).map(|((schedules, destination), recipients)| Task {
             name,
             server,
             selection: Selection { excluded: self.excluded().map(String::from).collect() },
-            schedule,
+            schedules,
+            chain_limit,
             catch_up: is_on(&self.catch_up),
             destination,
             recipients,
@@ -124,8 +145,38 @@ mod tests {
 
     #[test]
     fn every_wrong_field_is_named_at_once() {
-        let form = TaskForm { cron: "never".into(), time_zone: "Nowhere".into(), ..Default::default() };
-        assert_eq!(fields(&form), ["name", "cron", "time_zone", "encryption", "destination"]);
+        let form = TaskForm { full: "never".into(), time_zone: "Nowhere".into(), chain_days: "0".into(), ..Default::default() };
+        assert_eq!(fields(&form), ["name", "full", "time_zone", "chain_days", "encryption", "destination"]);
+    }
+
+    #[test]
+    fn a_chain_has_the_limits_that_are_filled_in() {
+        let form = |incrementals: &str, days: &str| TaskForm {
+            name: "nightly".into(),
+            destination: ID.into(),
+            encryption: "none".into(),
+            chain_incrementals: incrementals.into(),
+            chain_days: days.into(),
+            ..TaskForm::default()
+        };
+        let limit = |incrementals, days| form(incrementals, days).check(ID.parse().unwrap()).unwrap().chain_limit;
+        assert_eq!(limit(" 7 ", ""), ChainLimit { incrementals: Some(7), days: None });
+        assert_eq!(limit("", " "), ChainLimit::default());
+        for wrong in ["0", "-1", "10001", "many", "1.5", "99999999999"] {
+            assert_eq!(fields(&form(wrong, "1")), ["chain_incrementals"], "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_limits_that_are_proposed_end_no_chain_of_a_common_schedule() {
+        use jiff::Timestamp;
+        let proposed = TaskForm { name: "x".into(), destination: ID.into(), encryption: "none".into(), ..TaskForm::default() };
+        let limit = proposed.check(ID.parse().unwrap()).unwrap().chain_limit;
+        let since = |days: i64| (Timestamp::UNIX_EPOCH, Timestamp::from_second(days * 86_400).unwrap());
+        for (days, incrementals) in [(7, 7 * 24 - 1), (31, 30)] {
+            let (began_at, now) = since(days);
+            assert_eq!(limit.reached(began_at, incrementals, now), None);
+        }
     }
 
     #[test]

@@ -2,10 +2,14 @@
 
 use super::{draft::Draft, step::sealed_for};
 use crate::{
-    components::{Card, counted},
+    components::{Card, Tag, counted},
     pages::task::words::list,
 };
-use domain::{display, form::is_on, view::task::TaskPreview};
+use domain::{
+    BackupKind, display,
+    form::is_on,
+    view::task::{NextTime, TaskPreview},
+};
 use leptos::prelude::*;
 
 /// Names that are listed behind a count.
@@ -19,6 +23,7 @@ pub(super) fn Aside(draft: Draft, preview: TaskPreview) -> impl IntoView {
         Some(words) => view! { <b>{display::lower(words)}</b> " by the clocks of " {form.time_zone.clone()} }.into_any(),
         None => view! { <span class="dim">"at times that are not chosen yet"</span> }.into_any(),
     };
+    let is_incremental = preview.next.iter().any(|next| next.due.kind == BackupKind::Incremental);
     let sealing = match form.encryption.as_str() {
         "sealed" => display::lower(&sealed_for(&form, &preview)),
         "none" => "not encrypted".into(),
@@ -29,11 +34,12 @@ pub(super) fn Aside(draft: Draft, preview: TaskPreview) -> impl IntoView {
         <Card title="This task will">
             <div class="will">
                 <Covered preview=preview.clone()/>
-                <p>"fully, " {schedule} ","</p>
+                <p>{schedule} ","</p>
                 <p>{missed}</p>
                 <p>"keep " <b>"every backup"</b> ", " {sealing} ","</p>
                 <Place preview=preview.clone()/>
                 <Next next=preview.next/>
+                {is_incremental.then(|| view! { <p class="dim">"The first backup of each database is a full one."</p> })}
             </div>
         </Card>
     }
@@ -98,9 +104,11 @@ fn Place(preview: TaskPreview) -> impl IntoView {
 
 /// The next times.
 #[component]
-fn Next(next: Vec<(jiff::Timestamp, String)>) -> impl IntoView {
+fn Next(next: Vec<NextTime>) -> impl IntoView {
     (!next.is_empty()).then(|| {
-        let lines = next.into_iter().map(|(at, words)| view! { <li><time datetime=at.to_string()>{words}</time></li> });
+        let lines = next.into_iter().map(|NextTime { due, clock }| {
+            view! { <li><time datetime=due.at.to_string()>{clock}</time> " " <Tag text=due.kind.as_str()/></li> }
+        });
         view! {
             <h3>"Next runs"</h3>
             <ol class="next-runs">{lines.collect_view()}</ol>

@@ -41,9 +41,20 @@ fn more_of(step: Step, form: &TaskForm, preview: &TaskPreview) -> String {
             [] => "Leaves nothing out".into(),
             names => format!("Leaves out {}", names.join(", ")),
         },
-        Step::Schedule => format!("{} · {}", form.cron, form.time_zone),
+        Step::Schedule => [form.time_zone.clone(), chains(form)].join(" · "),
         Step::Destination => preview.root.clone().unwrap_or_default(),
         _ => String::new(),
+    }
+}
+
+/// How long chains may grow.
+fn chains(form: &TaskForm) -> String {
+    let limit = |text: &str, unit: &str| (!text.trim().is_empty()).then(|| format!("{} {unit}", text.trim()));
+    let limits: Vec<_> = [limit(&form.chain_incrementals, "incrementals"), limit(&form.chain_days, "days")].into_iter().flatten().collect();
+    if limits.is_empty() {
+        "chains grow without limit".into()
+    } else {
+        format!("a new full backup at the latest after {}", limits.join(" or "))
     }
 }
 
@@ -65,8 +76,7 @@ pub(super) fn Submit(
     });
     let seals_otherwise = move || draft.read().differences().iter().any(|(field, ..)| matches!(*field, "encryption" | "recipients"));
     let fields = move || {
-        let draft = draft.read();
-        view! { <Hidden values=fields(&draft.form(), draft.version)/> }
+        view! { <Hidden values=fields(&draft.read())/> }
     };
     let (faults, sender) = match task {
         None => (
@@ -110,19 +120,8 @@ pub(super) fn Submit(
     }
 }
 
-fn fields(form: &TaskForm, version: Option<i64>) -> Vec<(&'static str, String)> {
-    let TaskForm { name, backup_type, cron, time_zone, catch_up, excluded, encryption, recipients, destination } = form.clone();
-    let mut fields = vec![
-        ("name", name),
-        ("backup_type", backup_type),
-        ("cron", cron),
-        ("time_zone", time_zone),
-        ("catch_up", catch_up),
-        ("excluded", excluded),
-        ("encryption", encryption),
-        ("recipients", recipients),
-        ("destination", destination),
-    ];
-    fields.extend(version.map(|version| ("version", version.to_string())));
+fn fields(draft: &Draft) -> Vec<(&'static str, String)> {
+    let mut fields = draft.fields();
+    fields.extend(draft.version.map(|version| ("version", version.to_string())));
     fields
 }

@@ -156,6 +156,8 @@ fn differences(draft: &Draft, preview: &TaskPreview) -> Vec<(String, String, Str
             };
             value.split_whitespace().map(name).collect::<Vec<String>>().join(", ")
         }
+        "full" | "incremental" if value.is_empty() => "never".into(),
+        "chain_incrementals" | "chain_days" if value.is_empty() => "no limit".into(),
         _ => value.lines().collect::<Vec<_>>().join(", "),
     };
     let line = |(field, mine, stored): (&'static str, String, String)| (label_of(field).into(), told(field, stored), told(field, mine));
@@ -167,7 +169,10 @@ fn label_of(field: &str) -> &'static str {
         "name" => "Name",
         "excluded" => "Left out",
         "backup_type" => "Type",
-        "cron" => "Schedule",
+        "full" => "Full backups",
+        "incremental" => "Incremental backups",
+        "chain_incrementals" => "Most incrementals of a chain",
+        "chain_days" => "Most days of a chain",
         "time_zone" => "Time zone",
         "catch_up" => "A missed time",
         "encryption" => "Encryption",

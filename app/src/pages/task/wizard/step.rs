@@ -71,7 +71,9 @@ impl Step {
         match self {
             Self::Name => "It covers every database of the server, those that come later too, except the ones that you name here.",
             Self::Type => "There is one kind so far.",
-            Self::Schedule => "Each run makes a full backup of every database. Incremental backups come with a later version.",
+            Self::Schedule => {
+                "A full backup holds everything; an incremental one holds what changed since the one before, and needs it. Where both are due at once, the full one is made. The first backup of a database is full in any case."
+            }
             Self::Retention => "There is one answer so far.",
             Self::Encryption => {
                 "What is sealed can be read with one of its keys alone, and not by this console. A change counts from the next backup on, which begins a new chain."
@@ -101,7 +103,7 @@ impl Step {
         match self {
             Self::Name => &["name", "excluded"],
             Self::Type => &["backup_type"],
-            Self::Schedule => &["cron", "time_zone", "catch_up"],
+            Self::Schedule => &["full", "incremental", "time_zone", "chain_incrementals", "chain_days", "catch_up"],
             Self::Encryption => &["encryption", "recipients"],
             Self::Destination => &["destination"],
             Self::Retention | Self::Review => &[],
@@ -112,7 +114,7 @@ impl Step {
     pub fn error(self, draft: &Draft, preview: &TaskPreview) -> Option<String> {
         let (field, error) = self.fields().iter().find_map(|field| Some((*field, draft.error(field, preview)?)))?;
         // The list has no room for what an expression lacks; its field says that.
-        Some(if field == "cron" { "These times cannot be read.".into() } else { error })
+        Some(if matches!(field, "full" | "incremental") { "These times cannot be read.".into() } else { error })
     }
 
     /// All of it, a sentence for each field.
