@@ -141,7 +141,7 @@ impl Control {
 /// What is to be backed up: one database, or all that the task does not leave out and what belongs to the whole server.
 fn scopes(databases: &[Database], has_globals: bool, selection: &Selection, only: Option<&str>) -> Result<Vec<Scope>> {
     let of = |database: &Database| Scope::Database(database.name.clone());
-    if let Some(name) = only {
+    if let Some(name) = only.or(selection.only.as_deref()) {
         return match databases.iter().find(|database| database.name == name) {
             Some(database) => Ok(vec![of(database)]),
             None if name == GLOBALS && has_globals => Ok(vec![Scope::Globals]),
@@ -216,22 +216,25 @@ mod tests {
 
     #[test]
     fn all_databases_but_those_left_out_and_what_belongs_to_the_server() {
-        let selection = Selection { excluded: vec!["scratch".into(), "not there".into()] };
-        let found = databases(&["blog", "scratch", "shop"]);
+        let selection = Selection::all_but("scratch\nnot there\ntenant_*");
+        let found = databases(&["blog", "scratch", "shop", "tenant_7"]);
         let chosen = scopes(&found, true, &selection, None).unwrap();
         assert_eq!(chosen, [database("blog"), database("shop"), Scope::Globals]);
         assert_eq!(scopes(&found, false, &selection, None).unwrap().len(), 2);
         assert_eq!(scopes(&found, true, &selection, Some("shop")).unwrap(), [database("shop")]);
         assert_eq!(scopes(&found, true, &selection, Some(GLOBALS)).unwrap(), [Scope::Globals]);
+        // Whoever backs up one database wants nothing of its server.
+        assert_eq!(scopes(&found, true, &Selection::of_one("shop"), None).unwrap(), [database("shop")]);
     }
 
     #[test]
     fn nothing_to_back_up_is_said() {
         let code = |names: &[&str], selection: &Selection, only| scopes(&databases(names), true, selection, only).unwrap_err().code();
-        let all = Selection { excluded: vec!["shop".into()] };
+        let all = Selection::all_but("sh*");
         assert_eq!(code(&[], &Selection::default(), None), Code::NoDatabases);
         assert_eq!(code(&["shop"], &all, None), Code::NoDatabases);
         assert_eq!(code(&["shop"], &all, Some("blog")), Code::DatabaseGone);
+        assert_eq!(code(&["shop"], &Selection::of_one("blog"), None), Code::DatabaseGone);
     }
 
     #[test]

@@ -197,7 +197,7 @@ impl Survey {
             destination: destination.map_or_else(String::new, |destination| destination.name.clone()),
             root: destination.map_or_else(String::new, |destination| destination.destination.to_string()),
             destination_id: task.task.destination,
-            excluded: task.task.selection.excluded.clone(),
+            selection: task.task.selection.clone(),
             keys: task.task.recipients.iter().filter_map(|id| self.keys.get(id)).map(|key| key.name.clone()).collect(),
             running: self.open.get(&task.id).copied(),
             last_round: self.last_of_tasks.get(&task.id).cloned(),
@@ -209,7 +209,7 @@ impl Survey {
         let promises: Vec<_> = self.tasks_of(server.id).filter(|task| task.enabled).map(Promise::new).collect();
         let mut lines = self.lines(server, &promises);
         for line in &mut lines {
-            line.excluded = self.tasks_of(server.id).any(|task| !task.task.selection.includes(&line.name));
+            line.excluded = self.tasks_of(server.id).any(|task| task.task.selection.leaves_out(&line.name));
         }
         lines
     }

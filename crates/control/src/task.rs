@@ -145,11 +145,16 @@ impl Control {
         self.catalog.delete_task(id, &audit).await
     }
 
-    /// An error at its field if there is no such destination, or no such key.
+    /// An error at its field if there is no such destination, key, or database.
     async fn ensure_references(&self, task: &Task) -> Result<()> {
         let keys = self.catalog.keys().await?;
         if task.recipients.iter().any(|id| !keys.iter().any(|key| key.id == *id)) {
             return Err(no_key());
+        }
+        if let Some(only) = &task.selection.only
+            && !self.catalog.databases(task.server).await?.iter().any(|database| database.name == *only)
+        {
+            return Err(no_database());
         }
         match self.catalog.destination(task.destination).await {
             Err(error) if error.code() == Code::NotFound => Err(no_destination()),
@@ -159,19 +164,25 @@ impl Control {
 
     /// What a task does, for the audit log.
     async fn in_words(&self, task: &Task) -> Result<String> {
-        let all = match task.selection.excluded.as_slice() {
-            [] => "all databases".into(),
-            excluded => format!("all databases but {}", excluded.join(", ")),
+        let left_out: Vec<_> = task.selection.left_out().collect();
+        let covers = match (&task.selection.only, left_out.as_slice()) {
+            (Some(only), _) => format!("the database {only:?}"),
+            (None, []) => "all databases".into(),
+            (None, left_out) => format!("all databases but {}", left_out.join(", ")),
         };
         let keys = self.catalog.keys().await?;
         let keys: Vec<_> = keys.iter().filter(|key| task.recipients.contains(&key.id)).map(|key| key.name.as_str()).collect();
         let sealed = if keys.is_empty() { "not encrypted".into() } else { format!("sealed for {}", keys.join(", ")) };
-        Ok(format!("{} ({}), {all}, {sealed}", task.schedules.describe(), task.schedules.time_zone))
+        Ok(format!("{} ({}), {covers}, {sealed}", task.schedules.describe(), task.schedules.time_zone))
     }
 }
 
 fn no_key() -> Error {
     Error::invalid_field("recipients", "One of these keys is not there any more: choose again.")
+}
+
+fn no_database() -> Error {
+    Error::invalid_field("only", "The server has no such database: choose another one.")
 }
 
 fn no_destination() -> Error {
@@ -187,7 +198,8 @@ fn form_of(task: &Task) -> TaskForm {
         chain_days: limit(task.chain_limit.days),
         time_zone: task.schedules.time_zone.clone(),
         catch_up: if task.catch_up { "on".into() } else { String::new() },
-        excluded: task.selection.excluded.join("\n"),
+        only: task.selection.only.clone().unwrap_or_default(),
+        excluded: task.selection.left_out().collect::<Vec<_>>().join("\n"),
         destination: task.destination.to_string(),
         encryption: if task.recipients.is_empty() { "none".into() } else { "sealed".into() },
         recipients: task.recipients.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),

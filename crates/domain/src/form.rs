@@ -9,7 +9,7 @@ mod task;
 pub use key::KeyForm;
 pub use task::TaskForm;
 
-use crate::{Connection, Destination, Error, FieldError, Pattern, Result, Secret, Selection, Server};
+use crate::{Connection, Destination, Error, FieldError, Pattern, Result, Secret, Server};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -286,14 +286,6 @@ impl UserForm {
         }
         let role = check.take("role", or(&self.role, "viewer").parse());
         check.done(role.map(|role| (name, role)))
-    }
-}
-
-impl Selection {
-    /// Whether a database is to be backed up.
-    #[must_use]
-    pub fn includes(&self, database: &str) -> bool {
-        !self.excluded.iter().any(|name| name == database)
     }
 }
 

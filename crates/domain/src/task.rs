@@ -1,9 +1,9 @@
 //! A standing order.
 
-use crate::{ChainLimit, DestinationId, KeyId, Schedules, ServerId};
+use crate::{ChainLimit, DestinationId, KeyId, Schedules, Selection, ServerId};
 use serde::{Deserialize, Serialize};
 
-/// A server-wide task: a template over all databases of a server, today's and tomorrow's.
+/// A task: a template over all databases of a server, today's and tomorrow's, or for one of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
     /// Its name.
@@ -22,11 +22,4 @@ pub struct Task {
     pub destination: DestinationId,
     /// The keys that its archives are sealed for; none for archives that everybody can read who gets at them.
     pub recipients: Vec<KeyId>,
-}
-
-/// Which databases of a server a task backs up.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Selection {
-    /// Exact names of databases to leave out, also of such as do not exist yet.
-    pub excluded: Vec<String>,
 }

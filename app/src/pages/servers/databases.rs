@@ -142,7 +142,7 @@ pub fn DatabaseRows(
     let may_start = may(Role::Operator);
     let rows = lines.into_iter().map(|line| {
         // While a round is under way, the button of its task says so; a column of dead ones would say it no better.
-        let can_start = |task: &&TaskLine| may_start && task.enabled && task.running.is_none() && !task.excluded.contains(&line.name);
+        let can_start = |task: &&TaskLine| may_start && task.enabled && task.running.is_none() && task.selection.includes(&line.name);
         let starts = tasks.iter().find(can_start).filter(|_| !line.gone).map(|task| (task.id, task.usual));
         view! { <Row line origin=server.clone() starts now/> }
     });

@@ -27,9 +27,11 @@ pub fn answer(tally: Tally, enabled: bool) -> String {
 
 /// Which databases it covers.
 pub fn covers(line: &TaskLine) -> String {
-    match line.excluded.as_slice() {
-        [] => "All of the server, new ones too".into(),
-        excluded => format!("All of the server, new ones too, except {}", list(excluded)),
+    let left_out: Vec<_> = line.selection.left_out().collect();
+    match (&line.selection.only, left_out.as_slice()) {
+        (Some(only), _) => format!("{only} alone"),
+        (None, []) => "All of the server, new ones too".into(),
+        (None, left_out) => format!("All of the server, new ones too, except {}", list(left_out)),
     }
 }
 

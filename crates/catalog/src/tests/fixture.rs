@@ -117,7 +117,7 @@ pub fn task(name: &str, server: ServerId, destination: DestinationId) -> TaskRec
     let task = Task {
         name: name.into(),
         server,
-        selection: Selection { excluded: vec!["scratch".into()] },
+        selection: Selection::all_but("scratch\ntmp_*"),
         schedules: Schedules { full: Some("0 2 * * 0".into()), incremental: Some("0 2 * * *".into()), time_zone: "Europe/Berlin".into() },
         chain_limit: ChainLimit { incrementals: Some(30), days: None },
         catch_up: true,

@@ -1,10 +1,10 @@
 //! What a task would do, told while its form is filled in.
 
-use super::{no_destination, no_key};
+use super::{no_database, no_destination, no_key};
 use crate::{Control, Permit, View};
 use catalog::{DatabaseRecord, DestinationRecord};
 use domain::{
-    Destination, Error, FieldError, Result, Schedule, Schedules, Selection, ServerId, TaskForm, TaskId,
+    Destination, Error, FieldError, Pattern, Result, Schedule, Schedules, ServerId, TaskForm, TaskId,
     view::task::{NextTime, TaskPreview},
 };
 use jiff::{Timestamp, tz};
@@ -48,9 +48,19 @@ impl Control {
         let keys = self.catalog.keys().await?;
         let has_keys = form.recipients().all(|id| keys.iter().any(|key| key.id.to_string() == id));
         let schedules = Schedules::parse(&form.full, &form.incremental, &form.time_zone).ok();
+        let has_database = form.only.is_empty() || databases.iter().any(|database| database.name == form.only);
         let choice = Choice::of(form, &databases);
         Ok(TaskPreview {
-            errors: errors(form, server.id, name_taken, chosen.is_some(), has_keys),
+            errors: errors(
+                form,
+                server.id,
+                &[
+                    name_taken.then(name_is_taken),
+                    (!has_keys && form.encryption == "sealed").then(no_key),
+                    (!has_database).then(no_database),
+                    chosen.is_none().then(no_destination),
+                ],
+            ),
             server_name: server.server.name,
             schedule: schedules.as_ref().map(Schedules::describe),
             full: in_words(&form.full),
@@ -60,6 +70,8 @@ impl Control {
             included: choice.included,
             excluded: choice.excluded,
             unknown: choice.unknown,
+            patterns: choice.patterns,
+            databases: choice.databases,
             size_bytes: choice.size_bytes,
             root: chosen.map(|destination| destination.destination.to_string()),
             destinations: destinations.into_iter().map(to_choose).collect(),
@@ -76,52 +88,56 @@ fn to_choose(destination: DestinationRecord) -> (domain::DestinationId, String, 
     (destination.id, destination.name, root)
 }
 
-/// What the form's own check finds, and what only the catalog knows.
-fn errors(form: &TaskForm, server: ServerId, name_taken: bool, has_destination: bool, has_keys: bool) -> Vec<FieldError> {
+/// What the form's own check finds, and what only the catalog knows; of each field the first.
+fn errors(form: &TaskForm, server: ServerId, known: &[Option<Error>]) -> Vec<FieldError> {
     let mut errors = form.check(server).map_or_else(|error| error.told().fields.clone(), |_| vec![]);
-    let mut add = |error: Error| {
-        let news = error.told().fields.iter().filter(|news| !errors.iter().any(|known| known.field == news.field));
-        let news: Vec<_> = news.cloned().collect();
-        errors.extend(news);
-    };
-    if name_taken {
-        add(Error::invalid_field("name", "There is already a task of this name."));
-    }
-    if !has_keys && form.encryption == "sealed" {
-        add(no_key());
-    }
-    if !has_destination {
-        add(no_destination());
+    for news in known.iter().flatten().flat_map(|error| &error.told().fields) {
+        if !errors.iter().any(|error| error.field == news.field) {
+            errors.push(news.clone());
+        }
     }
     errors
+}
+
+fn name_is_taken() -> Error {
+    Error::invalid_field("name", "There is already a task of this name.")
 }
 
 /// Databases of a server, as the form sorts them.
 #[derive(Default)]
 struct Choice {
+    databases: Vec<String>,
     included: Vec<String>,
     excluded: Vec<String>,
     unknown: Vec<String>,
+    patterns: Vec<(String, Vec<String>)>,
     size_bytes: u64,
 }
 
 impl Choice {
     fn of(form: &TaskForm, databases: &[DatabaseRecord]) -> Self {
-        let selection = Selection { excluded: form.excluded().map(String::from).collect() };
+        let selection = form.selection();
         let mut choice = Self::default();
-        let mut unknown: BTreeSet<_> = form.excluded().collect();
         for database in databases.iter().filter(|database| database.gone_at.is_none()) {
-            unknown.remove(database.name.as_str());
+            choice.databases.push(database.name.clone());
             if selection.includes(&database.name) {
                 choice.size_bytes += database.size_bytes.unwrap_or(0);
                 choice.included.push(database.name.clone());
-            } else {
+            } else if selection.only.is_none() {
                 choice.excluded.push(database.name.clone());
             }
         }
-        choice.unknown = unknown.into_iter().map(String::from).collect();
+        let unknown: BTreeSet<_> = selection.excluded.iter().filter(|name| !choice.databases.contains(name)).cloned().collect();
+        choice.unknown = unknown.into_iter().collect();
+        choice.patterns = selection.patterns.iter().map(|pattern| (pattern.clone(), fitting(pattern, &choice.databases))).collect();
         choice
     }
+}
+
+/// The names that a pattern fits.
+fn fitting(pattern: &str, names: &[String]) -> Vec<String> {
+    let pattern = Pattern::new(pattern);
+    names.iter().filter(|name| pattern.matches(name)).cloned().collect()
 }
 
 /// One schedule in words, if it can be read, whatever the time zone and the other one are.

@@ -98,7 +98,7 @@ async fn the_wizard_is_told_what_the_task_would_do() {
     let destination = console.add_destination(&ada, "backups").await;
     let id = control.add_task(&ada, server, &task_form("nightly", destination)).await.unwrap();
     let form = TaskForm {
-        excluded: "a.db\ngone.db\nlater.db\nlater.db".into(),
+        excluded: "a.db\ngone.db\nlater.db\nlater.db\n?.db\ntmp_*".into(),
         incremental: String::new(),
         time_zone: "Europe/Berlin".into(),
         ..task_form("nightly", destination)
@@ -112,11 +112,21 @@ async fn the_wizard_is_told_what_the_task_would_do() {
     );
     assert_eq!((preview.included, preview.excluded), (vec!["b b.db".to_owned()], vec!["a.db".to_owned()]));
     assert_eq!(preview.unknown, ["gone.db", "later.db"]);
+    assert_eq!(preview.patterns, [("?.db".into(), vec!["a.db".to_owned()]), ("tmp_*".into(), vec![])]);
+    assert_eq!(preview.databases, ["a.db", "b b.db"]);
     let root = console.path("backups").display().to_string();
     assert_eq!(preview.folders, [format!("{root}/b%20b.db/")]);
     assert_eq!(preview.root, Some(root.clone()));
     assert_eq!(preview.destinations, [(destination, "backups".into(), root)]);
     assert!(preview.size_bytes > 0 && preview.time_zones.len() > 300);
+    // For one database, what is left out of all does not count.
+    let one = TaskForm { only: "a.db".into(), ..form.clone() };
+    let preview = control.preview_task_at(server, Some(id), &one, now).await.unwrap();
+    assert_eq!((preview.included, preview.excluded, preview.unknown), (vec!["a.db".to_owned()], vec![], vec![]));
+    assert!(preview.errors.is_empty());
+    let never = TaskForm { only: "never.db".into(), ..one };
+    let preview = control.preview_task_at(server, Some(id), &never, now).await.unwrap();
+    assert_eq!(preview.errors.iter().map(|error| error.field.as_str()).collect::<Vec<_>>(), ["only"]);
     // Its own name is free for the task that is edited.
     assert!(control.preview_task_at(server, Some(id), &form, now).await.unwrap().errors.is_empty());
 }
@@ -135,4 +145,28 @@ async fn the_wizard_is_told_that_a_plain_backup_would_undo_the_servers_encryptio
     // A look that does not reach it changes nothing of that.
     control.catalog.set_seen(server, &seen, None).await.unwrap();
     assert_eq!(told().await.as_deref(), Some("pg_tde"));
+}
+
+#[tokio::test]
+async fn a_task_for_one_database_covers_that_one_and_leaves_no_other_out() {
+    let (console, ada) = Console::with_ada().await;
+    let control = &console.control;
+    let (server, destination) = (console.add_folder(&ada, "apps", &["a.db", "b.db"]).await, console.add_destination(&ada, "backups").await);
+    let form = TaskForm { only: "a.db".into(), excluded: "b.db".into(), ..task_form("shop alone", destination) };
+    let id = control.add_task(&ada, server, &form).await.unwrap();
+    let view = control.task(&ada, id).await.unwrap();
+    assert_eq!(view.databases.iter().map(|line| line.name.as_str()).collect::<Vec<_>>(), ["a.db"]);
+    let lines = control.databases(&ada, server, &DatabaseQuery::default()).await.unwrap().items;
+    assert_eq!(
+        lines.iter().map(|line| (line.excluded, line.protection)).collect::<Vec<_>>(),
+        [(false, domain::Protection::Never), (false, domain::Protection::Uncovered)]
+    );
+    let (again, version, _) = control.task_form(&ada, id).await.unwrap();
+    assert_eq!((again.only.as_str(), again.excluded.as_str()), ("a.db", ""));
+    let error = control.change_task(&ada, id, version, &TaskForm { only: "c.db".into(), ..again.clone() }).await.unwrap_err();
+    assert!(field(&error, "only").contains("no such database"));
+    // One that is gone is still the one that the task is for.
+    std::fs::remove_file(console.path("apps/a.db")).unwrap();
+    control.look(&ada, server).await.unwrap();
+    control.change_task(&ada, id, version, &TaskForm { name: "shop that was".into(), ..again }).await.unwrap();
 }

@@ -1,7 +1,7 @@
 //! What a task's wizard asks.
 
 use super::{Check, is_on};
-use crate::{ChainLimit, DestinationId, KeyId, Result, Schedules, Selection, ServerId, Task};
+use crate::{ChainLimit, DestinationId, KeyId, Result, Schedules, Selection, ServerId, Task, selection::lines};
 use serde::{Deserialize, Serialize};
 
 /// Most incrementals that a chain can be limited to: a restore reads all of them.
@@ -29,7 +29,9 @@ pub struct TaskForm {
     pub time_zone: String,
     /// `on` to make up for a time at which the console did not run.
     pub catch_up: String,
-    /// Databases to leave out: one exact name a line.
+    /// The one database that it is for; empty for all.
+    pub only: String,
+    /// Databases to leave out of all: a name or a pattern a line.
     pub excluded: String,
     /// `sealed` for who has one of the keys, or `none`.
     pub encryption: String,
@@ -52,6 +54,7 @@ impl Default for TaskForm {
             chain_days: "35".into(),
             time_zone: "UTC".into(),
             catch_up: "on".into(),
+            only: String::new(),
             excluded: String::new(),
             // Nobody's archives are readable for all because nobody asked.
             encryption: String::new(),
@@ -62,10 +65,15 @@ impl Default for TaskForm {
 }
 
 impl TaskForm {
-    /// Names of databases to leave out: every character of a line counts, and lines that are blank do not.
+    /// The lines that say what is left out.
     pub fn excluded(&self) -> impl Iterator<Item = &str> {
-        // Browsers turn each kind of line end into another, so that a name with one in it could not be shown and read again.
-        self.excluded.split(['\r', '\n']).filter(|name| !name.trim().is_empty())
+        lines(&self.excluded)
+    }
+
+    /// Which databases it is for.
+    #[must_use]
+    pub fn selection(&self) -> Selection {
+        if self.only.is_empty() { Selection::all_but(&self.excluded) } else { Selection::of_one(&self.only) }
     }
 
     /// Identifiers of the keys that were chosen.
@@ -121,7 +129,7 @@ impl TaskForm {
         let task = schedules.zip(destination).zip(recipients).map(|((schedules, destination), recipients)| Task {
             name,
             server,
-            selection: Selection { excluded: self.excluded().map(String::from).collect() },
+            selection: self.selection(),
             schedules,
             chain_limit,
             catch_up: is_on(&self.catch_up),
@@ -199,20 +207,9 @@ mod tests {
     }
 
     #[test]
-    fn databases_are_left_out_by_exact_name() {
-        let form = TaskForm { excluded: " shop\r\n \r\n\nno such *\nold \r".into(), ..Default::default() };
-        let selection = Selection { excluded: form.excluded().map(String::from).collect() };
-        assert_eq!(selection.excluded, [" shop", "no such *", "old "]);
-        assert!(!selection.includes(" shop") && selection.includes("shop") && selection.includes("no such thing"));
-    }
-
-    #[test]
-    fn what_is_left_out_is_the_same_when_its_form_is_sent_again() {
-        let read = |excluded: String| TaskForm { excluded, ..Default::default() }.excluded().map(String::from).collect::<Vec<_>>();
-        for typed in [" a\nb ", "a\r\r\nb", "a\rb\n", "\u{85}\n a \u{2028} b\n\tc", "", " \n \r\n"] {
-            let names = read(typed.into());
-            assert_eq!(read(names.join("\n")), names, "{typed:?}");
-            assert_eq!(read(names.join("\r\n") + "\r\n"), names, "{typed:?}");
-        }
+    fn a_task_is_for_one_database_or_for_all_but_some() {
+        let form = TaskForm { excluded: "tmp_*\nold".into(), ..TaskForm::default() };
+        assert_eq!(form.selection(), Selection::all_but("tmp_*\nold"));
+        assert_eq!(TaskForm { only: " shop".into(), ..form }.selection(), Selection::of_one(" shop"));
     }
 }

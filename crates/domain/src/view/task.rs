@@ -4,7 +4,7 @@ use super::{
     run::RoundLine,
     server::{DatabaseLine, Tally},
 };
-use crate::{BackupKind, DestinationId, Due, FieldError, KeyId, RoundId, ServerId, Task, TaskId};
+use crate::{BackupKind, DestinationId, Due, FieldError, KeyId, RoundId, Selection, ServerId, Task, TaskId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -33,8 +33,8 @@ pub struct TaskLine {
     pub root: String,
     /// The destination.
     pub destination_id: DestinationId,
-    /// Names that it leaves out.
-    pub excluded: Vec<String>,
+    /// Which databases it covers.
+    pub selection: Selection,
     /// Names of the keys that its archives are sealed for.
     pub keys: Vec<String>,
     /// Its round that is under way.
@@ -94,6 +94,10 @@ pub struct TaskPreview {
     pub excluded: Vec<String>,
     /// Names to leave out that no database has today.
     pub unknown: Vec<String>,
+    /// Each pattern of names to leave out, with the databases that it fits.
+    pub patterns: Vec<(String, Vec<String>)>,
+    /// Every database of the server, by name.
+    pub databases: Vec<String>,
     /// Size of the included databases together, as far as the server tells.
     pub size_bytes: u64,
     /// The root of the chosen destination, as people write it.

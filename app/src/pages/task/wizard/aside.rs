@@ -33,7 +33,7 @@ pub(super) fn Aside(draft: Draft, preview: TaskPreview) -> impl IntoView {
     view! {
         <Card title="This task will">
             <div class="will">
-                <Covered preview=preview.clone()/>
+                <Covered only=form.only preview=preview.clone()/>
                 <p>{schedule} ","</p>
                 <p>{missed}</p>
                 <p>"keep " <b>"every backup"</b> ", " {sealing} ","</p>
@@ -47,16 +47,22 @@ pub(super) fn Aside(draft: Draft, preview: TaskPreview) -> impl IntoView {
 
 /// Which databases.
 #[component]
-fn Covered(preview: TaskPreview) -> impl IntoView {
-    let TaskPreview { server_name, included, excluded, unknown, size_bytes, .. } = preview;
+fn Covered(only: String, preview: TaskPreview) -> impl IntoView {
+    let TaskPreview { server_name, included, excluded, unknown, patterns, size_bytes, .. } = preview;
     let size = (size_bytes > 0).then(|| format!(" ({})", display::size(size_bytes)));
+    if !only.is_empty() {
+        return view! { <p>"back up the database " <b>{only}</b> " of " {server_name} {size} ","</p> }.into_any();
+    }
     let count = counted(included.len() as u64, "database", "databases");
     let what = match (included.len(), excluded.len()) {
         (1, 0) => "the one database".into(),
         (_, 0) => format!("all {count}"),
         (some, others) => format!("{count} of {}", some + others),
     };
-    let except = [excluded, unknown].concat();
+    // Patterns say it for all that they fit, today and later.
+    let by_name = |name: &String| !patterns.iter().any(|(_, fits)| fits.contains(name));
+    let names = excluded.into_iter().filter(by_name).chain(unknown);
+    let except: Vec<_> = patterns.iter().map(|(pattern, _)| pattern.clone()).chain(names).collect();
     let except = (!except.is_empty()).then(|| view! { ", except " <b>{list(&except)}</b> });
     let more = included.len().saturating_sub(MOST);
     view! {
@@ -74,6 +80,7 @@ fn Covered(preview: TaskPreview) -> impl IntoView {
                 }
             })}
     }
+    .into_any()
 }
 
 /// Where to, with the first child folders.

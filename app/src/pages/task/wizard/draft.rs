@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 use url::form_urlencoded;
 
 /// A task's fields as they travel in a query, in their order.
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 13] = [
     "name",
+    "only",
     "excluded",
     "backup_type",
     "full",
@@ -151,6 +152,8 @@ fn is_same(field: &str, one: &str, other: &str) -> bool {
         "catch_up" => is_on(one) == is_on(other),
         "recipients" => one.split_whitespace().collect::<BTreeSet<_>>() == other.split_whitespace().collect(),
         "excluded" => lines(one).eq(lines(other)),
+        // Blanks belong to the name of a database.
+        "only" => one == other,
         _ => one.trim() == other.trim(),
     }
 }
@@ -163,6 +166,7 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 fn slot<'a>(form: &'a mut TaskForm, field: &str) -> &'a mut String {
     match field {
         "name" => &mut form.name,
+        "only" => &mut form.only,
         "excluded" => &mut form.excluded,
         "backup_type" => &mut form.backup_type,
         "full" => &mut form.full,

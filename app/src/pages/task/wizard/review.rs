@@ -37,6 +37,7 @@ pub(super) fn Answers(draft: Memo<Draft>, preview: RwSignal<TaskPreview>) -> imp
 /// What the list of steps has no room for.
 fn more_of(step: Step, form: &TaskForm, preview: &TaskPreview) -> String {
     match step {
+        Step::Name if !form.only.is_empty() => format!("For the database {} alone", form.only),
         Step::Name => match form.excluded().collect::<Vec<_>>().as_slice() {
             [] => "Leaves nothing out".into(),
             names => format!("Leaves out {}", names.join(", ")),

@@ -156,6 +156,7 @@ fn differences(draft: &Draft, preview: &TaskPreview) -> Vec<(String, String, Str
             };
             value.split_whitespace().map(name).collect::<Vec<String>>().join(", ")
         }
+        "only" if value.is_empty() => "all".into(),
         "full" | "incremental" if value.is_empty() => "never".into(),
         "chain_incrementals" | "chain_days" if value.is_empty() => "no limit".into(),
         _ => value.lines().collect::<Vec<_>>().join(", "),
@@ -167,6 +168,7 @@ fn differences(draft: &Draft, preview: &TaskPreview) -> Vec<(String, String, Str
 fn label_of(field: &str) -> &'static str {
     match field {
         "name" => "Name",
+        "only" => "Databases",
         "excluded" => "Left out",
         "backup_type" => "Type",
         "full" => "Full backups",

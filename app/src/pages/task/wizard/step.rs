@@ -69,7 +69,9 @@ impl Step {
     /// What is worth knowing for the answer.
     pub fn explains(self) -> &'static str {
         match self {
-            Self::Name => "It covers every database of the server, those that come later too, except the ones that you name here.",
+            Self::Name => {
+                "It covers every database of the server, those that come later too, except the ones that you leave out here; or one database alone."
+            }
             Self::Type => "There is one kind so far.",
             Self::Schedule => {
                 "A full backup holds everything; an incremental one holds what changed since the one before, and needs it. Where both are due at once, the full one is made. The first backup of a database is full in any case."
@@ -101,7 +103,7 @@ impl Step {
     /// Names of the fields that it asks for.
     pub fn fields(self) -> &'static [&'static str] {
         match self {
-            Self::Name => &["name", "excluded"],
+            Self::Name => &["name", "only", "excluded"],
             Self::Type => &["backup_type"],
             Self::Schedule => &["full", "incremental", "time_zone", "chain_incrementals", "chain_days", "catch_up"],
             Self::Encryption => &["encryption", "recipients"],
