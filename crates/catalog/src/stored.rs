@@ -1,8 +1,8 @@
 //! How the vocabulary's values lie in columns, in one table for reading and writing.
 
 use domain::{
-    BackupKind, Connection, Dbms, Destination, DestinationId, KeyId, Label, Origin, Role, RoundId, RoundState, RunId, RunKind, RunState,
-    Selection, ServerId, TaskId, Told, UserId, view::run::ComparedTable,
+    BackupKind, Connection, Dbms, Destination, DestinationId, KeyId, Label, Once, Origin, Role, RoundId, RoundState, RunId, RunKind,
+    RunState, Selection, ServerId, TaskId, Told, UserId, view::run::ComparedTable,
 };
 use jiff::Timestamp;
 use sqlx::{Decode, Encode, Sqlite, Type};
@@ -140,4 +140,4 @@ macro_rules! as_json {
         }
     )*};
 }
-as_json! { Told, Connection, Dbms, Destination, Selection, serde_json::Value, Vec<ComparedTable>, Vec<String>, }
+as_json! { Once, Told, Connection, Dbms, Destination, Selection, serde_json::Value, Vec<ComparedTable>, Vec<String>, }

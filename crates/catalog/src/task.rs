@@ -43,6 +43,8 @@ statements! {
         WHERE id = $1 AND version = $2";
     ENABLE = "UPDATE tasks SET enabled = $2, next_at = $3, put_off_from = NULL WHERE id = $1";
     NEXT = "UPDATE tasks SET next_at = $3, put_off_from = NULL WHERE id = $1 AND next_at = $2 AND enabled";
+    PUT_OFF = "UPDATE tasks SET next_at = $3, put_off_from = CASE WHEN put_off_from = $3 THEN NULL ELSE coalesce(put_off_from, next_at) END
+        WHERE id = $1 AND next_at = $2 AND enabled";
     DELETE = "DELETE FROM tasks WHERE id = $1";
     SEAL_FOR = "INSERT INTO task_keys (task_id, key_id) VALUES ($1, $2)";
     SEAL_FOR_NOBODY = "DELETE FROM task_keys WHERE task_id = $1";
@@ -245,6 +247,19 @@ impl Catalog {
         let mut write = self.begin().await?;
         sql(NEXT).with(&id).with(&was).with(&next_at).run(write.on()).await?;
         write.commit().await
+    }
+
+    /// Puts the next time of an enabled task off that was due at `was`; the time that it was due at first is kept, until it is
+    /// put back there.
+    ///
+    /// # Errors
+    /// [`Code::Conflict`] if it is not due then any more.
+    pub async fn put_off(&self, id: TaskId, was: Timestamp, until: Timestamp, audit: &AuditRecord) -> Result<()> {
+        let mut write = self.begin().await?;
+        if sql(PUT_OFF).with(&id).with(&was).with(&until).run(write.on()).await? == 0 {
+            return Err(changed("task"));
+        }
+        write.commit_with(audit).await
     }
 
     /// Forgets a task. Its rounds and its backups stay.

@@ -83,6 +83,7 @@ pub fn round(task: &TaskRecord, state: RoundState) -> RoundRecord {
         destination: task.task.destination,
         only_database: None,
         wanted: BackupKind::Full,
+        once: None,
         state,
         origin: Origin::Schedule,
         started_by: None,

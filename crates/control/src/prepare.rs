@@ -7,7 +7,7 @@ use crate::{
     underway::{Ground, Nudge},
 };
 use catalog::{RoundRecord, RunRecord};
-use domain::{Code, Error, Result, RoundId, RoundState, RunId, RunKind, RunState, Selection};
+use domain::{ChainLimit, Code, Error, Once, Result, RoundId, RoundState, RunId, RunKind, RunState, Selection, Task};
 use jiff::Timestamp;
 use repository::layout::GLOBALS;
 use source::{Database, Scope};
@@ -60,7 +60,11 @@ impl Control {
         }
     }
 
-    async fn look_for(&self, round: &RoundRecord) -> Result<Prepared> {
+    /// What the round is ordered: by the round itself, or by its task as that is now.
+    async fn order_of(&self, round: &RoundRecord) -> Result<(Once, ChainLimit)> {
+        if let Some(once) = &round.once {
+            return Ok((once.clone(), ChainLimit::default()));
+        }
         let gone = || {
             Error::new(
                 Code::NotFound,
@@ -72,14 +76,20 @@ impl Control {
             Code::NotFound => gone(),
             _ => error,
         })?;
+        let Task { selection, recipients, chain_limit, .. } = task.task;
+        Ok((Once { selection, recipients }, chain_limit))
+    }
+
+    async fn look_for(&self, round: &RoundRecord) -> Result<Prepared> {
+        let (order, limit) = self.order_of(round).await?;
         let server = self.catalog.server(round.server).await?;
         let destination = self.catalog.destination(round.destination).await?;
         let (identity, databases) = self.discover(&server).await?;
-        let scopes = scopes(&databases, identity.has_globals, &task.task.selection, round.only_database.as_deref())?;
+        let scopes = scopes(&databases, identity.has_globals, &order.selection, round.only_database.as_deref())?;
         let source = self.open_source(&server).await?;
         let ground = self.open_ground(source, &server, identity, &destination).await?;
-        let recipients = self.recipients(&task.task.recipients).await?;
-        let asked = Asked { globals: false, recipients, limit: task.task.chain_limit };
+        let recipients = self.recipients(&order.recipients).await?;
+        let asked = Asked { globals: false, recipients, limit };
         Ok(Prepared { ground, scopes, asked })
     }
 
@@ -87,7 +97,8 @@ impl Control {
     async fn let_run(&self, round: &RoundRecord, prepared: Option<Prepared>) -> Result<()> {
         let deciding = self.deciding().await;
         let now = self.catalog.round(round.id).await?;
-        if now.state != RoundState::Preparing {
+        // Aborted, or put off while it was being prepared.
+        if now.state != RoundState::Preparing || now.retry_at.is_some_and(|at| at > Timestamp::now()) {
             return Ok(());
         }
         let mut said = "Goes on where the console was stopped.".to_owned();

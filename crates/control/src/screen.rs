@@ -144,6 +144,7 @@ fn round_line(round: RoundRecord, server_name: String, totals: RoundTotals) -> R
         due_at: round.due_at,
         began_at: round.began_at,
         ended_at: round.ended_at,
+        retry_at: round.retry_at,
         runs: totals.runs,
         succeeded: totals.succeeded,
         failed: totals.failed,

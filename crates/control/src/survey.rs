@@ -193,6 +193,7 @@ impl Survey {
             schedule: task.task.schedules.describe(),
             time_zone: task.task.schedules.time_zone.clone(),
             next: task.next_at.filter(|_| task.enabled).map(|at| Due { at, kind: kind_at(task, at) }),
+            put_off_from: task.put_off_from.filter(|_| task.enabled),
             usual: task.task.schedules.usual(),
             destination: destination.map_or_else(String::new, |destination| destination.name.clone()),
             root: destination.map_or_else(String::new, |destination| destination.destination.to_string()),

@@ -11,7 +11,7 @@ use crate::{
 };
 use catalog::TaskRecord;
 use domain::{
-    BackupKind, Code, Error, Result, ServerId, Task, TaskForm, TaskId,
+    BackupKind, Code, DestinationId, Error, Once, Result, ServerId, Task, TaskForm, TaskId,
     view::{
         server::Tally,
         task::{TaskLine, TaskView},
@@ -75,7 +75,7 @@ impl Control {
     pub async fn add_task(&self, permit: &Permit<Administer>, server: ServerId, form: &TaskForm) -> Result<TaskId> {
         let task = form.check(server)?;
         let server = self.catalog.server(server).await?;
-        self.ensure_references(&task).await?;
+        self.ensure_references(task.server, task.destination, &order_of(&task)).await?;
         let (id, now) = (TaskId::new(Uuid::now_v7()), Timestamp::now());
         let next_at = next_at(&task, now);
         let record = TaskRecord { id, task, enabled: true, next_at, put_off_from: None, version: 1, created_at: now };
@@ -93,7 +93,7 @@ impl Control {
     pub async fn change_task(&self, permit: &Permit<Administer>, id: TaskId, version: i64, form: &TaskForm) -> Result<()> {
         let known = self.catalog.task(id).await?;
         let task = form.check(known.task.server)?;
-        self.ensure_references(&task).await?;
+        self.ensure_references(task.server, task.destination, &order_of(&task)).await?;
         if task.recipients != known.task.recipients {
             self.ensure_fresh(permit, "This changes who can read the backups.", Timestamp::now())?;
         }
@@ -146,17 +146,17 @@ impl Control {
     }
 
     /// An error at its field if there is no such destination, key, or database.
-    async fn ensure_references(&self, task: &Task) -> Result<()> {
+    pub(crate) async fn ensure_references(&self, server: ServerId, destination: DestinationId, order: &Once) -> Result<()> {
         let keys = self.catalog.keys().await?;
-        if task.recipients.iter().any(|id| !keys.iter().any(|key| key.id == *id)) {
+        if order.recipients.iter().any(|id| !keys.iter().any(|key| key.id == *id)) {
             return Err(no_key());
         }
-        if let Some(only) = &task.selection.only
-            && !self.catalog.databases(task.server).await?.iter().any(|database| database.name == *only)
+        if let Some(only) = &order.selection.only
+            && !self.catalog.databases(server).await?.iter().any(|database| database.name == *only)
         {
             return Err(no_database());
         }
-        match self.catalog.destination(task.destination).await {
+        match self.catalog.destination(destination).await {
             Err(error) if error.code() == Code::NotFound => Err(no_destination()),
             other => other.map(drop),
         }
@@ -175,6 +175,11 @@ impl Control {
         let sealed = if keys.is_empty() { "not encrypted".into() } else { format!("sealed for {}", keys.join(", ")) };
         Ok(format!("{} ({}), {covers}, {sealed}", task.schedules.describe(), task.schedules.time_zone))
     }
+}
+
+/// What a task orders of each of its rounds.
+fn order_of(task: &Task) -> Once {
+    Once { selection: task.selection.clone(), recipients: task.recipients.clone() }
 }
 
 fn no_key() -> Error {
@@ -223,6 +228,6 @@ pub(crate) fn next_at(task: &Task, after: Timestamp) -> Option<Timestamp> {
     task.schedules.next_after(after).map(|due| due.at)
 }
 
-fn page(id: TaskId) -> String {
+pub(crate) fn page(id: TaskId) -> String {
     format!("/tasks/{id}")
 }

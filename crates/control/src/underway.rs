@@ -84,6 +84,8 @@ struct Working {
 pub(crate) enum Ending {
     /// Somebody wants it to.
     Abort(Cause),
+    /// Somebody wants it to be done at another time.
+    Delay(Cause, Timestamp),
     /// The console stops.
     Stop,
 }

@@ -20,6 +20,7 @@ fn round(server: ServerId, destination: DestinationId, task: TaskId, state: Roun
         destination,
         only_database: None,
         wanted: BackupKind::Full,
+        once: None,
         state,
         origin: Origin::Schedule,
         started_by: None,

@@ -323,3 +323,51 @@ async fn metrics_and_background_tell_how_the_console_is() {
     assert_eq!(refused(control.ready().await).code(), Code::Busy);
     tokio::time::timeout(Duration::from_secs(5), control.stop(Duration::ZERO)).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_round_that_no_task_stands_behind_is_made_and_kept_in_the_history() {
+    let world = World::new();
+    ["shop.db", "tmp_1.db", "tmp_2.db"].iter().for_each(|name| world.make(name));
+    let console = world.start().await;
+    let (server, destination, _) = world.task(&console, "").await;
+    let form = domain::TaskForm {
+        excluded: "tmp_*".into(),
+        encryption: "none".into(),
+        destination: destination.to_string(),
+        ..Default::default()
+    };
+    let id = console.control.back_up_once(&console.permit, server, &form).await.unwrap();
+    let round = console.round_ended(id).await;
+    assert_state(&round, RoundState::Succeeded);
+    assert_eq!(round.runs.iter().map(|run| run.database.as_str()).collect::<Vec<_>>(), ["shop.db"]);
+    let page = console.control.rounds(&console.permit, &RunQuery::default()).await.unwrap();
+    assert_eq!((page.items[0].id, page.items[0].task, page.items[0].wanted), (id, None, BackupKind::Full));
+    let folder = console.control.folder(&console.permit, destination, "shop.db").await.unwrap();
+    assert_eq!(folder.chains[0].points[0].task.as_deref(), Some("One-time backup"));
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_works_can_be_put_off_and_is_made_at_its_time() {
+    let world = World::new();
+    ["a.db", "b.db"].iter().for_each(|name| world.make(name));
+    let console = world.start().await;
+    let (_, _, task) = world.task(&console, "1").await;
+    let held = world.hold("a.db");
+    let id = console.control.back_up_now(&console.permit, task, None, None).await.unwrap();
+    console.round_when(id, "at work", |round| round.runs.iter().any(|run| run.state == RunState::Running)).await;
+    console.control.delay_round(&console.permit, id, 60).await.unwrap();
+    let is_put_off = |run: &domain::view::run::RunLine| run.state == RunState::Queued && run.retry_at.is_some();
+    let round = console.round_when(id, "put off", |round| round.runs.iter().all(is_put_off)).await;
+    assert_state(&round, RoundState::Running);
+    assert!(round.runs.iter().all(|run| run.attempt == 1 && run.error.is_none()), "{:?}", round.runs);
+    assert!(round.log.iter().any(|line| line.text.contains("by ana")), "{:?}", round.log);
+    drop(held);
+    console.control.abort_round(&console.permit, id).await.unwrap();
+    assert_state(&console.round_ended(id).await, RoundState::Aborted);
+    // Nothing half-made is left, and what was stopped can be made again.
+    console.control.retry_failed(&console.permit, id).await.unwrap();
+    assert_state(&console.round_ended(id).await, RoundState::Succeeded);
+    assert!(refused(console.control.delay_round(&console.permit, id, 60).await).code() == Code::Conflict);
+    console.stop().await;
+}

@@ -47,4 +47,4 @@ pub use secret::Secret;
 pub use selection::Selection;
 pub use server::{Connection, Server, TlsMode};
 pub use summary::{Comparison, Summary, TableSummary};
-pub use task::Task;
+pub use task::{Once, Task};

@@ -23,3 +23,13 @@ pub struct Task {
     /// The keys that its archives are sealed for; none for archives that everybody can read who gets at them.
     pub recipients: Vec<KeyId>,
 }
+
+/// What is ordered of one round that no task stands behind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Once {
+    /// What is backed up.
+    pub selection: Selection,
+    /// The keys that its archives are sealed for.
+    pub recipients: Vec<KeyId>,
+}

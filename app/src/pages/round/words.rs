@@ -61,6 +61,7 @@ pub fn answer(line: &RoundLine, runs: &[RunLine]) -> String {
     let databases_alone = || runs.iter().filter(|run| run.database != GLOBALS);
     let (real, only) = (Count::of(databases_alone()), databases_alone().map(|run| &run.database).next());
     match line.state {
+        RoundState::Preparing if line.retry_at.is_some() && line.error.is_none() => "Put off".into(),
         RoundState::Preparing => "Finding out which databases there are".into(),
         RoundState::Running => match only.filter(|_| all.all == 1) {
             Some(name) if all.working == 1 => format!("Backing up {name}"),
@@ -128,6 +129,7 @@ pub fn phase(run: &RunLine) -> String {
     match (run.state, &run.progress) {
         (RunState::Running, Some(progress)) => doing(run.kind, progress.reading.phase).into(),
         (RunState::Running, None) => "Starting".into(),
+        (RunState::Queued, _) if run.retry_at.is_some() && run.error.is_none() => "Put off".into(),
         (RunState::Queued, _) if run.retry_at.is_some() => "Waiting to be tried again".into(),
         (RunState::Queued, _) => "Waiting".into(),
         (RunState::Succeeded, _) => match (run.kind, run.proven) {
@@ -254,6 +256,7 @@ mod tests {
             runs: 0,
             succeeded: 0,
             failed: 0,
+            retry_at: None,
             stored_bytes: 0,
             error: None,
         }
@@ -297,6 +300,15 @@ mod tests {
             "Skipped: the console did not run at that time, and the task does not make up for missed times"
         );
         assert_eq!(answer(&round(RoundState::Skipped), &[]), "Skipped");
+    }
+
+    #[test]
+    fn what_was_put_off_did_not_fail() {
+        let at = Some(Timestamp::UNIX_EPOCH);
+        assert_eq!(phase(&RunLine { retry_at: at, ..run("a", RunState::Queued) }), "Put off");
+        let error = Some(domain::Error::new(domain::Code::Unreachable, "It broke.", "Mend it.").told().clone());
+        assert_eq!(phase(&RunLine { retry_at: at, error, ..run("a", RunState::Queued) }), "Waiting to be tried again");
+        assert_eq!(answer(&RoundLine { retry_at: at, ..round(RoundState::Preparing) }, &[]), "Put off");
     }
 
     #[test]

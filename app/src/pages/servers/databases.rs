@@ -63,7 +63,7 @@ fn list(view: ServerView, page: Page<DatabaseLine>, query: DatabaseQuery, back_u
     let body = if page.items.is_empty() {
         nothing(&view, is_narrowed, path).into_any()
     } else {
-        let (server, tasks, now) = (view.line.name, view.line.tasks, view.now);
+        let (id, server, tasks, now) = (view.line.id, view.line.name, view.line.tasks, view.now);
         let head = move |label, key, right| view! { <SortHead label key sort=order.clone() href=filtered.clone() right/> };
         view! {
             <BackUpForms tasks=tasks.clone() back_up/>
@@ -80,7 +80,7 @@ fn list(view: ServerView, page: Page<DatabaseLine>, query: DatabaseQuery, back_u
                         <th scope="col"><span class="unseen">"Actions"</span></th>
                     </tr>
                 </thead>
-                <DatabaseRows lines=page.items server tasks now/>
+                <DatabaseRows lines=page.items id server tasks now/>
             </Table>
             <Pager number=page.number total=page.total size=page.size href=sorted one="database" many="databases"/>
         }
@@ -132,7 +132,9 @@ fn form_of(task: TaskId, kind: BackupKind) -> String {
 pub fn DatabaseRows(
     /// The databases.
     lines: Vec<DatabaseLine>,
-    /// Their server's name.
+    /// Their server.
+    id: ServerId,
+    /// That one's name.
     server: String,
     /// The server's tasks.
     tasks: Vec<TaskLine>,
@@ -144,13 +146,13 @@ pub fn DatabaseRows(
         // While a round is under way, the button of its task says so; a column of dead ones would say it no better.
         let can_start = |task: &&TaskLine| may_start && task.enabled && task.running.is_none() && task.selection.includes(&line.name);
         let starts = tasks.iter().find(can_start).filter(|_| !line.gone).map(|task| (task.id, task.usual));
-        view! { <Row line origin=server.clone() starts now/> }
+        view! { <Row id line origin=server.clone() starts now/> }
     });
     view! { <tbody>{rows.collect_view()}</tbody> }
 }
 
 #[component]
-fn Row(line: DatabaseLine, origin: String, starts: Option<(TaskId, BackupKind)>, now: Timestamp) -> impl IntoView {
+fn Row(id: ServerId, line: DatabaseLine, origin: String, starts: Option<(TaskId, BackupKind)>, now: Timestamp) -> impl IntoView {
     let folder = line.destination.map(|destination| format!("/backups/{destination}/{}", segment(&line.name)));
     let name = match folder {
         Some(folder) => view! { <a class="name" href=folder>{line.name.clone()}</a> }.into_any(),
@@ -169,6 +171,12 @@ fn Row(line: DatabaseLine, origin: String, starts: Option<(TaskId, BackupKind)>,
         };
         [usual, usual.other()].map(button).into_iter().collect_view()
     });
+    // Where no task covers it, one can be made for it alone.
+    let is_free = line.protection == Protection::Uncovered && !line.gone && may(Role::Administrator);
+    let order = is_free.then(|| {
+        let href = with_pairs(&format!("/servers/{id}/tasks/new"), [("only", &line.name), ("name", &line.name)]);
+        view! { <LinkButton href kind=ButtonKind::Ghost>"Add task"</LinkButton> }
+    });
     let overdue = match line.protection {
         Protection::Overdue { since } => Some(view! { <small>"due " <When at=since now manner=Manner::Relative/></small> }),
         _ => None,
@@ -186,7 +194,7 @@ fn Row(line: DatabaseLine, origin: String, starts: Option<(TaskId, BackupKind)>,
             <Cell label="Next" minor=true><When at=line.next now manner=Manner::Relative none="–"/></Cell>
             <Cell label="Restore points" right=true minor=true><Count of=line.restore_points/></Cell>
             <Cell label="Proven" minor=true><When at=line.last_proven now manner=Manner::Relative none="not yet"/></Cell>
-            <Cell><div class="actions">{back_up}{restore}</div></Cell>
+            <Cell><div class="actions">{order}{back_up}{restore}</div></Cell>
         </tr>
     }
 }

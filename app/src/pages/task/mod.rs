@@ -1,15 +1,17 @@
 //! Tasks: one of them, and the wizard that writes them.
 
 mod databases;
+mod delay;
 mod one;
 mod wizard;
 mod words;
 
 use crate::{
     address::param,
-    api::task::{BackUpNow, EnableTask, RemoveTask, task},
+    api::task::{BackUpNow, DelayTask, EnableTask, RemoveTask, task},
     loaded::loaded_page,
 };
+pub use delay::HowLong;
 use domain::{ServerId, TaskId};
 use leptos::prelude::*;
 use one::One;
@@ -22,8 +24,12 @@ pub fn TaskPage() -> impl IntoView {
     let back_up = ServerAction::<BackUpNow>::new();
     let enable = ServerAction::<EnableTask>::new();
     let remove = ServerAction::<RemoveTask>::new();
-    let view = Resource::new_blocking(move || (id.get(), enable.version().get()), |(id, _)| async move { task(id?).await });
-    loaded_page(view, move |view| view! { <One view back_up enable remove/> }.into_any())
+    let delay = ServerAction::<DelayTask>::new();
+    let view = Resource::new_blocking(
+        move || (id.get(), enable.version().get(), delay.version().get()),
+        |(id, ..)| async move { task(id?).await },
+    );
+    loaded_page(view, move |view| view! { <One view back_up enable delay remove/> }.into_any())
 }
 
 /// The wizard for a new task.
@@ -31,6 +37,20 @@ pub fn TaskPage() -> impl IntoView {
 pub fn TaskNew() -> impl IntoView {
     let id = param::<ServerId>("id");
     view! { <Wizard target=Signal::derive(move || id.get().map(Target::New))/> }
+}
+
+/// The same for one round that no task stands behind.
+#[component]
+pub fn TaskOnce() -> impl IntoView {
+    let id = param::<ServerId>("id");
+    view! { <Wizard target=Signal::derive(move || id.get().map(Target::Once))/> }
+}
+
+/// The wizard for a new task that begins as another one is.
+#[component]
+pub fn TaskCopy() -> impl IntoView {
+    let id = param::<TaskId>("id");
+    view! { <Wizard target=Signal::derive(move || id.get().map(Target::Copy))/> }
 }
 
 /// The wizard for a task that is there.

@@ -2,10 +2,11 @@
 
 use super::{
     databases::Databases,
+    delay::PutOff,
     words::{answer, chains, covers},
 };
 use crate::{
-    api::task::{BackUpNow, EnableTask, RemoveTask},
+    api::task::{BackUpNow, DelayTask, EnableTask, RemoveTask},
     components::{
         Badge, Button, ButtonKind, Card, Confirm, Empty, Fact, Facts, Faults, FormProblem, Glyph, Hidden, LinkButton, Manner, Notice,
         PageHead, Tag, TallyBadge, Tone, When, may,
@@ -27,6 +28,8 @@ pub fn One(
     back_up: ServerAction<BackUpNow>,
     /// Pauses and resumes it.
     enable: ServerAction<EnableTask>,
+    /// Puts its next time off.
+    delay: ServerAction<DelayTask>,
     /// Deletes it.
     remove: ServerAction<RemoveTask>,
 ) -> impl IntoView {
@@ -37,7 +40,13 @@ pub fn One(
         true => view! { <TallyBadge tally/> }.into_any(),
         false => view! { <Badge tone=Tone::Warn text="Paused" icon=Glyph::Pause/> }.into_any(),
     };
-    let actions = move || view! { <Actions id enabled usual running=running.is_some() back_up enable/> };
+    let to_put_off = line.clone();
+    let actions = move || {
+        view! {
+            {may(Role::Operator).then(|| view! { <PutOff line=to_put_off delay/> })}
+            <Actions id enabled usual running=running.is_some() back_up enable/>
+        }
+    };
     let under_way = running.map(|round| {
         view! {
             <Notice title="A round of this task is under way.">
@@ -45,7 +54,7 @@ pub fn One(
             </Notice>
         }
     });
-    let TaskLine { name, server, next, schedule, time_zone, destination, destination_id, root, keys, .. } = line.clone();
+    let TaskLine { name, server, next, schedule, time_zone, destination, destination_id, root, keys, put_off_from, .. } = line.clone();
     let sealing = if keys.is_empty() {
         "None: whoever gets at the backups can read them".into()
     } else {
@@ -54,7 +63,7 @@ pub fn One(
     view! {
         <PageHead title=name.clone() crumbs badge actions>{answer(tally, enabled)}</PageHead>
         <Busy back_up/>
-        <FormProblem faults=Faults::of(enable.value())/>
+        <FormProblem faults=Faults::of(enable.value()).or(Faults::of(delay.value()))/>
         {under_way}
         <Card title="The order" icon=Glyph::Backups>
             <div class="facts-wide">
@@ -66,6 +75,7 @@ pub fn One(
                         <When at=next.map(|next| next.at) now none="not while it is paused"/>
                         " "
                         {next.map(|Due { at, kind }| view! { <Tag text=kind.as_str()/> " " <span class="dim"><When at now manner=Manner::Relative/></span> })}
+                        {put_off_from.map(|at| view! { <span class="dim">", put off from " <When at now/></span> })}
                     </Fact>
                 </Facts>
                 <Facts>
@@ -113,6 +123,7 @@ fn Actions(
             .then(|| {
                 view! {
                     <LinkButton href=format!("/tasks/{id}/edit") kind=ButtonKind::Ghost icon=Glyph::Edit>"Edit"</LinkButton>
+                    <LinkButton href=format!("/tasks/{id}/duplicate") kind=ButtonKind::Ghost icon=Glyph::Plus>"Duplicate"</LinkButton>
                     <ActionForm action=enable>
                         <Hidden values=vec![("task", id.to_string()), ("enabled", (!enabled).to_string())]/>
                         <Button icon busy=enable.pending()>{word}</Button>

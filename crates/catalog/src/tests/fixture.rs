@@ -144,6 +144,7 @@ pub fn round(task: &TaskRecord, began_at: Timestamp) -> RoundRecord {
         destination: task.task.destination,
         only_database: None,
         wanted: BackupKind::Full,
+        once: None,
         state: RoundState::Running,
         origin: Origin::Schedule,
         started_by: None,

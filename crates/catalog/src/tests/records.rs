@@ -166,6 +166,26 @@ async fn databases_go_and_come_back() {
 }
 
 #[tokio::test]
+async fn a_time_that_was_put_off_keeps_where_it_came_from_until_it_is_put_back_or_over() {
+    let opened = Opened::new().await;
+    let task = opened.with_task().await;
+    let times = async || opened.task(task.id).await.map(|task| (task.next_at, task.put_off_from)).unwrap();
+    opened.put_off(task.id, at(60), at(120), &audit()).await.unwrap();
+    assert_eq!(times().await, (Some(at(120)), Some(at(60))));
+    assert_eq!(opened.put_off(task.id, at(60), at(180), &audit()).await.unwrap_err().code(), Code::Conflict);
+    opened.put_off(task.id, at(120), at(180), &audit()).await.unwrap();
+    assert_eq!(times().await, (Some(at(180)), Some(at(60))));
+    opened.put_off(task.id, at(180), at(60), &audit()).await.unwrap();
+    assert_eq!(times().await, (Some(at(60)), None));
+    opened.put_off(task.id, at(60), at(120), &audit()).await.unwrap();
+    opened.set_next(task.id, at(120), Some(at(500))).await.unwrap();
+    assert_eq!(times().await, (Some(at(500)), None));
+    opened.put_off(task.id, at(500), at(520), &audit()).await.unwrap();
+    opened.set_enabled(task.id, false, None, &audit()).await.unwrap();
+    assert_eq!(times().await, (None, None));
+}
+
+#[tokio::test]
 async fn a_task_is_due_when_its_time_has_come_and_it_is_enabled() {
     let opened = Opened::new().await;
     let first = opened.with_task().await;

@@ -133,6 +133,7 @@ impl Control {
                 let said = match origin {
                     Origin::CatchUp => "Makes up for a time at which the console did not run.",
                     _ if owed => "Started by the task's schedule, and full because the last full backup was skipped.",
+                    _ if task.put_off_from.is_some() => "Started by the task's schedule, at the time that it was put off to.",
                     _ => "Started by the task's schedule.",
                 };
                 let wanted = if owed { BackupKind::Full } else { kind_at(task, now) };
@@ -177,6 +178,7 @@ fn round(task: &TaskRecord, due: Timestamp, now: Timestamp, origin: Origin) -> R
         destination: task.task.destination,
         only_database: None,
         wanted: kind_at(task, now),
+        once: None,
         state: RoundState::Preparing,
         origin,
         started_by: None,

@@ -18,7 +18,7 @@ const FOLDERS: usize = 6;
 
 impl Control {
     /// What a task of `server` would do if it were as the form says; `edited` is the task that the form changes, if there is
-    /// one. Bad input is no error here: it is told in the preview.
+    /// one. With `once` it is the form of one round, which no task stands behind. Bad input is no error here: it is told in the preview.
     ///
     /// # Errors
     /// [`domain::Code::NotFound`] if there is no such server.
@@ -28,8 +28,14 @@ impl Control {
         server: ServerId,
         edited: Option<TaskId>,
         form: &TaskForm,
+        once: bool,
     ) -> Result<TaskPreview> {
-        self.preview_task_at(server, edited, form, Timestamp::now()).await
+        let mut preview = self.preview_task_at(server, edited, form, Timestamp::now()).await?;
+        if once {
+            let asked = form.check_once().err().map(|error| error.told().fields.clone()).unwrap_or_default();
+            preview.errors.retain(|error| asked.contains(error) || matches!(error.field.as_str(), "only" | "recipients" | "destination"));
+        }
+        Ok(preview)
     }
 
     pub(crate) async fn preview_task_at(

@@ -170,3 +170,49 @@ async fn a_task_for_one_database_covers_that_one_and_leaves_no_other_out() {
     control.look(&ada, server).await.unwrap();
     control.change_task(&ada, id, version, &TaskForm { name: "shop that was".into(), ..again }).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_task_is_put_off_and_put_back_and_an_edit_of_other_things_leaves_it_so() {
+    let (console, ada) = Console::with_ada().await;
+    let control = &console.control;
+    let (server, destination) = (console.add_folder(&ada, "apps", &["a.db"]).await, console.add_destination(&ada, "backups").await);
+    let id = control.add_task(&ada, server, &task_form("nightly", destination)).await.unwrap();
+    let line = async || control.task(&ada, id).await.unwrap().line;
+    let first = line().await.next.unwrap();
+    control.delay_task(&ada, id, first.at, 60).await.unwrap();
+    let put_off = line().await;
+    assert_eq!((put_off.next.unwrap().at, put_off.put_off_from), (first.at + jiff::SignedDuration::from_hours(1), Some(first.at)));
+    // The kind is that of the time that was put off.
+    assert_eq!(put_off.next.unwrap().kind, first.kind);
+    assert_eq!(control.delay_task(&ada, id, first.at, 60).await.unwrap_err().code(), Code::Conflict);
+    field(&control.delay_task(&ada, id, put_off.next.unwrap().at, 0x7fff_ffff).await.unwrap_err(), "minutes");
+
+    let (form, version, _) = control.task_form(&ada, id).await.unwrap();
+    control.change_task(&ada, id, version, &TaskForm { name: "nightly 2".into(), ..form.clone() }).await.unwrap();
+    assert_eq!(line().await.put_off_from, Some(first.at));
+    control.delay_task(&ada, id, put_off.next.unwrap().at, 0).await.unwrap();
+    assert_eq!((line().await.next, line().await.put_off_from), (Some(first), None));
+    let error = control.delay_task(&ada, id, first.at, 0).await.unwrap_err();
+    field(&error, "minutes");
+    control.delay_task(&ada, id, first.at, 60).await.unwrap();
+    control.change_task(&ada, id, version + 1, &TaskForm { full: "30 4 * * *".into(), ..form }).await.unwrap();
+    assert_eq!(line().await.put_off_from, None);
+}
+
+#[tokio::test]
+async fn one_round_asks_for_what_it_needs_and_no_more() {
+    let (console, ada) = Console::with_ada().await;
+    let control = &console.control;
+    let (server, destination) = (console.add_folder(&ada, "apps", &["a.db"]).await, console.add_destination(&ada, "backups").await);
+    let wrong = TaskForm { full: "x".into(), only: "never.db".into(), ..TaskForm::default() };
+    let preview = control.preview_task(&ada, server, None, &wrong, true).await.unwrap();
+    let fields: Vec<_> = preview.errors.iter().map(|error| error.field.as_str()).collect();
+    assert_eq!(fields, ["encryption", "destination", "only"]);
+    field(&control.back_up_once(&ada, server, &wrong).await.unwrap_err(), "encryption");
+    let form = TaskForm { name: String::new(), ..task_form("", destination) };
+    field(&control.back_up_once(&ada, server, &TaskForm { only: "never.db".into(), ..form.clone() }).await.unwrap_err(), "only");
+    let round = control.back_up_once(&ada, server, &form).await.unwrap();
+    let line = control.round(&ada, round).await.unwrap().line;
+    assert_eq!((line.task, line.task_name.as_str(), line.started_by.as_deref()), (None, "One-time backup", Some("Ada")));
+    assert!(control.preview_task(&ada, server, None, &form, true).await.unwrap().errors.is_empty());
+}

@@ -1,7 +1,7 @@
 //! What a task's wizard asks.
 
 use super::{Check, is_on};
-use crate::{ChainLimit, DestinationId, KeyId, Result, Schedules, Selection, ServerId, Task, selection::lines};
+use crate::{ChainLimit, DestinationId, KeyId, Once, Result, Schedules, Selection, ServerId, Task, selection::lines};
 use serde::{Deserialize, Serialize};
 
 /// Most incrementals that a chain can be limited to: a restore reads all of them.
@@ -103,6 +103,36 @@ impl TaskForm {
         }
     }
 
+    /// The destination's identifier.
+    fn place(&self, check: &mut Check) -> Option<DestinationId> {
+        match self.destination.trim() {
+            "" => {
+                check.fault("destination", "Choose where the backups go.");
+                None
+            }
+            id => check.take("destination", id.parse()),
+        }
+    }
+
+    /// Checks the form for one round, which has no name, no schedule and no rule of how long it is kept.
+    ///
+    /// # Errors
+    /// [`crate::Code::Invalid`] with every field that is wrong.
+    pub fn check_once(&self) -> Result<(DestinationId, Once)> {
+        let mut check = Check::default();
+        self.check_type(&mut check);
+        let recipients = self.sealed_for(&mut check);
+        let destination = self.place(&mut check);
+        let once = destination.zip(recipients);
+        check.done(once.map(|(destination, recipients)| (destination, Once { selection: self.selection(), recipients })))
+    }
+
+    fn check_type(&self, check: &mut Check) {
+        if self.backup_type != "logical" {
+            check.fault("backup_type", "Choose the type of the backups.");
+        }
+    }
+
     /// Checks the form for a task of `server`.
     ///
     /// # Errors
@@ -110,22 +140,14 @@ impl TaskForm {
     pub fn check(&self, server: ServerId) -> Result<Task> {
         let mut check = Check::default();
         let name = check.name(&self.name);
-        if self.backup_type != "logical" {
-            check.fault("backup_type", "Choose the type of the backups.");
-        }
+        self.check_type(&mut check);
         let schedules = check.take("full", Schedules::parse(&self.full, &self.incremental, &self.time_zone));
         let chain_limit = ChainLimit {
             incrementals: check.limit("chain_incrementals", &self.chain_incrementals, MOST_INCREMENTALS),
             days: check.limit("chain_days", &self.chain_days, MOST_DAYS),
         };
         let recipients = self.sealed_for(&mut check);
-        let destination = match self.destination.trim() {
-            "" => {
-                check.fault("destination", "Choose where the backups go.");
-                None
-            }
-            id => check.take::<DestinationId>("destination", id.parse()),
-        };
+        let destination = self.place(&mut check);
         let task = schedules.zip(destination).zip(recipients).map(|((schedules, destination), recipients)| Task {
             name,
             server,
@@ -204,6 +226,16 @@ mod tests {
         assert_eq!(fields(&form("sealed", " ")), ["recipients"]);
         assert_eq!(fields(&form("sealed", "nonsense")), ["recipients"]);
         assert_eq!(fields(&form("", ID)), ["encryption"]);
+    }
+
+    #[test]
+    fn one_round_asks_for_no_name_and_no_times() {
+        let form = TaskForm { full: "never".into(), time_zone: "Nowhere".into(), only: "shop".into(), ..TaskForm::default() };
+        let error = form.check_once().unwrap_err();
+        assert_eq!(error.told().fields.iter().map(|error| error.field.as_str()).collect::<Vec<_>>(), ["encryption", "destination"]);
+        let form = TaskForm { encryption: "none".into(), destination: ID.into(), ..form };
+        let once = Once { selection: Selection::of_one("shop"), recipients: vec![] };
+        assert_eq!(form.check_once().unwrap(), (ID.parse().unwrap(), once));
     }
 
     #[test]

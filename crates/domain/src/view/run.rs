@@ -31,6 +31,8 @@ pub struct RoundLine {
     pub began_at: Timestamp,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// When it is prepared, if that was put off or is to be tried again.
+    pub retry_at: Option<Timestamp>,
     /// How many runs it has.
     pub runs: u64,
     /// How many of them succeeded.
@@ -70,7 +72,7 @@ pub struct RunLine {
     pub began_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
-    /// When it will be tried again, if it waits for that.
+    /// When it will be tried again, if it waits for that; without an error, the time that it was put off to.
     pub retry_at: Option<Timestamp>,
     /// What it waits for, if it waits: a sentence with its place in the queue.
     pub waits_for: Option<String>,

@@ -25,6 +25,8 @@ pub struct TaskLine {
     pub time_zone: String,
     /// When it is due next, and the kind; none while it is not enabled.
     pub next: Option<Due>,
+    /// The due time that was put off until then, if one was.
+    pub put_off_from: Option<Timestamp>,
     /// The kind that is made when somebody does not say which.
     pub usual: BackupKind,
     /// The destination's name.

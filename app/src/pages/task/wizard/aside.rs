@@ -18,12 +18,12 @@ const MOST: usize = 200;
 /// The side of the wizard.
 #[component]
 pub(super) fn Aside(draft: Draft, preview: TaskPreview) -> impl IntoView {
-    let form = draft.form();
+    let (form, once) = (draft.form(), draft.once);
     let schedule = match &preview.schedule {
         Some(words) => view! { <b>{display::lower(words)}</b> " by the clocks of " {form.time_zone.clone()} }.into_any(),
         None => view! { <span class="dim">"at times that are not chosen yet"</span> }.into_any(),
     };
-    let is_incremental = preview.next.iter().any(|next| next.due.kind == BackupKind::Incremental);
+    let is_incremental = !once && preview.next.iter().any(|next| next.due.kind == BackupKind::Incremental);
     let sealing = match form.encryption.as_str() {
         "sealed" => display::lower(&sealed_for(&form, &preview)),
         "none" => "not encrypted".into(),
@@ -31,14 +31,17 @@ pub(super) fn Aside(draft: Draft, preview: TaskPreview) -> impl IntoView {
     };
     let missed = if is_on(&form.catch_up) { "make up for a time that was missed," } else { "leave a time out that was missed," };
     view! {
-        <Card title="This task will">
+        <Card title=if once { "This backup will" } else { "This task will" }>
             <div class="will">
-                <Covered only=form.only preview=preview.clone()/>
-                <p>{schedule} ","</p>
-                <p>{missed}</p>
-                <p>"keep " <b>"every backup"</b> ", " {sealing} ","</p>
+                <Covered only=form.only once preview=preview.clone()/>
+                {(!once).then(|| view! {
+                    <p>{schedule} ","</p>
+                    <p>{missed}</p>
+                    <p>"keep " <b>"every backup"</b> ", "</p>
+                })}
+                <p>{once.then_some("fully, now and once, ")} {sealing} ","</p>
                 <Place preview=preview.clone()/>
-                <Next next=preview.next/>
+                {(!once).then(|| view! { <Next next=preview.next.clone()/> })}
                 {is_incremental.then(|| view! { <p class="dim">"The first backup of each database is a full one."</p> })}
             </div>
         </Card>
@@ -47,7 +50,7 @@ pub(super) fn Aside(draft: Draft, preview: TaskPreview) -> impl IntoView {
 
 /// Which databases.
 #[component]
-fn Covered(only: String, preview: TaskPreview) -> impl IntoView {
+fn Covered(only: String, once: bool, preview: TaskPreview) -> impl IntoView {
     let TaskPreview { server_name, included, excluded, unknown, patterns, size_bytes, .. } = preview;
     let size = (size_bytes > 0).then(|| format!(" ({})", display::size(size_bytes)));
     if !only.is_empty() {
@@ -66,7 +69,7 @@ fn Covered(only: String, preview: TaskPreview) -> impl IntoView {
     let except = (!except.is_empty()).then(|| view! { ", except " <b>{list(&except)}</b> });
     let more = included.len().saturating_sub(MOST);
     view! {
-        <p>"back up " <b>{what}</b> " of " {server_name} {size} ", and new ones" {except} ","</p>
+        <p>"back up " <b>{what}</b> " of " {server_name} {size} {(!once).then_some(", and new ones")} {except} ","</p>
         {(!included.is_empty())
             .then(|| {
                 view! {

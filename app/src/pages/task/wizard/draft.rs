@@ -30,6 +30,8 @@ const FIELDS: [&str; 13] = [
 pub struct Draft {
     /// The step that is shown.
     pub step: Step,
+    /// Whether it is for one round, which no task stands behind.
+    pub once: bool,
     /// Number of the edit that it was begun from, if it changes a task.
     pub version: Option<i64>,
     /// The task as it is stored, or what a new one begins with.
@@ -67,11 +69,18 @@ impl Draft {
         Self {
             // The button that was pressed, else the step that the form was of.
             step: Step::of_word(&value("step").or_else(|| value("here")).unwrap_or_default()),
+            once: false,
             version: version.map(|stored| value("version").and_then(|text| text.parse().ok()).unwrap_or(stored)),
             base,
             given,
             when,
         }
+    }
+
+    /// The same for one round, or for a task. A step that is not asked there is the first one.
+    pub fn for_once(self, once: bool) -> Self {
+        let step = if Step::all(once).contains(&self.step) { self.step } else { Step::default() };
+        Self { once, step, ..self }
     }
 
     /// The form, with what was not filled in as it was.
@@ -247,6 +256,15 @@ mod tests {
         let back = Draft::read(stored.clone(), Some(1), "step=encryption").search(Step::Encryption);
         let again = Draft::read(stored, Some(1), &format!("{back}&encryption=sealed&recipients=c"));
         assert_eq!((again.form().recipients.as_str(), again.step), ("b a c", Step::Encryption));
+    }
+
+    #[test]
+    fn one_round_has_no_name_no_times_and_no_rule_of_keeping() {
+        let steps: Vec<_> = Step::all(true).iter().map(|step| step.title_for(true)).collect();
+        assert_eq!(steps, ["Databases", "Type", "Encryption", "Destination", "Review"]);
+        assert_eq!(new("step=schedule").for_once(true).step, Step::Name);
+        assert_eq!((Step::Type.next(true), Step::Encryption.previous(true)), (Some(Step::Encryption), Some(Step::Type)));
+        assert_eq!((Step::Type.next(false), Step::Encryption.previous(false)), (Some(Step::Schedule), Some(Step::Retention)));
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(super) fn Fields(step: Step, draft: Memo<Draft>, preview: RwSignal<TaskPrevi
 
 #[component]
 fn Name(draft: Memo<Draft>, preview: RwSignal<TaskPreview>) -> impl IntoView {
-    let form = draft.read_untracked().form();
+    let (form, once) = (draft.read_untracked().form(), draft.read_untracked().once);
     let mut databases = preview.read_untracked().databases.clone();
     // One that is gone is still the one that the task is for.
     if !form.only.is_empty() && !databases.contains(&form.only) {
@@ -48,7 +48,9 @@ fn Name(draft: Memo<Draft>, preview: RwSignal<TaskPreview>) -> impl IntoView {
         lines.collect_view()
     };
     view! {
-        <Field label="Name" name="name" value=form.name error=fault("name", draft, preview) placeholder="Nightly"/>
+        {(!once).then(|| {
+            view! { <Field label="Name" name="name" value=form.name.clone() error=fault("name", draft, preview) placeholder="Nightly"/> }
+        })}
         <div class="covers stack">
             <Select label="Databases" name="only" value=form.only options error=fault("only", draft, preview)/>
             <div class="field when-all">

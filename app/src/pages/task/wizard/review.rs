@@ -8,22 +8,24 @@ use leptos::prelude::*;
 /// Every answer, with the way to change it.
 #[component]
 pub(super) fn Answers(draft: Memo<Draft>, preview: RwSignal<TaskPreview>) -> impl IntoView {
+    let once = draft.read_untracked().once;
     let line = move |step: Step| {
         let answer = move || step.answer(&draft.read(), &preview.read());
         let more = move || more_of(step, &draft.read().form(), &preview.read());
         let wrong = move || {
             step.errors(&draft.read(), &preview.read()).into_iter().map(|error| view! { <p class="wrong">{error}</p> }).collect_view()
         };
-        let label = format!("Change {}", step.title().to_lowercase());
+        let title = step.title_for(once);
+        let label = format!("Change {}", title.to_lowercase());
         view! {
             <li>
-                <b>{step.title()}</b>
+                <b>{title}</b>
                 <div>{answer} <small>{more}</small> {wrong}</div>
                 <Button kind=ButtonKind::Ghost name="step" value=step.word() label>"Change"</Button>
             </li>
         }
     };
-    let lines = Step::ALL.into_iter().filter(|step| *step != Step::Review).map(line);
+    let lines = Step::all(once).iter().copied().filter(|step| *step != Step::Review).map(line);
     let downgrade = move || {
         let plain = draft.read().form().encryption == "none";
         preview.read().encrypted_at_rest.clone().filter(|_| plain).map(|what| view! { <Downgrade what/> })
@@ -80,6 +82,17 @@ pub(super) fn Submit(
         view! { <Hidden values=fields(&draft.read())/> }
     };
     let (faults, sender) = match task {
+        None if draft.read_untracked().once => (
+            Faults::of(send.once.value()),
+            view! {
+                <ActionForm action=send.once>
+                    <Hidden values=vec![("server", server.to_string())]/>
+                    {fields}
+                    <Button kind=ButtonKind::Primary icon=Glyph::Play reason busy=send.once.pending()>"Back up now"</Button>
+                </ActionForm>
+            }
+            .into_any(),
+        ),
         None => (
             Faults::of(send.add.value()),
             view! {
