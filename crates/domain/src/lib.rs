@@ -42,5 +42,5 @@ pub use run::{Origin, RoundState, RunAction, RunKind, RunState};
 pub use schedule::Schedule;
 pub use secret::Secret;
 pub use server::{Connection, Server, TlsMode};
-pub use summary::{Comparison, Summary, TableSummary};
+pub use summary::{ChangeSummary, Comparison, Covered, Summary, TableSummary};
 pub use task::{Selection, Task};

@@ -6,13 +6,16 @@
 mod archive;
 pub mod backup;
 pub mod cat;
+mod chain;
 mod check;
+mod kept;
 pub mod restore;
 pub mod round;
 pub mod verify;
 
-pub use backup::{BackedUp, BackupRequest, backup};
+pub use backup::{BackedUp, BackupRequest, Outcome, backup};
 pub use cat::cat;
+pub use kept::Follow;
 pub use restore::{RestoreRequest, Restored, TableOutcome, check_needs, restore};
 pub use round::{Observer, Round, RoundRequest, Run, RunResult, round};
 pub use verify::{Verified, verify};

@@ -8,8 +8,8 @@ use crate::{
     output::{Output, harmless, sentence},
     progress::{self, Progress},
 };
-use domain::{BackupKind, BackupType, Code, Error, Pattern, Result, display};
-use engine::{Round, RoundRequest, Run, round};
+use domain::{BackupKind, BackupType, ChainLimit, Code, Error, Pattern, Result, display};
+use engine::{BackedUp, Round, RoundRequest, Run, round};
 use repository::{Repository, ServerRef};
 use seal::PublicKey;
 use serde::Serialize;
@@ -90,7 +90,10 @@ async fn prepare(arguments: &Backup, home: Home, context: &Context) -> Result<Ro
         instance,
         recipients,
         task: None,
+        kind: BackupKind::Full,
         reason: REASON.into(),
+        limit: ChainLimit::default(),
+        follow: None,
         jobs: arguments.jobs.map_or(cores.min(MOST_JOBS), usize::from),
         workers,
     })
@@ -139,8 +142,13 @@ fn report(request: &RoundRequest, done: &Round, output: &Output) -> Result<Exit>
     Ok(exit)
 }
 
+/// The backup that a run made.
+fn made(run: &Run) -> Option<&BackedUp> {
+    run.result.as_ref().ok()?.backed_up()
+}
+
 fn one(run: &Run) -> RunReport<'_> {
-    let backup = run.result.as_ref().ok();
+    let backup = made(run);
     let manifest = backup.map(|backup| &backup.manifest);
     RunReport {
         database: match &run.scope {
@@ -161,7 +169,7 @@ fn one(run: &Run) -> RunReport<'_> {
 }
 
 fn text(done: &Round, failed: usize, recipients: Option<&[String]>) -> String {
-    let manifests = || done.runs.iter().filter_map(|run| run.result.as_ref().ok()).map(|backup| &backup.manifest);
+    let manifests = || done.runs.iter().filter_map(made).map(|backup| &backup.manifest);
     let size: u64 = manifests().map(|manifest| manifest.archive.size_bytes).sum();
     let databases = manifests().filter(|manifest| !super::is_globals(&manifest.database)).count();
     let mut out =
@@ -171,7 +179,7 @@ fn text(done: &Round, failed: usize, recipients: Option<&[String]>) -> String {
         out.push_str(&format!("Sealed: only {keys} {} can open what was stored.\n", recipients.join(", ")));
     }
     for run in &done.runs {
-        for note in run.result.as_ref().map_or(&[] as &[String], |backup| &backup.notes) {
+        for note in made(run).map_or(&[] as &[String], |backup| &backup.notes) {
             out.push_str(&format!("{}: {}\n", harmless(progress::name(&run.scope)), harmless(note)));
         }
     }

@@ -55,6 +55,7 @@ pub async fn run(arguments: Restore, home: Home, output: &Output, context: &Cont
         only_table: arguments.table,
         keep_different: arguments.keep_different,
         key,
+        until: None,
     };
     let restored = restore(&request, &point, &watched).await?;
     progress.done(&arguments.name, &outcome(&restored));

@@ -3,8 +3,8 @@
 use super::{Done, workers};
 use crate::{Control, shelf, underway::Ground};
 use catalog::RunRecord;
-use domain::{Error, Result, RoundId, display};
-use engine::{BackedUp, BackupRequest, backup};
+use domain::{BackupKind, ChainLimit, Error, Result, RoundId, display};
+use engine::{BackupRequest, Outcome, backup};
 use jiff::Timestamp;
 use seal::PublicKey;
 use serde::{Deserialize, Serialize};
@@ -45,7 +45,11 @@ impl Control {
     pub(super) async fn perform_backup(&self, run: &RunRecord, context: &Context) -> Result<Done> {
         let id = run.round.ok_or_else(|| Error::internal("A backup belongs to no round."))?;
         let backed_up = match self.back_up(id, run, context).await {
-            Ok(backed_up) => backed_up,
+            Ok(Outcome::BackedUp(backed_up)) => backed_up,
+            Ok(Outcome::Unchanged) => {
+                let said = "No changes since the last backup: nothing was written.";
+                return Ok(Done { reason: Some(said.into()), said: said.into(), ..Done::default() });
+            }
             Err(error) => {
                 // Whatever is wrong with the server or the place, the next run looks at them anew.
                 self.underway.drop_ground(id);
@@ -72,7 +76,7 @@ impl Control {
         })
     }
 
-    async fn back_up(&self, id: RoundId, run: &RunRecord, context: &Context) -> Result<BackedUp> {
+    async fn back_up(&self, id: RoundId, run: &RunRecord, context: &Context) -> Result<Outcome> {
         let ground = self.ground_of(id, context).await?;
         let task = self.catalog.round(id).await?.task_name;
         let asked = Asked::of(run)?;
@@ -84,7 +88,11 @@ impl Control {
             instance: Arc::clone(&self.instance),
             recipients: asked.recipients,
             task: Some(task),
+            kind: BackupKind::Full,
             reason: REASON.into(),
+            doubt: None,
+            limit: ChainLimit::default(),
+            follow: None,
             workers: workers(),
         };
         backup(&request, context).await

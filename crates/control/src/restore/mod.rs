@@ -77,6 +77,7 @@ impl Request {
             only_table: None,
             keep_different: false,
             key,
+            until: None,
         }
     }
 }
@@ -99,7 +100,7 @@ impl Control {
     /// [`Code::Invalid`] with all that is wrong, the server that cannot be reached and the name that is in use included;
     /// [`Code::KeyNeeded`] or [`Code::WrongKey`] for a sealed backup without the key that opens it.
     pub async fn restore(&self, permit: &Permit<Administer>, form: &RestoreForm, data_key: Option<String>) -> Result<RunId> {
-        let key = data_key.map(opened::data_key).transpose()?;
+        let key = data_key.map(opened::data_keys).transpose()?;
         let (preview, order) = self.draft_restore(form, &FolderQuery::default()).await?;
         let Some(order) = order else { return Err(Error::invalid(preview.errors)) };
         // The catalog's list of databases may be minutes old.
@@ -137,7 +138,7 @@ impl Control {
         folder: Option<&str>,
         data_key: Option<String>,
     ) -> Result<RunId> {
-        let key = data_key.map(opened::data_key).transpose()?;
+        let key = data_key.map(opened::data_keys).transpose()?;
         let label: Label = label.parse()?;
         let destination = self.catalog.destination(id).await?;
         let missing = || {

@@ -11,12 +11,13 @@ use repository::Key;
 use seal::DataKey;
 use zeroize::Zeroizing;
 
-/// The data key that was sent. What is none is not repeated.
-pub(super) fn data_key(text: String) -> Result<Key> {
+/// The data keys that were sent, with blanks between them. What is none is not repeated.
+pub(super) fn data_keys(text: String) -> Result<Key> {
     let text = Zeroizing::new(text);
-    let bytes = STANDARD.decode(text.trim()).map(Zeroizing::new);
-    let key = bytes.ok().and_then(|bytes| DataKey::from_bytes(&bytes).ok());
-    key.map(Key::Data).ok_or_else(|| Error::new(Code::WrongKey, "This is not the key of an archive.", "Give the key again."))
+    let key = |word: &str| STANDARD.decode(word).map(Zeroizing::new).ok().and_then(|bytes| DataKey::from_bytes(&bytes).ok());
+    let keys: Option<Vec<DataKey>> = text.split_whitespace().map(key).collect();
+    let keys = keys.filter(|keys| !keys.is_empty()).map(Key::Data);
+    keys.ok_or_else(|| Error::new(Code::WrongKey, "This is not the key of an archive.", "Give the key again."))
 }
 
 impl Control {

@@ -55,7 +55,6 @@ impl Full {
             notes: notes(leader, &properties)?,
             properties: to_json(&properties)?,
             tools: vec![format!("pg_dump {}", tools.version)],
-            position: serde_json::Value::Null,
         };
         Ok(Self { moment, schema, extra, description })
     }
@@ -80,7 +79,7 @@ impl Reading for Full {
         member(sink, PRE_DATA, &self.schema.pre_data)?;
         member(sink, POST_DATA, &self.schema.post_data)?;
         let tables = self.moment.read(sink, true, context)?;
-        Ok(Summary { tables, extra: to_json(&self.extra)? })
+        Ok(Summary { tables, extra: to_json(&self.extra)?, ..Summary::default() })
     }
 }
 

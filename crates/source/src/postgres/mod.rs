@@ -6,6 +6,7 @@ mod catalog;
 pub mod copy;
 pub mod decode;
 mod discover;
+mod follow;
 mod full;
 mod globals;
 mod moment;
@@ -22,7 +23,7 @@ pub mod wire;
 
 pub use moment::digest_tables;
 
-use crate::{Capabilities, Context, Database, Identity, Reading, Scope, Source, StageRequest, Staging};
+use crate::{Capabilities, Context, Database, Following, Identity, Owner, Reading, Scope, Source, StageRequest, Staging};
 use domain::{Connection, Result};
 use wire::Target;
 
@@ -58,6 +59,10 @@ impl Source for Postgres {
             Scope::Database(name) => Box::new(full::Full::begin(&self.target, name, self.workers, context)?),
             Scope::Globals => Box::new(globals::Globals::begin(&self.target, context)?),
         })
+    }
+
+    fn follow(&self, database: &str, _: &Owner) -> Box<dyn Following> {
+        Box::new(follow::Chain::new(self, database))
     }
 
     fn stage(&self, request: &StageRequest, context: &Context) -> Result<Box<dyn Staging>> {

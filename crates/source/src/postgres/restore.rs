@@ -22,14 +22,16 @@ use super::{
     tools,
     wire::{Session, Target},
 };
-use crate::{Context, Members, StageRequest, Staging, value::damaged};
+use crate::{Applied, Context, Members, StageRequest, Staging, value::damaged};
 use crew::Crew;
 use database::StagingDatabase;
 use definitions::{Kept, Manner};
-use domain::{Code, Comparison, Phase, Result, Summary, TableSummary};
+use domain::{Code, Comparison, Error, Phase, Result, Summary, TableSummary};
+use jiff::Timestamp;
 use notes::Notes;
 use plan::Choice;
 use rows::small_member;
+use std::collections::BTreeSet;
 
 /// Member that the engine writes last, with rows and bytes of every table.
 const SUMMARY: &str = "summary.json";
@@ -79,8 +81,9 @@ struct Restore {
 }
 
 impl Staging for Restore {
-    fn load(&mut self, archive: &dyn Members, context: &Context) -> Result<()> {
-        let (summary, extra) = recorded(archive)?;
+    fn load(&mut self, chain: &[&dyn Members], context: &Context) -> Result<()> {
+        let archive = full(chain)?;
+        let (summary, _) = recorded(archive)?;
         let (before, after) = (small_member(archive, PRE_DATA)?, small_member(archive, POST_DATA)?);
         let (before, after) = (plan::before_rows(&before, self.choice())?, plan::after_rows(&after, self.choice())?);
         let only_table = self.request.only_table.as_deref();
@@ -94,10 +97,22 @@ impl Staging for Restore {
         if only_table.is_none() {
             large_objects::load(archive, self.request.no_owner, crew)?;
         }
+        Ok(())
+    }
+
+    fn apply(&mut self, _: &dyn Members, _: Option<Timestamp>, _: &Context) -> Result<Applied> {
+        Err(Error::internal("There are no incrementals of PostgreSQL yet."))
+    }
+
+    fn finish(&mut self, last: &dyn Members, context: &Context) -> Result<()> {
+        let (_, extra) = recorded(last)?;
+        let (before, after) = (small_member(last, PRE_DATA)?, small_member(last, POST_DATA)?);
+        let (before, after) = (plan::before_rows(&before, self.choice())?, plan::after_rows(&after, self.choice())?);
+        let crew = &Crew::new(&self.target, self.database.name(), self.workers, context);
         context.meter.enter(Phase::Indexing, 0);
         definitions::run(&after, crew, self.manner(true))?;
         ending::set_sequences(&extra.sequences, crew)?;
-        match only_table {
+        match self.request.only_table.as_deref() {
             None => ending::refresh(&extra, &self.properties.settings, crew, &self.notes)?,
             Some(table) => self.note_what_one_table_lacks(table, &after),
         }
@@ -106,12 +121,14 @@ impl Staging for Restore {
         definitions::last(&after, crew, self.manner(true))
     }
 
-    fn tables(&mut self, context: &Context) -> Result<Vec<TableSummary>> {
-        digest_tables(&self.target, self.database.name(), self.workers, context)
+    fn tables(&mut self, only: Option<&BTreeSet<String>>, context: &Context) -> Result<Vec<TableSummary>> {
+        let mut tables = digest_tables(&self.target, self.database.name(), self.workers, context)?;
+        tables.retain(|table| only.is_none_or(|only| only.contains(&table.table)));
+        Ok(tables)
     }
 
-    fn compare(&mut self, archive: &dyn Members, context: &Context) -> Result<Vec<Comparison>> {
-        let (_, then) = recorded(archive)?;
+    fn compare(&mut self, last: &dyn Members, context: &Context) -> Result<Vec<Comparison>> {
+        let (_, then) = recorded(last)?;
         self.secure(context)?;
         let mut session = crew::open(&self.target, self.database.name(), context)?;
         compare::note_extensions(&self.properties.extensions, &extensions(&mut session)?, &self.notes);
@@ -121,7 +138,7 @@ impl Staging for Restore {
             Some(_) => compare::no_materialized_views(),
         };
         Ok(vec![
-            self.compare_definitions(archive, &session, context)?,
+            self.compare_definitions(last, &session, context)?,
             compare::sequences(&then.sequences, &now.sequences),
             views,
             compare::database(&mut self.database, &self.properties, self.request.no_owner)?,
@@ -194,6 +211,11 @@ impl Restore {
                 .add(format!("{} foreign keys were left out, because rows that they point to are not there.", after.foreign_keys_left_out));
         }
     }
+}
+
+/// The archive of the full backup.
+fn full<'a>(chain: &[&'a dyn Members]) -> Result<&'a dyn Members> {
+    chain.first().copied().ok_or_else(|| Error::internal("A restore was given no archive."))
 }
 
 /// What the archive says that was counted, and what it says beside that.
