@@ -17,6 +17,7 @@ mod reader;
 mod restore;
 mod snapshot;
 pub mod sql;
+mod stream;
 pub mod tools;
 mod wide;
 pub mod wire;
