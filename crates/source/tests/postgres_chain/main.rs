@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test that fails is to say where")]
 
 mod chain;
+mod exact;
 mod simple;
 
 #[path = "../support/mod.rs"]
