@@ -47,24 +47,47 @@ static WRITERS: [Turn; 8] = [
     // Deleted and inserted again, also in one transaction; keys of two columns, not in the order of the columns.
     |n| {
         let key = n % 20;
-        format!("begin; delete from items where a = {key}; insert into items values ({key}, E'k\\'\\\\{}', {n}.50), ({key}, '', 'NaN'); update items set v = v + 1 where a = {}; commit", n % 3, (n + 7) % 20)
+        format!(
+            "begin; delete from items where a = {key}; insert into items values ({key}, E'k\\'\\\\{}', {n}.50), ({key}, '', 'NaN'); update items set v = v + 1 where a = {}; commit",
+            n % 3,
+            (n + 7) % 20
+        )
     },
     // Savepoints and transactions that are rolled back.
     |n| {
         let end = if n % 4 == 0 { "rollback" } else { "commit" };
-        format!("begin; insert into ledger(amount, note) values ({n}, E'line\\none'); savepoint a; insert into ledger(amount) values (-1); update ledger set note = 'lost'; rollback to a; savepoint b; update ledger set amount = amount + 0.01, note = null where id % 9 = {}; release b; delete from ledger where id < (select max(id) - 60 from ledger); {end}", n % 9)
+        format!(
+            "begin; insert into ledger(amount, note) values ({n}, E'line\\none'); savepoint a; insert into ledger(amount) values (-1); update ledger set note = 'lost'; rollback to a; savepoint b; update ledger set amount = amount + 0.01, note = null where id % 9 = {}; release b; delete from ledger where id < (select max(id) - 60 from ledger); {end}",
+            n % 9
+        )
     },
     // Keys that change, with a large value that does not, and an identity that is given anew.
     |n| match n % 4 {
         0 => format!("update moved set k = 'n' || id || '_{n}' where id % 6 = {}", n % 6),
-        1 => "begin; update moved set k = k || 'x' where id % 5 = 1; update moved set k = left(k, 20), id = default where id % 5 = 2; commit".into(),
+        1 => {
+            "begin; update moved set k = k || 'x' where id % 5 = 1; update moved set k = left(k, 20), id = default where id % 5 = 2; commit"
+                .into()
+        }
         2 => format!("insert into moved(k, big) values ('new{n}', repeat('{n}', 900)) on conflict do nothing"),
         _ => format!("delete from moved where id % 11 = {} and (select count(*) from moved) > 20", n % 11),
     },
     // Replica identity full: with a key, and duplicates with NULLs without one.
-    |n| format!("begin; insert into full_pk values ({n}, null, 'x'); update full_pk set a = b, b = null where id % 4 = {}; delete from full_pk where id = {}; insert into full_dup values (null, 'd'), (null, 'd'), ({n}, null); {}; commit", n % 4, n.saturating_sub(15), if n % 10 == 9 { "delete from full_dup where a is null" } else { "select 1" }),
+    |n| {
+        format!(
+            "begin; insert into full_pk values ({n}, null, 'x'); update full_pk set a = b, b = null where id % 4 = {}; delete from full_pk where id = {}; insert into full_dup values (null, 'd'), (null, 'd'), ({n}, null); {}; commit",
+            n % 4,
+            n.saturating_sub(15),
+            if n % 10 == 9 { "delete from full_dup where a is null" } else { "select 1" }
+        )
+    },
     // Rows that move between partitions.
-    |n| format!("update parted set day = (day + 37) % 200, t = '{n}' where id = {} and not exists (select from parted p where p.id = {} and p.day = (parted.day + 37) % 200)", n % 200 + 1, n % 200 + 1),
+    |n| {
+        format!(
+            "update parted set day = (day + 37) % 200, t = '{n}' where id = {} and not exists (select from parted p where p.id = {} and p.day = (parted.day + 37) % 200)",
+            n % 200 + 1,
+            n % 200 + 1
+        )
+    },
     // Without a key: only inserted, and updated and deleted now and then.
     |n| match n % 12 {
         11 => format!("update nokey set b = b || '{n}' where a = {}", n % 7),
@@ -72,7 +95,15 @@ static WRITERS: [Turn; 8] = [
         _ => format!("insert into log(line) values (E'\\\\.\\t{n}'), (null); insert into nokey values ({}, 'z')", n % 7),
     },
     // An index as the identity, and strange names.
-    |n| format!("update by_index set v = md5(v), w = case when u % 2 = 0 then '-0'::float8 else 'Infinity' end, u = u + case when u = {} then 1000 else 0 end where u % 13 = {}; insert into by_index values ({}, null, 0.1) on conflict do nothing; insert into \"strange \"\"t:[]'\" values ({n}, E'table x.y: INSERT: a[b]:\\'\\n') on conflict do nothing; delete from \"strange \"\"t:[]'\" where \"old-key:\" = {}", n % 50, n % 13, n % 90, n.saturating_sub(9)),
+    |n| {
+        format!(
+            "update by_index set v = md5(v), w = case when u % 2 = 0 then '-0'::float8 else 'Infinity' end, u = u + case when u = {} then 1000 else 0 end where u % 13 = {}; insert into by_index values ({}, null, 0.1) on conflict do nothing; insert into \"strange \"\"t:[]'\" values ({n}, E'table x.y: INSERT: a[b]:\\'\\n') on conflict do nothing; delete from \"strange \"\"t:[]'\" where \"old-key:\" = {}",
+            n % 50,
+            n % 13,
+            n % 90,
+            n.saturating_sub(9)
+        )
+    },
 ];
 
 /// The true state at a moment at which nobody wrote.

@@ -5,6 +5,7 @@
 mod chain;
 mod exact;
 mod simple;
+mod traps;
 
 #[path = "../support/mod.rs"]
 #[allow(dead_code)]

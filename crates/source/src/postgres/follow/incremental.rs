@@ -26,7 +26,7 @@ use crate::{
             slot::{self, Shown},
             translate::{Sieve, Translator},
             visible::Visible,
-            window::Stretch,
+            window::{Stretch, is_too_much},
         },
         tools::{self, Asked, Schema},
         wire::{Session, sqlstate},
@@ -193,11 +193,16 @@ impl Now {
         for count in [Some(1), Some(10_000), None] {
             let mut sieve = Sieve::new(&self.taken.visible, &prior.visible, self.from);
             let (mut lines, mut has_changes) = (0, false);
-            stretch.look(&mut session, count, |lsn, line| {
+            let looked = stretch.look(&mut session, count, |lsn, line| {
                 lines += 1;
                 has_changes |= sieve.is_change(lsn, line)?;
                 Ok(())
-            })?;
+            });
+            match looked {
+                // That many lines are not nothing.
+                Err(error) if is_too_much(&error) && lines == 0 => has_changes = true,
+                other => other?,
+            }
             (self.has_changes, self.advance) = (has_changes, sieve.advance(self.upto));
             if has_changes || count.is_none_or(|count| lines < count) {
                 break;

@@ -5,7 +5,7 @@
 //! A look does not move the slot, and would begin at its start each time: where there is more than one window, they are taken
 //! out of a temporary copy of the slot, which goes with its session.
 
-use super::lsn::Lsn;
+use super::{lsn::Lsn, slot::drop_slot};
 use crate::{
     Context,
     postgres::{
@@ -21,7 +21,7 @@ const FIRST_BYTES: u64 = 64 << 20;
 const MOST_BYTES: u64 = 256 << 20;
 
 /// A window is not cut smaller than this.
-const LEAST_BYTES: u64 = 1 << 20;
+const LEAST_BYTES: u64 = 16 << 10;
 
 /// How long the server may take to write its log to its disk.
 const FLUSH_LIMIT: Duration = Duration::from_secs(60);
@@ -69,54 +69,77 @@ impl Stretch<'_> {
         Ok(session)
     }
 
-    /// Gives the first lines, whole transactions, until there are at least `count` (`None`: all); says whether those were all.
+    /// Gives the first lines, whole transactions, until there are at least `count` (`None`: all).
     pub fn look(&self, session: &mut Session, count: Option<u32>, mut each: impl FnMut(Lsn, &[u8]) -> Result<()>) -> Result<()> {
         let count = count.map_or("NULL".into(), |count| count.to_string());
-        copy(
-            session,
-            &format!("pg_logical_slot_peek_changes({}, {}, {count}, {OPTIONS})", quote_literal(self.slot), literal(self.upto)),
-            &mut each,
-        )
+        let function = format!("pg_logical_slot_peek_changes({}, '{}', {count}, {OPTIONS})", quote_literal(self.slot), self.upto);
+        copy(session, &function, &mut each)
     }
 
-    /// Gives every line, and says how often a window had to be made smaller.
+    /// Gives every line.
     pub fn read(&self, session: &mut Session, context: &Context, mut each: impl FnMut(Lsn, &[u8]) -> Result<()>) -> Result<()> {
-        let mut size = self.window_bytes;
-        if self.upto.0.saturating_sub(self.from.0) <= size {
-            return self.look(session, None, each);
+        let bytes = self.upto.0.saturating_sub(self.from.0);
+        if bytes <= self.window_bytes {
+            let mut lines = 0_u64;
+            let looked = self.look(session, None, |lsn, line| {
+                lines += 1;
+                each(lsn, line)
+            });
+            match looked {
+                Err(error) if is_too_much(&error) && lines == 0 => {}
+                other => return other,
+            }
         }
-        let copied = format!("{}_copy", self.slot.rsplit('_').next().unwrap_or_default());
-        let name = quote_literal(&format!("rookery_reading_{copied}"));
-        match session.query(&format!("SELECT pg_copy_logical_replication_slot({}, {name}, true)", quote_literal(self.slot))) {
-            Ok(_) => {}
+        let name = format!("rookery_reading_{}", self.slot.rsplit('_').next().unwrap_or_default());
+        match self.copy_slot(session, &name) {
+            Ok(()) => {}
             // No slot to spare: all at once, then.
             Err(error) if sqlstate(&error) == Some("53400") => return self.look(session, None, each),
             Err(error) => return Err(error),
         }
-        let mut at = self.from;
+        self.windows(session, &name, context, &mut each)?;
+        drop_slot(session, &name)
+    }
+
+    fn copy_slot(&self, session: &mut Session, name: &str) -> Result<()> {
+        let (slot, name) = (quote_literal(self.slot), quote_literal(name));
+        session.query(&format!("SELECT pg_copy_logical_replication_slot({slot}, {name}, true)")).map(drop)
+    }
+
+    /// Takes every line out of a slot that is ours alone.
+    fn windows(&self, session: &mut Session, slot: &str, context: &Context, each: &mut dyn FnMut(Lsn, &[u8]) -> Result<()>) -> Result<()> {
+        let (mut at, mut most) = (self.from, MOST_BYTES);
+        let mut size = self.window_bytes.min(self.upto.0.saturating_sub(self.from.0) / 2).max(1);
         while at < self.upto {
             context.check()?;
             let end = Lsn(at.0.saturating_add(size).min(self.upto.0));
+            let function = format!("pg_logical_slot_get_changes({}, '{end}', NULL, {OPTIONS})", quote_literal(slot));
             let mut lines = 0_u64;
-            let window = format!("pg_logical_slot_get_changes({name}, {}, NULL, {OPTIONS})", literal(end));
-            let taken = copy(session, &window, &mut |lsn, line| {
+            let taken = copy(session, &function, &mut |lsn, line| {
                 lines += 1;
                 each(lsn, line)
             });
             match taken {
-                Ok(()) => (at, size) = (end, (size * 2).min(MOST_BYTES.max(self.window_bytes))),
-                // The server bounds temporary files. It fails before it gives a line, and the slot has not moved.
-                Err(error) if sqlstate(&error) == Some("53400") && lines == 0 && size > LEAST_BYTES => size /= 2,
+                Ok(()) => (at, size) = (end, (size * 2).min(most)),
+                // It fails before it gives a line. A temporary slot goes with any error: another one is moved to where it was.
+                Err(error) if is_too_much(&error) && lines == 0 && size > LEAST_BYTES => {
+                    self.copy_slot(session, slot)?;
+                    if at > self.from {
+                        session.query(&format!("SELECT pg_replication_slot_advance({}, '{at}')", quote_literal(slot)))?;
+                    }
+                    most = size / 2;
+                    size = most;
+                }
                 Err(error) => return Err(error),
             }
         }
-        session.query(&format!("SELECT pg_drop_replication_slot({name})"))?;
         Ok(())
     }
 }
 
-fn literal(lsn: Lsn) -> String {
-    format!("'{lsn}'")
+/// Whether the server refused because its temporary files are bounded (`temp_file_limit`).
+pub(in crate::postgres) fn is_too_much(error: &Error) -> bool {
+    sqlstate(error) == Some("53400")
 }
 
 /// Runs a function of the server that gives lines of a stream.
