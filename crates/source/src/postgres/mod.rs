@@ -17,6 +17,7 @@ mod reader;
 mod restore;
 mod snapshot;
 pub mod sql;
+mod stream;
 pub mod tools;
 mod wide;
 pub mod wire;
@@ -32,12 +33,30 @@ use wire::Target;
 pub struct Postgres {
     target: Target,
     workers: usize,
+    held_limit: u64,
+    window_bytes: Option<u64>,
 }
+
+/// Bytes of log that a replication slot may hold back on the server, unless it is said otherwise.
+pub const HELD_LIMIT_BYTES: u64 = 4 << 30;
 
 impl Postgres {
     /// A server of which a database is read (and loaded) by up to `workers` sessions at a time.
     pub fn new(connection: &Connection, workers: usize) -> Result<Self> {
-        Ok(Self { target: Target::new(connection)?, workers: workers.max(1) })
+        Ok(Self { target: Target::new(connection)?, workers: workers.max(1), held_limit: HELD_LIMIT_BYTES, window_bytes: None })
+    }
+
+    /// The same, with another limit for the log that a replication slot of ours may hold back: beyond it the slot is dropped
+    /// rather than the server's disk filled, and the next backup is a full one.
+    #[must_use]
+    pub fn with_held_limit(self, bytes: u64) -> Self {
+        Self { held_limit: bytes, ..self }
+    }
+
+    /// The same, with windows of the log that begin with this size.
+    #[must_use]
+    pub fn with_windows(self, bytes: u64) -> Self {
+        Self { window_bytes: Some(bytes), ..self }
     }
 }
 
@@ -61,8 +80,8 @@ impl Source for Postgres {
         })
     }
 
-    fn follow(&self, database: &str, _: &Owner) -> Box<dyn Following> {
-        Box::new(follow::Chain::new(self, database))
+    fn follow(&self, database: &str, owner: &Owner) -> Box<dyn Following> {
+        Box::new(follow::Chain::new(self, database, owner))
     }
 
     fn stage(&self, request: &StageRequest, context: &Context) -> Result<Box<dyn Staging>> {

@@ -1,0 +1,12 @@
+//! Chains of a real PostgreSQL server: full backups, incrementals out of the change stream, and databases restored from them.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test that fails is to say where")]
+
+mod chain;
+mod exact;
+mod simple;
+mod traps;
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code)]
+mod support;
