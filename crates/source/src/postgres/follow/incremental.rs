@@ -265,6 +265,7 @@ impl Now {
             from: self.from,
             upto: self.upto,
             history: self.history,
+            gone: before.labels.difference(&after.labels).cloned().collect(),
             chain: chain.clone(),
             slot: prior.place.slot.clone(),
             saw: prior.visible.clone(),
@@ -349,6 +350,8 @@ struct Incremental {
     from: Lsn,
     upto: Lsn,
     history: History,
+    /// Tables that are there no more.
+    gone: Vec<String>,
     chain: Chain,
     slot: String,
     saw: Visible,
@@ -409,6 +412,7 @@ impl Reading for Incremental {
         };
         Ok(Summary {
             tables,
+            gone: self.gone,
             changes: Some(changes),
             covers: Some(Covered { from: self.since, to: at }),
             position: to_json(&position)?,
