@@ -7,7 +7,7 @@
 //! A folder is filled before its backup exists, and those of earlier backups are removed after: whatever a crash leaves, the state
 //! of the newest backup is there. All of it can be lost without losing a backup.
 
-use domain::{Code, Error, Label, Result};
+use domain::{Code, Destination, Error, Label, Result};
 use sha2::{Digest, Sha256};
 use source::Owner;
 use std::{
@@ -19,9 +19,9 @@ use std::{
 #[derive(Clone, Debug)]
 pub struct Follow {
     /// The root, by an address that stays the same.
-    pub root: String,
+    root: String,
     /// The folder under which state is kept.
-    pub folder: PathBuf,
+    folder: PathBuf,
 }
 
 /// The states of one chain.
@@ -29,6 +29,16 @@ pub struct Follow {
 pub(crate) struct Kept(PathBuf);
 
 impl Follow {
+    /// How the chains under a root are followed, with their state under `folder`.
+    #[must_use]
+    pub fn new(root: &Destination, folder: PathBuf) -> Self {
+        let root = match root {
+            // The same folder by whatever way it is named.
+            Destination::Local { root } => root.canonicalize().unwrap_or_else(|_| root.clone()).to_string_lossy().into_owned(),
+        };
+        Self { root, folder }
+    }
+
     /// Whose the chain is.
     pub(crate) fn owner(&self, instance: String, server: &str) -> Owner {
         // With a byte between them that neither holds.
