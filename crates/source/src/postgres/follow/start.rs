@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 pub(in crate::postgres) struct Start<'a> {
     chain: &'a Chain,
     context: &'a Context,
-    slot: Option<Slot>,
+    slot: Option<Box<Slot>>,
     refused: Option<String>,
 }
 
@@ -93,7 +93,7 @@ impl<'a> Start<'a> {
 
 /// A full backup that others can follow.
 pub(in crate::postgres) struct Followed {
-    slot: Option<Slot>,
+    slot: Option<Box<Slot>>,
     refused: Option<String>,
     history: History,
     at: Timestamp,

@@ -57,7 +57,7 @@ impl Names {
 /// What came of the wish for a slot.
 pub(in crate::postgres) enum Wish {
     /// It was made.
-    Granted(Slot),
+    Granted(Box<Slot>),
     /// The server or the way to it does not allow it: why, a sentence.
     Refused(String),
 }
@@ -94,7 +94,7 @@ impl Slot {
                 let row = rows.first().ok_or_else(|| Error::internal("The server made a slot and said nothing of it."))?;
                 let (name, begins, snapshot) = (row.text(0)?.to_owned(), row.text(1)?.parse()?, row.text(2)?.to_owned());
                 let (target, database) = (target.clone(), database.to_owned());
-                Ok(Wish::Granted(Self { target, database, name, begins, snapshot, maker: Some(session), kept: false }))
+                Ok(Wish::Granted(Box::new(Self { target, database, name, begins, snapshot, maker: Some(session), kept: false })))
             }
             Err(error) if sqlstate(&error) == Some("55P03") => Err(waiting(target, error, context)),
             Err(error) => refusal(&error, target).map(Wish::Refused).ok_or(error),
