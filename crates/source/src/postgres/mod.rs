@@ -23,6 +23,7 @@ mod wide;
 pub mod wire;
 
 pub use moment::digest_tables;
+pub use stream::slot::Shown as Slot;
 
 use crate::{Capabilities, Context, Database, Following, Identity, Owner, Reading, Scope, Source, StageRequest, Staging};
 use domain::{Connection, Result};
@@ -57,6 +58,13 @@ impl Postgres {
     #[must_use]
     pub fn with_windows(self, bytes: u64) -> Self {
         Self { window_bytes: Some(bytes), ..self }
+    }
+}
+
+impl Postgres {
+    /// The replication slots of Rookery's on the server, whichever installation made them: what each holds back of the log.
+    pub fn slots(&self, context: &Context) -> Result<Vec<Slot>> {
+        stream::slot::all(&mut snapshot::pinned(&self.target, &self.target.maintenance_database, context)?)
     }
 }
 

@@ -4,8 +4,10 @@
 
 mod chain;
 mod exact;
+mod moments;
 mod simple;
 mod traps;
+mod trouble;
 
 #[path = "../support/mod.rs"]
 #[allow(dead_code)]

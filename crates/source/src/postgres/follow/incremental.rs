@@ -63,7 +63,10 @@ impl Prior {
     fn of(since: &Since<'_>) -> std::result::Result<Self, String> {
         let position = Position::deserialize(since.position);
         let Ok(position) = position else { return Err("The backup before says nothing of where the server's log stood.".into()) };
-        let Some(place) = position.stream.clone() else { return Err("The backup before was made without a change stream.".into()) };
+        let Some(place) = position.stream.clone() else {
+            let step = position.no_stream.as_deref().unwrap_or("look at what the server allows.");
+            return Err(format!("The backup before was made without a change stream. To have one, {step}"));
+        };
         let Ok(visible) = position.snapshot.parse() else { return Err("The backup before tells its snapshot in an unknown form.".into()) };
         let Some(state) = State::read(since.state, &position.state) else {
             return Err("What the console keeps between two backups was lost.".into());
@@ -409,6 +412,7 @@ impl Reading for Incremental {
             snapshot: visible,
             state: self.after.write(&self.next)?,
             stream: Some(Place { slot: self.slot, advance }),
+            no_stream: None,
         };
         Ok(Summary {
             tables,

@@ -19,6 +19,9 @@ pub(in crate::postgres) struct Position {
     /// Where the change stream goes on, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<Place>,
+    /// Why there is none: what to do, the end of a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_stream: Option<String>,
 }
 
 /// A place in the stream of a slot.

@@ -23,27 +23,27 @@ use std::path::{Path, PathBuf};
 pub(in crate::postgres) struct Start<'a> {
     chain: &'a Chain,
     context: &'a Context,
-    slot: Option<Slot>,
-    refused: bool,
+    slot: Option<Box<Slot>>,
+    refused: Option<String>,
 }
 
 impl<'a> Start<'a> {
     /// Nothing is made yet.
     pub fn new(chain: &'a Chain, context: &'a Context) -> Self {
-        Self { chain, context, slot: None, refused: false }
+        Self { chain, context, slot: None, refused: None }
     }
 
     /// Makes a slot, in the place of one that was made before, and gives its snapshot; `None` where there can be no slot.
     pub fn snapshot(&mut self) -> Result<Option<String>> {
         self.slot = None;
-        if self.refused {
+        if self.refused.is_some() {
             return Ok(None);
         }
         match Slot::make(&self.chain.target, &self.chain.database, &self.chain.names, self.context)? {
             Wish::Granted(slot) => Ok(Some(self.slot.insert(slot).snapshot.clone())),
             Wish::Refused(why) => {
                 tracing::info!(database = self.chain.database, why, "there is no change stream");
-                self.refused = true;
+                self.refused = Some(why);
                 Ok(None)
             }
         }
@@ -79,6 +79,7 @@ impl<'a> Start<'a> {
         })?;
         Ok(Followed {
             slot: self.slot,
+            refused: self.refused,
             history: History::of(leader)?,
             at: moment.snapshot.at,
             visible: moment.snapshot.visible.to_string(),
@@ -92,7 +93,8 @@ impl<'a> Start<'a> {
 
 /// A full backup that others can follow.
 pub(in crate::postgres) struct Followed {
-    slot: Option<Slot>,
+    slot: Option<Box<Slot>>,
+    refused: Option<String>,
     history: History,
     at: Timestamp,
     visible: String,
@@ -117,6 +119,6 @@ impl Followed {
             slot.keep();
             Place { slot: slot.name.clone(), advance: slot.begins }
         });
-        to_json(&Position { server: self.history, at: self.at, snapshot: self.visible, state, stream })
+        to_json(&Position { server: self.history, at: self.at, snapshot: self.visible, state, stream, no_stream: self.refused })
     }
 }

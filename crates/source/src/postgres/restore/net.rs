@@ -208,7 +208,9 @@ mod tests {
         for key in &net.gone {
             table.remove(&number(key)).unwrap();
         }
-        net.rows.values().filter_map(|row| row.origin.as_ref()).for_each(|origin| drop(table.remove(&number(origin)).unwrap()));
+        for origin in net.rows.values().filter_map(|row| row.origin.as_ref()) {
+            table.remove(&number(origin)).unwrap();
+        }
         for (key, changed) in &net.rows {
             let values = values(&changed.row).unwrap();
             let large = if is_unchanged(values[2]) {

@@ -165,8 +165,11 @@ fn names(text: &[u8]) -> Result<(&[u8], &[u8])> {
     }
 }
 
+/// A schema and a table in it, as they are.
+pub(super) type Name = (Vec<u8>, Vec<u8>);
+
 /// Schema and table out of one name, and what follows it.
-pub(super) fn table_name(text: &[u8]) -> Option<((Vec<u8>, Vec<u8>), &[u8])> {
+pub(super) fn table_name(text: &[u8]) -> Option<(Name, &[u8])> {
     let schema = end_of_name(text)?;
     let rest = text[schema..].strip_prefix(b".")?;
     let table = end_of_name(rest)?;
@@ -174,7 +177,7 @@ pub(super) fn table_name(text: &[u8]) -> Option<((Vec<u8>, Vec<u8>), &[u8])> {
 }
 
 /// The names in the list of a TRUNCATE.
-pub(super) fn table_names(mut text: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+pub(super) fn table_names(mut text: &[u8]) -> Result<Vec<Name>> {
     let mut found = vec![];
     loop {
         let (name, rest) = table_name(text).ok_or_else(broken)?;

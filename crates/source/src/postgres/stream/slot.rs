@@ -21,6 +21,9 @@ pub(in crate::postgres) const PLUGIN: &str = "test_decoding";
 /// How long to wait for one transaction that was under way before a slot can begin, in milliseconds.
 const LOCK_TIMEOUT_MS: u32 = 10_000;
 
+/// The same, where it is only tried whether one can be made.
+const PROBE_TIMEOUT_MS: u32 = 200;
+
 /// Names of the slots of one owner for one database: `rookery_<instance>_<owner and database>_<one chain>`.
 #[derive(Clone, Debug)]
 pub(in crate::postgres) struct Names {
@@ -54,7 +57,7 @@ impl Names {
 /// What came of the wish for a slot.
 pub(in crate::postgres) enum Wish {
     /// It was made.
-    Granted(Slot),
+    Granted(Box<Slot>),
     /// The server or the way to it does not allow it: why, a sentence.
     Refused(String),
 }
@@ -91,7 +94,7 @@ impl Slot {
                 let row = rows.first().ok_or_else(|| Error::internal("The server made a slot and said nothing of it."))?;
                 let (name, begins, snapshot) = (row.text(0)?.to_owned(), row.text(1)?.parse()?, row.text(2)?.to_owned());
                 let (target, database) = (target.clone(), database.to_owned());
-                Ok(Wish::Granted(Self { target, database, name, begins, snapshot, maker: Some(session), kept: false }))
+                Ok(Wish::Granted(Box::new(Self { target, database, name, begins, snapshot, maker: Some(session), kept: false })))
             }
             Err(error) if sqlstate(&error) == Some("55P03") => Err(waiting(target, error, context)),
             Err(error) => refusal(&error, target).map(Wish::Refused).ok_or(error),
@@ -120,6 +123,21 @@ impl Drop for Slot {
         if let Err(error) = dropped {
             tracing::warn!(slot = self.name, %error, "a replication slot could not be dropped; the next backup of its chain tries again");
         }
+    }
+}
+
+/// Tries whether there can be a slot, with one that goes with its session; why not, where there cannot.
+pub(in crate::postgres) fn probe(target: &Target, database: &str, context: &Context) -> Result<Option<String>> {
+    let tried = Session::connect_for_replication(target, database, context).and_then(|mut session| {
+        session.execute(&format!("SET lock_timeout = {PROBE_TIMEOUT_MS}"))?;
+        let name = format!("rookery_probe_{:016x}", RandomState::new().hash_one(std::process::id()));
+        session.query(&format!("CREATE_REPLICATION_SLOT {name} TEMPORARY LOGICAL {PLUGIN} NOEXPORT_SNAPSHOT")).map(drop)
+    });
+    match tried {
+        Ok(()) => Ok(None),
+        // Somebody writes: it waited, so it could have been made.
+        Err(error) if sqlstate(&error) == Some("55P03") => Ok(None),
+        Err(error) => refusal(&error, target).map(Some).ok_or(error),
     }
 }
 
@@ -161,38 +179,49 @@ fn waiting(target: &Target, error: Error, context: &Context) -> Error {
     .because(error)
 }
 
-/// A slot as the server shows it.
+/// A replication slot of Rookery's as the server shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::postgres) struct Shown {
-    /// Its name.
+pub struct Shown {
+    /// Its name, which tells whose it is.
     pub name: String,
+    /// The database that it follows.
+    pub database: String,
     /// Where its stream goes on; `None` if the server has taken that away.
-    pub confirmed: Option<Lsn>,
+    pub(in crate::postgres) confirmed: Option<Lsn>,
     /// Whether somebody reads from it now.
     pub is_active: bool,
-    /// Whether what it needs of the log is gone.
+    /// Whether the server has removed log that it needs.
     pub is_lost: bool,
     /// Bytes of log that the server keeps for it.
     pub held_bytes: u64,
 }
 
-/// The slots of this kind that the database of the session has, by the beginning of their name.
+/// All slots of Rookery's on the server, whoever made them.
+pub(in crate::postgres) fn all(session: &mut Session) -> Result<Vec<Shown>> {
+    list(session, "true", "rookery_")
+}
+
+/// The slots that the database of the session has, by the beginning of their name.
 pub(in crate::postgres) fn shown(session: &mut Session, prefix: &str) -> Result<Vec<Shown>> {
-    let lost = if session.server_version() >= 130_000 { "wal_status IS NOT DISTINCT FROM 'lost'" } else { "restart_lsn IS NULL" };
+    list(session, "database = current_database()", prefix)
+}
+
+fn list(session: &mut Session, which: &str, prefix: &str) -> Result<Vec<Shown>> {
+    let lost = if session.server_version() >= 130_000 { "wal_status IS NOT DISTINCT FROM 'lost'" } else { "false" };
     let rows = session.query(&format!(
-        "SELECT slot_name, confirmed_flush_lsn, active, restart_lsn IS NULL OR {lost},
+        "SELECT slot_name, database, confirmed_flush_lsn, active, restart_lsn IS NULL OR {lost},
                 coalesce(greatest(pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, restart_lsn), 0), 0)::bigint
-         FROM pg_replication_slots WHERE slot_type = 'logical' AND database = current_database() AND starts_with(slot_name, {})
-         ORDER BY slot_name",
+         FROM pg_replication_slots WHERE slot_type = 'logical' AND {which} AND starts_with(slot_name, {}) ORDER BY slot_name",
         quote_literal(prefix)
     ))?;
     let one = |row: &Row| -> Result<Shown> {
         Ok(Shown {
             name: row.text(0)?.into(),
-            confirmed: row.get(1).map(str::parse).transpose()?,
-            is_active: row.is_true(2),
-            is_lost: row.is_true(3),
-            held_bytes: row.parse(4)?,
+            database: row.text(1)?.into(),
+            confirmed: row.get(2).map(str::parse).transpose()?,
+            is_active: row.is_true(3),
+            is_lost: row.is_true(4),
+            held_bytes: row.parse(5)?,
         })
     };
     rows.iter().map(one).collect()

@@ -161,7 +161,8 @@ impl<'a, 's> Translator<'a, 's> {
             Line::Truncate { tables } => {
                 for (schema, table) in line::table_names(tables)? {
                     if let Some(at) = self.by_parts(&schema, &table).filter(|at| !self.tables[*at].is_over) {
-                        (self.row.clear(), self.key.clear());
+                        self.row.clear();
+                        self.key.clear();
                         self.spool(Kind::Truncate, at)?;
                     }
                 }
