@@ -115,6 +115,9 @@ statements! {
             WHERE newest.server_id = databases.server_id AND newest.database_name = databases.name AND newest.kind = 'backup'
             ORDER BY newest.queued_at DESC LIMIT 1)
         WHERE databases.server_id = $1";
+    NEWEST_AT = "SELECT server_id, database_name, id, round_id, state, ended_at, error FROM runs
+        WHERE server_id = $1 AND database_name = $2 AND kind = 'backup' AND destination_id = $3
+        ORDER BY queued_at DESC, id DESC LIMIT 1";
     FAILING = "SELECT count(*) FROM (
             SELECT server_id, database_name, max(queued_at) AS queued_at FROM runs
             WHERE kind = 'backup' AND state NOT IN ('queued', 'running', 'succeeded') AND server_id IS NOT NULL
@@ -235,6 +238,14 @@ impl Catalog {
     /// [`domain::Code::Catalog`].
     pub async fn newest_backup_runs(&self) -> Result<Vec<NewestRun>> {
         sql(NEWEST).all(self.reader()).await
+    }
+
+    /// The newest backup run of a database to a destination, in whatever state it is.
+    ///
+    /// # Errors
+    /// [`domain::Code::Catalog`].
+    pub async fn newest_backup_run_to(&self, server: ServerId, database: &str, destination: DestinationId) -> Result<Option<NewestRun>> {
+        sql(NEWEST_AT).with(&server).with(database).with(&destination).one(self.reader()).await
     }
 
     /// How many databases there are, of all servers, whose newest ended backup run did not succeed.
