@@ -101,6 +101,8 @@ statements! {
     OF_ROUND = "SELECT * FROM runs WHERE round_id = $1 ORDER BY database_name, id";
     QUEUED = "SELECT * FROM runs WHERE state = 'queued' ORDER BY queued_at, id";
     RUNNING = "SELECT * FROM runs WHERE state = 'running' ORDER BY queued_at, id";
+    NEEDING = "SELECT * FROM runs WHERE state IN ('queued', 'running') AND destination_id = $1 AND (kind <> 'backup' OR state = 'running')
+        ORDER BY queued_at, id";
     PAGE = "SELECT * FROM runs WHERE kind IN ($1, $2, $3) ORDER BY queued_at DESC, id DESC LIMIT $4 OFFSET $5";
     COUNT = "SELECT count(*) FROM runs WHERE kind IN ($1, $2, $3)";
     FAILED = "SELECT * FROM runs WHERE kind IN ($1, $2, $3) AND state NOT IN ('queued', 'running', 'succeeded')
@@ -209,6 +211,14 @@ impl Catalog {
     /// [`domain::Code::Catalog`].
     pub async fn running_runs(&self) -> Result<Vec<RunRecord>> {
         sql(RUNNING).all(self.reader()).await
+    }
+
+    /// Runs that need what lies at a destination: those that read it, working or waiting to; and backups that work.
+    ///
+    /// # Errors
+    /// [`domain::Code::Catalog`].
+    pub async fn runs_needing(&self, destination: DestinationId) -> Result<Vec<RunRecord>> {
+        sql(NEEDING).with(&destination).all(self.reader()).await
     }
 
     /// A page of all runs of these kinds, newest first; with `only_failed` those alone that ended and did not succeed.

@@ -256,6 +256,26 @@ mod tests {
     }
 
     #[test]
+    fn a_backup_is_suspicious_beside_those_of_its_own_database_and_server_alone() {
+        let sized = |database: &str, server: &str, time: &str, plain_bytes| BackupRecord {
+            plain_bytes: Some(plain_bytes),
+            ..record(database, server, time, None)
+        };
+        let mut records = [
+            sized("shop", "a", "01:00:00", 1000),
+            sized("shop", "a", "02:00:00", 499),
+            sized("shop", "b", "03:00:00", 10),
+            sized("blog", "a", "04:00:00", 10),
+            // Nobody compares with what cannot be used.
+            BackupRecord { verify_fault: Some("Broken.".into()), ..sized("news", "a", "01:00:00", 1000) },
+            sized("news", "a", "02:00:00", 10),
+        ];
+        shelf::suspect(&mut records);
+        let suspicious: Vec<_> = records.iter().map(|record| record.suspicion.is_some()).collect();
+        assert_eq!(suspicious, [false, true, false, false, false, false]);
+    }
+
+    #[test]
     fn folders_come_by_pages_of_those_that_were_asked_for() {
         let records: Vec<_> = (0..250).map(|number| record(&format!("tenant_{number:03}"), "a", "01:00:00", None)).collect();
         let asked = |filter: &str, page| asked_for(lines(&records), &FolderQuery { filter: filter.into(), page });

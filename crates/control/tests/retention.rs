@@ -6,7 +6,7 @@ mod world;
 
 use control::Control;
 use domain::{
-    Code, DestinationId, RestoreForm, RoundState, TaskId,
+    Code, DestinationId, RestoreForm, RoundState, RunState, TaskForm, TaskId,
     view::{people::AuditQuery, retention::RetentionView},
 };
 use std::{
@@ -167,6 +167,23 @@ async fn the_safest_of_several_tasks_wins() {
     assert_eq!(shown.databases[0].chains[3].reason, "The task \"second\" keeps it. It keeps everything.");
     keep(&console, other, "count=3").await;
     assert_eq!(plan(&console, task).await.go, 1);
+    // A task that is only being written has its word in its preview.
+    let form = TaskForm {
+        name: "fourth".into(),
+        destination: destination.to_string(),
+        keep_how: "own".into(),
+        keep_count: "2".into(),
+        ..TaskForm::default()
+    };
+    let preview = async |form: &TaskForm| console.control.preview_retention(&console.permit, server, None, form).await.unwrap();
+    let shown = preview(&form).await.unwrap();
+    assert_eq!((shown.go, shown.stay, shown.others), (1, 3, vec!["nightly".to_owned(), "second".to_owned()]));
+    assert_eq!(shown.rule.as_deref(), Some("The 2 newest chains."));
+    assert_eq!(preview(&TaskForm { destination: String::new(), ..form.clone() }).await, None);
+    assert_eq!(preview(&TaskForm { keep_count: "x".into(), ..form.clone() }).await, None);
+    // Of the one that is changed, only the form counts.
+    let changed = console.control.preview_retention(&console.permit, server, Some(other), &form).await.unwrap().unwrap();
+    assert_eq!((changed.go, changed.others), (2, vec!["nightly".to_owned()]));
     // One that does not cover the database has no word about it.
     let elsewhere = console.add_task("third", server, destination, "shop.db").await;
     assert_eq!(plan(&console, task).await.go, 1);
@@ -187,6 +204,31 @@ async fn nothing_goes_while_newer_backups_fail() {
     assert!(shown.databases[0].chains[2].reason.contains("The newest run did not succeed"), "{shown:#?}");
     fs::remove_file(world.db("shop.db")).unwrap();
     world.make("shop.db");
+    assert_state(&console.back_up(task).await, RoundState::Succeeded);
+    eventually("one chain is left", || chains(&world).len() == 1).await;
+    console.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_goes_while_the_newest_backup_does_not_hold() {
+    let world = World::new();
+    let (console, destination, task) = with_backups(&world, 3).await;
+    let newest = world.path("root/shop.db").join(&chains(&world)[2]);
+    let archive =
+        fs::read_dir(newest).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.extension().is_some_and(|it| it == "zip"));
+    let archive = archive.unwrap();
+    let mut bytes = fs::read(&archive).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&archive, bytes).unwrap();
+    let label = console.control.folder(&console.permit, destination, "shop.db").await.unwrap().chains[0].points[0].label.to_string();
+    let run = console.control.verify_now(&console.permit, destination, "shop.db", &label, None, None).await.unwrap();
+    assert_eq!(console.run_ended(run).await.line.state, RunState::Failed);
+    keep(&console, task, "count=1").await;
+    let shown = plan(&console, task).await;
+    assert_eq!(shown.go, 0, "{shown:#?}");
+    assert!(shown.databases[0].chains[2].reason.starts_with("The newest backup cannot be used"), "{shown:#?}");
+    // With a new good one, the damaged one goes with the rest.
     assert_state(&console.back_up(task).await, RoundState::Succeeded);
     eventually("one chain is left", || chains(&world).len() == 1).await;
     console.stop().await;

@@ -127,11 +127,16 @@ impl Control {
         Ok(())
     }
 
-    /// Deletes one chain, unless somebody needs it since it was looked at. A crash on the way leaves its line in the catalog and a
+    /// Deletes one chain, unless somebody needs it or wants it kept since it was looked at. A crash on the way leaves its line in the catalog and a
     /// part of it under the root, which goes at the next look.
     async fn let_go(&self, errand: &Errand<'_>, repository: &Repository, database: &str, points: &[Point], reason: String) -> Result<bool> {
         let Errand { scope, cause, .. } = errand;
         let _turn = self.underway.retention.chains.lock().await;
+        // Reading the newest one back may have taken hours.
+        if !Scope::of(self, scope.server.id, scope.destination.id).await?.says_the_same(scope, database) {
+            tracing::info!(database, "a chain that would have gone stays for now: its tasks were changed meanwhile");
+            return Ok(false);
+        }
         if let Some(why) = Needs::at(self, scope.destination.id).await?.of(database, points) {
             tracing::info!(database, why, "a chain that would have gone stays");
             return Ok(false);

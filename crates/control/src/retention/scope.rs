@@ -37,14 +37,14 @@ struct Order {
 pub(crate) struct Beside {
     needs: Needs,
     records: Vec<BackupRecord>,
-    /// Rounds of the tasks that ended last and failed as a whole.
+    /// Rounds of the tasks that ended last and failed as a whole, before any database had its turn.
     failed: Vec<RoundRecord>,
 }
 
 /// Who needs chains at a destination.
 pub(crate) struct Needs {
     holds: Vec<HoldRecord>,
-    /// Runs that wait or work.
+    /// Runs that read chains or wait to, and backups that work.
     open: Vec<RunRecord>,
 }
 
@@ -98,6 +98,11 @@ impl Scope {
         self.orders.iter().any(|order| order.name == task && order.selection.includes(database))
     }
 
+    /// Whether all is as it was when the other was read: the place, and what tasks say about a database.
+    pub fn says_the_same(&self, other: &Self, database: &str) -> bool {
+        self.destination.destination == other.destination.destination && self.wishes(database) == other.wishes(database)
+    }
+
     fn wishes(&self, database: &str) -> Vec<Wish> {
         let covering = self.orders.iter().filter(|order| order.selection.includes(database));
         covering.map(|order| Wish { task: order.name.clone(), rule: order.rule.clone(), zone: order.zone.clone() }).collect()
@@ -118,10 +123,7 @@ fn zone(name: &str) -> TimeZone {
 
 impl Needs {
     pub async fn at(control: &Control, destination: DestinationId) -> Result<Self> {
-        let mut open = control.catalog.queued_runs().await?;
-        open.extend(control.catalog.running_runs().await?);
-        open.retain(|run| run.destination == destination);
-        Ok(Self { holds: control.catalog.holds_at(destination).await?, open })
+        Ok(Self { holds: control.catalog.holds_at(destination).await?, open: control.catalog.runs_needing(destination).await? })
     }
 
     /// Why the chain must not go: somebody pinned it, or it is being read.
@@ -144,7 +146,12 @@ impl Beside {
     pub async fn of(control: &Control, scope: &Scope, only: Option<&str>) -> Result<Self> {
         let (catalog, destination) = (&control.catalog, scope.destination.id);
         let mut failed: Vec<RoundRecord> = catalog.last_ended_rounds_of_tasks().await?.into_values().collect();
-        failed.retain(|round| round.state == RoundState::Failed && round.server == scope.server.id && round.destination == destination);
+        failed.retain(|round| {
+            round.error.is_some()
+                && round.state == RoundState::Failed
+                && round.server == scope.server.id
+                && round.destination == destination
+        });
         let (needs, records) = (Needs::at(control, destination).await?, catalog.backups_of(destination, only).await?);
         Ok(Self { needs, records, failed })
     }

@@ -4,7 +4,7 @@ use super::{Chain, Decision, Rule, plan};
 use jiff::{Timestamp, tz::TimeZone};
 
 /// How long one task wants the chains of its databases to be kept.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wish {
     /// The task's name.
     pub task: String,

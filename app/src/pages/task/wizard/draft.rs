@@ -194,6 +194,14 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_travels_through_all_steps() {
+        let draft = new("step=retention&keep_how=own&keep_days=3&keep_weekly=4");
+        assert_eq!(draft.form().rule().unwrap().unwrap().to_string(), "days=3,weekly=4");
+        let again = new(&sent(&draft, Step::Destination, &[("destination", "7"), ("step", "review")]));
+        assert_eq!((again.form().rule(), again.form().destination.as_str()), (draft.form().rule(), "7"));
+    }
+
+    #[test]
     fn the_button_that_was_pressed_names_the_step_wherever_it_stands() {
         assert_eq!(new("step=schedule&here=name&name=x").step, Step::Schedule);
         assert_eq!(new("here=schedule&name=x").step, Step::Schedule);
