@@ -87,6 +87,7 @@ fn manifest(written: &Written, recipients: Option<Vec<String>>) -> Manifest {
         ended_at: at,
         position: Default::default(),
         covers_from: None,
+        covers_to: None,
         archive: ArchiveRef {
             name: place.archive_file(recipients.is_some()),
             size_bytes: written.size_bytes,

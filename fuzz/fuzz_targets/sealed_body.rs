@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 fuzz_target!(|bytes: &[u8]| {
     let stored: Arc<dyn Body> = Arc::new(InMemory(bytes.to_vec().into()));
-    let data = Key::Data(DataKey::from_bytes(&[7; 32]).expect("32 bytes"));
+    let data = Key::Data(vec![DataKey::from_bytes(&[7; 32]).expect("32 bytes")]);
     for key in [&*KEY, &data] {
         let Ok(body) = RUNTIME.block_on(SealedBody::open(Arc::clone(&stored), key)) else { continue };
         let size = body.size_bytes();

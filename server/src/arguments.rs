@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use domain::{Destination, Error, Label, retention::Rule};
+use jiff::Timestamp;
 use repository::Fingerprint;
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
@@ -107,6 +108,8 @@ pub struct Accept {
 pub enum Kind {
     /// Everything
     Full,
+    /// What has changed since the newest backup; everything where there is none, or it cannot be gone on from
+    Incremental,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -134,6 +137,12 @@ pub struct Backup {
     /// Whether it stands alone
     #[arg(long, value_enum, default_value = "full")]
     pub kind: Kind,
+    /// Make a full backup once so many incrementals have followed the last one
+    #[arg(long, value_name = "N")]
+    pub most_incrementals: Option<u32>,
+    /// Make a full backup once the last one is so old
+    #[arg(long, value_name = "DAYS")]
+    pub most_days: Option<u32>,
     /// Seal the backups for the holder of this key: the public half, as `rookery key show` prints it (may be given several times)
     // Not parsed here: it may be a private key by mistake, and errors of arguments repeat what was given.
     #[arg(long, value_name = "PUBLIC")]
@@ -204,6 +213,13 @@ pub struct Chosen {
     pub point: Option<Label>,
 }
 
+/// A moment as people write it.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|_| {
+        format!("{text:?} is not a moment. Give one with its offset from UTC, such as 2026-11-22T03:10:12Z or 2026-11-22T04:10:12.5+01:00.")
+    })
+}
+
 /// What opens backups that are sealed.
 #[derive(Args)]
 pub struct Opening {
@@ -229,6 +245,9 @@ pub struct Restore {
     /// The name of the new database, which must not exist
     #[arg(long = "as", value_name = "NEW", allow_hyphen_values = true)]
     pub name: String,
+    /// The moment to restore, where a chain follows the server's stream of changes: the last commit at it or before it is in
+    #[arg(long, value_name = "MOMENT", value_parser = moment, conflicts_with = "point")]
+    pub at: Option<Timestamp>,
     /// Load the rows of this table alone, with all definitions but foreign keys
     #[arg(long, value_name = "TABLE", allow_hyphen_values = true)]
     pub table: Option<String>,

@@ -13,8 +13,8 @@ use crate::{
     arguments::{Chosen, Home},
     data_dir::DataDir,
 };
-use domain::{Code, Destination, Error, Result, name};
-use repository::{Fingerprint, Place, Point, Repository, layout};
+use domain::{Code, Destination, Error, Result};
+use repository::{Fingerprint, Point, Repository, layout};
 
 /// Opens a root to read it.
 async fn open(root: &Destination, home: Home, accept: Option<Fingerprint>) -> Result<Repository> {
@@ -23,22 +23,30 @@ async fn open(root: &Destination, home: Home, accept: Option<Fingerprint>) -> Re
     Repository::open(store::open(root, store::Mode::Read).await?, trust).await
 }
 
-/// The database that a backup's folder belongs to, whether or not its manifest can be read.
-fn database_of(point: &Point) -> String {
-    match &point.manifest {
-        Ok(manifest) => manifest.database.clone(),
-        Err(_) => folder_name(&point.place),
-    }
-}
-
-fn folder_name(place: &Place) -> String {
-    let segment = place.folder().segments().next().unwrap_or_default();
-    name::unescape(segment).unwrap_or_else(|| segment.into())
-}
-
 /// The backup that the arguments choose: by its label, else the newest that there is. A newest backup that is
 /// damaged is an error and not passed over in silence.
 async fn choose(chosen: &Chosen, repository: &Repository) -> Result<Point> {
+    let points = candidates(chosen, repository).await?;
+    if chosen.point.is_none() {
+        ensure_newest_is_whole(repository, &points)?;
+    }
+    let found = points.into_iter().find(|point| chosen.point.is_none_or(|label| point.place.label() == label));
+    found.ok_or_else(|| {
+        let wanted = chosen.point.map_or_else(|| "a backup from that server".into(), |label| format!("the restore point {label}"));
+        Error::new(Code::NotFound, format!("Database {:?} has no {wanted}.", chosen.database), "`rookery list` shows which there are.")
+    })
+}
+
+/// An error where the newest backup cannot be used, which names the newest that can.
+fn ensure_newest_is_whole(repository: &Repository, points: &[Point]) -> Result<()> {
+    let Some(Err(error)) = points.first().map(|newest| repository.usable(newest)) else { return Ok(()) };
+    let Some(good) = points.iter().find(|point| repository.usable(point).is_ok()) else { return Err(error) };
+    let next_step = format!("The newest backup that can be used is {}: give it with --point. {}", good.place.label(), error.next_step());
+    Err(Error::new(error.code(), error.to_string(), next_step).because(error))
+}
+
+/// All backups of the database, newest first; of one server.
+async fn candidates(chosen: &Chosen, repository: &Repository) -> Result<Vec<Point>> {
     let mut points = repository.points(Some(&chosen.database)).await?;
     if points.is_empty() {
         return Err(Error::new(
@@ -57,11 +65,7 @@ async fn choose(chosen: &Chosen, repository: &Repository) -> Result<Point> {
             "Say which with --server.",
         ));
     }
-    let found = points.into_iter().find(|point| chosen.point.is_none_or(|label| point.place.label() == label));
-    found.ok_or_else(|| {
-        let wanted = chosen.point.map_or_else(|| "a backup from that server".into(), |label| format!("the restore point {label}"));
-        Error::new(Code::NotFound, format!("Database {:?} has no {wanted}.", chosen.database), "`rookery list` shows which there are.")
-    })
+    Ok(points)
 }
 
 fn several(names: impl Iterator<Item = String>) -> Option<String> {

@@ -8,7 +8,8 @@
 
 use crate::{arguments::Home, whole_file};
 use control::Safe;
-use domain::{Code, Error, Result, Secret};
+use domain::{Code, Destination, Error, Result, Secret};
+use engine::Follow;
 use repository::{Fingerprint, Instance, Trust};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -20,6 +21,7 @@ use std::{
 use zeroize::Zeroizing;
 
 const KEY: &str = "instance-key.json";
+const CHAINS: &str = "chains";
 const ACCEPTED: &str = "accepted-instances.json";
 
 /// The place of the key in the safe.
@@ -61,6 +63,11 @@ impl DataDir {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// How the chains under a root are followed.
+    pub fn follow(&self, root: &Destination) -> Follow {
+        Follow::new(root, self.path.join(CHAINS))
     }
 
     /// What seals this installation's secrets.

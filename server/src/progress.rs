@@ -2,7 +2,7 @@
 
 use crate::output::harmless;
 use domain::{Meter, Phase, display};
-use engine::{Observer, Run};
+use engine::{Observer, Outcome, Run};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use source::Scope;
 use std::{
@@ -143,7 +143,8 @@ impl Observer for Progress {
 
     fn ended(&self, run: &Run) {
         let sentence = match &run.result {
-            Ok(backup) => format!(
+            Ok(Outcome::Unchanged) => "no changes".into(),
+            Ok(Outcome::BackedUp(backup)) => format!(
                 "{} rows, {} stored, {}",
                 display::count(backup.manifest.archive.rows),
                 display::size(backup.manifest.archive.size_bytes),

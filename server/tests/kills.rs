@@ -51,6 +51,26 @@ fn a_first_backup_may_be_killed_at_any_step() {
 }
 
 #[test]
+fn an_incremental_may_be_killed_at_any_step() {
+    let mut template = Template::with(|world| drop(world.run(incremental(world)).succeeds()));
+    template.world.database("shop.db", "update item set name = 'new' where id % 50 = 7; delete from item where id > 990;");
+    template.files = files(&template.world.path("dbs"));
+    fs::create_dir(template.world.path("recovered")).unwrap();
+    let changed = dump_of_copy(&template.world, "shop.db");
+    fs::remove_dir_all(template.world.path("recovered")).unwrap();
+    let steps = template.kill_at_every_step(incremental, 0, |world| {
+        let committed = Onlooker::new(world).listed().len() > 1;
+        let again = world.run(incremental(world)).succeeds().json();
+        let (result, kind) = (&again["runs"][0]["result"], &again["runs"][0]["kind"]);
+        assert!(kind == "incremental" && result == if committed { "unchanged" } else { "succeeded" }, "{again}");
+        let points = Onlooker::new(world).listed();
+        assert_eq!(points.len(), 2, "{points:?}");
+        assert_eq!(Onlooker::new(world).restored(points.last().unwrap()), changed);
+    });
+    assert_met(&steps, &["openat", "write on", "fsync on", "mkdir", "renameat2", "unlink", "chains/"]);
+}
+
+#[test]
 fn a_restore_may_be_killed_at_any_step() {
     let template = Template::new(true);
     let arguments = |world: &World| restore(world, "notes.db", "dbs", "team/new.db");
@@ -86,6 +106,10 @@ fn backup(world: &World) -> Vec<String> {
     ["backup", &world.server(), "--to", &world.root(), "--json"].map(String::from).to_vec()
 }
 
+fn incremental(world: &World) -> Vec<String> {
+    [backup(world), ["--kind", "incremental", "--database", "shop.db"].map(String::from).to_vec()].concat()
+}
+
 fn restore(world: &World, database: &str, folder: &str, name: &str) -> Vec<String> {
     let into = format!("sqlite:{}", world.path(folder).display());
     ["restore", &world.root(), "--database", database, "--into", &into, "--as", name, "--json"].map(String::from).to_vec()
@@ -104,12 +128,21 @@ struct Template {
 
 impl Template {
     fn new(with_backup: bool) -> Self {
+        Self::with(|world| {
+            if with_backup {
+                world.run(backup(world)).succeeds();
+            }
+        })
+    }
+
+    /// After something was done.
+    fn with(before: impl Fn(&World)) -> Self {
         let world = World::new();
         ["back", "making", "recovered"].iter().for_each(|name| fs::create_dir(world.path(name)).unwrap());
         make_databases(&world);
         let dumps = DATABASES.map(|name| (name.to_owned(), dump_of_copy(&world, name))).into();
-        if with_backup {
-            world.run(backup(&world)).succeeds();
+        before(&world);
+        if world.path("data").exists() {
             copy(&world.path("data"), &world.path("owner"));
         }
         let points = Onlooker::new(&world).verified();
@@ -188,11 +221,19 @@ impl Template {
         let names = |folder: &str| entries(&world.path(folder));
         assert_eq!(names("tmp"), Vec::<PathBuf>::new());
         for path in names("data") {
+            if path.starts_with(world.path("data/chains")) {
+                continue;
+            }
             assert!(
                 ["catalog-key", "instance-key.json", "accepted-instances.json"].iter().any(|name| path.ends_with(name)),
                 "{} stayed",
                 path.display()
             );
+        }
+        // Of each chain the state of its newest backup, and nothing of those before.
+        for chain in fs::read_dir(world.path("data/chains")).into_iter().flatten() {
+            let states: Vec<_> = fs::read_dir(chain.unwrap().path()).unwrap().map(|state| state.unwrap().path()).collect();
+            assert!(states.len() == 1 && entries(&states[0]).iter().all(|file| !file.to_string_lossy().contains("run-")), "{states:?}");
         }
         for path in names("root") {
             let partial = path.file_name().unwrap().to_string_lossy().starts_with('.');

@@ -35,11 +35,11 @@ statements! {
     DUE = "SELECT * FROM tasks WHERE enabled AND next_at <= $1 ORDER BY next_at, id";
     INSERT = "INSERT INTO tasks
         (id, name, server_id, destination_id, selection, full_cron, incremental_cron, time_zone, chain_incrementals, chain_days, catch_up,
-        enabled, next_at, version, created_at, sealed)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+        enabled, next_at, version, created_at, sealed, retention)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
     UPDATE = "UPDATE tasks SET name = $3, destination_id = $4, selection = $5, full_cron = $6, incremental_cron = $7, time_zone = $8,
         chain_incrementals = $9, chain_days = $10, catch_up = $11, next_at = CASE WHEN enabled THEN CAST($12 AS BIGINT) END,
-        put_off_from = CASE WHEN enabled THEN CAST($13 AS BIGINT) END, sealed = $14, version = version + 1
+        put_off_from = CASE WHEN enabled THEN CAST($13 AS BIGINT) END, sealed = $14, retention = $15, version = version + 1
         WHERE id = $1 AND version = $2";
     ENABLE = "UPDATE tasks SET enabled = $2, next_at = $3, put_off_from = NULL WHERE id = $1";
     NEXT = "UPDATE tasks SET next_at = $3, put_off_from = NULL WHERE id = $1 AND next_at = $2 AND enabled";
@@ -68,6 +68,7 @@ impl Record for Unsealed {
             chain_limit: ChainLimit { incrementals: row.get("chain_incrementals")?, days: row.get("chain_days")? },
             catch_up: row.get("catch_up")?,
             destination: row.get("destination_id")?,
+            retention: row.get("retention")?,
             // In a table of their own.
             recipients: vec![],
         };
@@ -183,6 +184,7 @@ impl Catalog {
             .with(&record.version)
             .with(&record.created_at)
             .with(&!task.recipients.is_empty())
+            .with(&task.retention)
             .run(write.on())
             .await
             .map_err(|error| named("task", error))?;
@@ -214,6 +216,7 @@ impl Catalog {
             .with(&record.next_at)
             .with(&record.put_off_from)
             .with(&!task.recipients.is_empty())
+            .with(&task.retention)
             .run(write.on())
             .await
             .map_err(|error| named("task", error))?;

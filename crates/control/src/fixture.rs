@@ -63,6 +63,7 @@ pub fn task() -> TaskRecord {
             chain_limit: ChainLimit::default(),
             catch_up: true,
             destination: DestinationId::new(Uuid::now_v7()),
+            retention: None,
             recipients: vec![],
         },
         enabled: true,

@@ -7,7 +7,7 @@ use crate::{
     underway::{Ground, Nudge},
 };
 use catalog::{RoundRecord, RunRecord};
-use domain::{ChainLimit, Code, Error, Once, Result, RoundId, RoundState, RunId, RunKind, RunState, Selection, Task};
+use domain::{BackupKind, ChainLimit, Code, Error, Once, Result, RoundId, RoundState, RunId, RunKind, RunState, Selection, Task};
 use jiff::Timestamp;
 use repository::layout::GLOBALS;
 use source::{Database, Scope};
@@ -60,10 +60,11 @@ impl Control {
         }
     }
 
-    /// What the round is ordered: by the round itself, or by its task as that is now.
-    async fn order_of(&self, round: &RoundRecord) -> Result<(Once, ChainLimit)> {
+    /// What the round is ordered: by the round itself, or by its task as that is now. With it, how long chains may grow, and
+    /// whether incrementals may come after.
+    async fn order_of(&self, round: &RoundRecord) -> Result<(Once, ChainLimit, bool)> {
         if let Some(once) = &round.once {
-            return Ok((once.clone(), ChainLimit::default()));
+            return Ok((once.clone(), ChainLimit::default(), false));
         }
         let gone = || {
             Error::new(
@@ -76,12 +77,13 @@ impl Control {
             Code::NotFound => gone(),
             _ => error,
         })?;
-        let Task { selection, recipients, chain_limit, .. } = task.task;
-        Ok((Once { selection, recipients }, chain_limit))
+        let Task { selection, recipients, chain_limit, schedules, .. } = task.task;
+        let follow = schedules.incremental.is_some() || round.wanted == BackupKind::Incremental;
+        Ok((Once { selection, recipients }, chain_limit, follow))
     }
 
     async fn look_for(&self, round: &RoundRecord) -> Result<Prepared> {
-        let (order, limit) = self.order_of(round).await?;
+        let (order, limit, follow) = self.order_of(round).await?;
         let server = self.catalog.server(round.server).await?;
         let destination = self.catalog.destination(round.destination).await?;
         let (identity, databases) = self.discover(&server).await?;
@@ -89,7 +91,7 @@ impl Control {
         let source = self.open_source(&server).await?;
         let ground = self.open_ground(source, &server, identity, &destination).await?;
         let recipients = self.recipients(&order.recipients).await?;
-        let asked = Asked { globals: false, recipients, limit };
+        let asked = Asked { globals: false, recipients, limit, follow };
         Ok(Prepared { ground, scopes, asked })
     }
 

@@ -371,3 +371,33 @@ async fn a_run_that_works_can_be_put_off_and_is_made_at_its_time() {
     assert!(refused(console.control.delay_round(&console.permit, id, 60).await).code() == Code::Conflict);
     console.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn incrementals_come_after_a_full_backup_and_write_nothing_where_nothing_changed() {
+    let world = World::new();
+    world.make("shop.db");
+    let console = world.start().await;
+    let (server, destination, task) = world.task(&console, "").await;
+    let back_up = async |kind| {
+        let id = console.control.back_up_now(&console.permit, task, None, Some(kind)).await.unwrap();
+        let round = console.round_ended(id).await;
+        assert_state(&round, RoundState::Succeeded);
+        round.runs[0].clone()
+    };
+    // The task of this test schedules no incrementals; whoever asks for one gets a full one that others can come after.
+    let first = back_up(BackupKind::Incremental).await;
+    assert!(first.label.as_ref().unwrap().contains("full") && first.reason.is_some(), "{first:?}");
+    let change = |sql: &str| rusqlite::Connection::open(world.db("shop.db")).unwrap().execute_batch(sql).unwrap();
+    change("INSERT INTO t (x) VALUES ('d')");
+    let second = back_up(BackupKind::Incremental).await;
+    assert!(second.label.as_ref().unwrap().contains("incremental"), "{second:?}");
+    let third = back_up(BackupKind::Incremental).await;
+    assert_eq!((third.state, third.label), (RunState::Succeeded, None));
+    // A database that did not change is as safe as one that was backed up again.
+    let line = console.control.databases(&console.permit, server, &Default::default()).await.unwrap().items.remove(0);
+    assert!(line.last_good >= third.began_at, "{line:?}");
+    assert_eq!(line.restore_points, 2);
+    let folder = console.control.folder(&console.permit, destination, "shop.db").await.unwrap();
+    assert_eq!(folder.chains.iter().map(|chain| chain.points.len()).collect::<Vec<_>>(), [2]);
+    console.stop().await;
+}

@@ -225,6 +225,8 @@ codes! {
     RootUnusable = "root-unusable",
     /// The root holds files that are not Rookery's.
     RootForeign = "root-foreign",
+    /// What the console keeps of a backup, for the next one to build on, is not there or not whole.
+    StateLost = "state-lost",
     /// No room left at the destination.
     NoSpace = "no-space",
     /// A write to or a read from a destination failed.

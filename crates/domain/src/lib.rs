@@ -46,5 +46,5 @@ pub use schedules::{Due, Schedules};
 pub use secret::Secret;
 pub use selection::Selection;
 pub use server::{Connection, Server, TlsMode};
-pub use summary::{Comparison, Summary, TableSummary};
+pub use summary::{ChangeSummary, Comparison, Covered, Summary, TableSummary};
 pub use task::{Once, Task};

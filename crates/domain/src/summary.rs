@@ -1,6 +1,7 @@
 //! What a backup counted while it read: the last member of an archive, and the measure of a restore.
 
 use crate::RowDigest;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// One table's rows.
@@ -16,22 +17,82 @@ pub struct TableSummary {
     pub digest: RowDigest,
 }
 
-/// All tables of one database, ordered by name, and what else the source wants compared or set.
+/// What a backup counted and where it ended.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// Every table that holds rows of its own.
+    /// Every table whose rows lie in the archive, ordered by name: of a full backup all that hold rows of their own, of an
+    /// incremental those that it replaces as a whole.
     pub tables: Vec<TableSummary>,
+    /// The changes in an incremental's archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<ChangeSummary>,
+    /// Of an incremental: tables whose rows after it are known without being in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<TableSummary>,
+    /// Of an incremental: tables that were there before it and are not any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<String>,
+    /// The range of moments that an incremental can restore; `None` if its end alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covers: Option<Covered>,
+    /// Where the server's log of changes stood at the end, for an incremental to go on from: in the form of the Dbms.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub position: serde_json::Value,
     /// What only the Dbms understands, such as the values of sequences.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub extra: serde_json::Value,
 }
 
 impl Summary {
-    /// Rows of all tables.
+    /// Rows and changed rows in the archive.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        self.tables.iter().map(|table| table.rows).sum()
+        self.tables.iter().map(|table| table.rows).sum::<u64>() + self.changes.map_or(0, |changes| changes.rows())
     }
+}
+
+/// The changes of an incremental, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeSummary {
+    /// Transactions.
+    pub transactions: u64,
+    /// Rows that were inserted.
+    pub inserts: u64,
+    /// Rows that were changed.
+    pub updates: u64,
+    /// Rows that were deleted.
+    pub deletes: u64,
+    /// Tables that were emptied as a whole, each time.
+    pub truncates: u64,
+    /// Digest over all lines.
+    pub digest: RowDigest,
+}
+
+impl ChangeSummary {
+    /// Adds another part of the same archive.
+    pub fn merge(&mut self, other: Self) {
+        self.transactions += other.transactions;
+        self.inserts += other.inserts;
+        self.updates += other.updates;
+        self.deletes += other.deletes;
+        self.truncates += other.truncates;
+        self.digest.merge(other.digest);
+    }
+
+    /// Rows that are named.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.inserts + self.updates + self.deletes
+    }
+}
+
+/// A range of moments, by the clock of the server that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Covered {
+    /// It begins after this one.
+    pub from: Timestamp,
+    /// It ends with this one.
+    pub to: Timestamp,
 }
 
 /// How one side of a new database compares with what a backup recorded of its origin.

@@ -1,15 +1,23 @@
 //! One backup of one database.
 
-use crate::{archive::ToArchive, blocking, check, guarded, unless_cancelled};
-use domain::{BackupKind, BackupType, Code, Error, Label, Phase, Result, Summary};
-use jiff::Timestamp;
+use crate::{
+    archive::ToArchive,
+    blocking,
+    chain::{self, Choice},
+    check, guarded,
+    kept::{Follow, Kept, Next},
+    unless_cancelled,
+};
+use domain::{BackupKind, BackupType, ChainLimit, Code, Error, Label, Phase, Result, Summary};
+use jiff::{SignedDuration, Timestamp};
 use repository::{
-    ArchiveReader, ArchiveRef, ArchiveWriter, Instance, Key, Manifest, Place, Repository, ServerRef, Written,
+    ArchiveReader, ArchiveRef, ArchiveWriter, Instance, Key, Manifest, Place, Point, Prior, Repository, ServerRef, Written,
     archive::{DESCRIPTION, SUMMARY},
     manifest::{FORMAT, Positions},
 };
 use seal::{DataKey, PublicKey};
-use source::{Context, Description, Reading, Scope, Sink, Source};
+use serde_json::Value;
+use source::{Context, Description, Following, Reading, Scope, Since, Sink, Source};
 use std::sync::Arc;
 
 /// What a backup is asked to do.
@@ -29,8 +37,16 @@ pub struct BackupRequest {
     pub recipients: Vec<PublicKey>,
     /// The task that ordered it.
     pub task: Option<String>,
-    /// Why it is of its kind, a sentence.
+    /// The kind that is asked for. An incremental needs [`BackupRequest::follow`], and becomes a full one where it has to.
+    pub kind: BackupKind,
+    /// Why that kind, a sentence.
     pub reason: String,
+    /// Why the chain shall not go on, if something is known that does not show under the root: that a verification failed, a sentence.
+    pub doubt: Option<String>,
+    /// How long the chain may grow.
+    pub limit: ChainLimit,
+    /// How the chain is followed; none for a full backup that no incremental will come after.
+    pub follow: Option<Follow>,
     /// Threads that decode while the archive is verified.
     pub workers: usize,
 }
@@ -44,14 +60,35 @@ pub struct BackedUp {
     pub notes: Vec<String>,
 }
 
+/// What came of it.
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one a run")]
+pub enum Outcome {
+    /// There is a new backup.
+    BackedUp(BackedUp),
+    /// Nothing has changed since the last one: nothing was written.
+    Unchanged,
+}
+
+impl Outcome {
+    /// The new backup, if there is one.
+    #[must_use]
+    pub fn backed_up(&self) -> Option<&BackedUp> {
+        match self {
+            Self::BackedUp(backup) => Some(backup),
+            Self::Unchanged => None,
+        }
+    }
+}
+
 /// How often a label is chosen anew because another process took it in the same second.
 const LABEL_ATTEMPTS: u32 = 5;
 
-/// Backs up one database: reads it at one moment into an archive, proves the archive, writes the manifest.
+/// Backs up one database: reads it, or what has changed in it, at one moment into an archive, proves the archive, writes the manifest.
 ///
 /// # Errors
 /// Whatever failed; nothing of the backup is kept then, and no earlier backup is touched.
-pub async fn backup(request: &BackupRequest, context: &Context) -> Result<BackedUp> {
+pub async fn backup(request: &BackupRequest, context: &Context) -> Result<Outcome> {
     let (context, _guard) = guarded(context);
     let mut attempt = 1;
     loop {
@@ -62,23 +99,31 @@ pub async fn backup(request: &BackupRequest, context: &Context) -> Result<Backed
     }
 }
 
-async fn once(request: &BackupRequest, context: &Context) -> Result<BackedUp> {
+async fn once(request: &BackupRequest, context: &Context) -> Result<Outcome> {
     context.meter.enter(Phase::Preparing, 0);
     let database = database_name(&request.scope);
     let began_at = Timestamp::now();
     unless_cancelled(context, request.repository.sweep_orphans(database, began_at)).await?;
-    let wanted = Label::new(began_at, BackupKind::Full, BackupType::Logical);
-    let label = unless_cancelled(context, request.repository.free_label(database, wanted)).await?;
-    let place = Place::of_full(database, &request.server.name, label)?;
-
-    let reading = begin(request, context).await?;
+    let begun = begin(request, database, began_at, context).await?;
+    let Some(Begun { place, prior, position, reading, state, reason }) = begun else { return Ok(Outcome::Unchanged) };
     let description = reading.description().clone();
     let writer = unless_cancelled(context, request.repository.begin(&place, &request.recipients)).await?;
     let (summary, written) = read(writer, reading, context).await?;
 
     // From here the archive stands under its name. It is no backup before its manifest does,
     // and a crash leaves an orphan that a later run removes.
-    let manifest = manifest(request, database, &place, began_at, &description, &summary, &written);
+    let parts = Parts {
+        database,
+        place: &place,
+        prior,
+        position,
+        reason,
+        began_at,
+        description: &description,
+        summary: &summary,
+        written: &written,
+    };
+    let manifest = manifest(request, parts);
     let sealed = async {
         verify(request, &place, &manifest, written.data_key.as_ref(), context).await?;
         context.meter.enter(Phase::Finishing, 0);
@@ -86,12 +131,153 @@ async fn once(request: &BackupRequest, context: &Context) -> Result<BackedUp> {
         request.repository.commit(&place, &manifest, &request.instance).await
     };
     if let Err(error) = sealed.await {
+        if let Some(state) = state {
+            state.give_up(context).await;
+        }
         if let Err(left) = request.repository.discard(&place, !request.recipients.is_empty()).await {
             tracing::warn!(?left, "an archive without a manifest could not be removed; a later run will");
         }
         return Err(error);
     }
-    Ok(BackedUp { manifest, notes: description.notes })
+    if let Some(state) = state {
+        state.settle(place.label(), &manifest, context).await;
+    }
+    Ok(Outcome::BackedUp(BackedUp { manifest, notes: description.notes }))
+}
+
+/// A backup that has begun to be read.
+struct Begun {
+    place: Place,
+    prior: Option<Prior>,
+    /// Where the server's log stood at the end of the prior.
+    position: serde_json::Value,
+    reading: Box<dyn Reading>,
+    state: Option<State>,
+    reason: String,
+}
+
+/// What a backup leaves for the next one of its chain.
+struct State {
+    following: Arc<dyn Following>,
+    kept: Kept,
+    next: Next,
+    /// Where the backup before ended, from which the next one goes on if this one fails.
+    before: Value,
+}
+
+impl State {
+    /// The backup exists: what was needed before it is not any more.
+    async fn settle(self, label: Label, manifest: &Manifest, context: &Context) {
+        let (following, position, context) = (self.following, manifest.position.to.clone(), context.clone());
+        self.next.keep();
+        // The next run does it again.
+        if let Err(error) = blocking(move || following.settle(&position, &context)).await {
+            tracing::warn!(?error, "the server could not be told that a backup exists; the next run tells it");
+        }
+        self.kept.keep_only(label);
+    }
+
+    /// The backup will not exist: what was made for it on the server goes, and what there was before stays.
+    async fn give_up(self, context: &Context) {
+        // A run that was cancelled cleans up all the same.
+        let (following, position, context) =
+            (self.following, self.before, Context { meter: Arc::clone(&context.meter), ..Context::default() });
+        if let Err(error) = blocking(move || following.settle(&position, &context)).await {
+            tracing::warn!(?error, "what was kept on the server for a backup that failed could not be removed; the next one removes it");
+        }
+    }
+}
+
+/// Takes hold of the moment to be read; none if nothing has changed since the backup before.
+async fn begin(request: &BackupRequest, database: &str, began_at: Timestamp, context: &Context) -> Result<Option<Begun>> {
+    let (Scope::Database(name), Some(follow)) = (&request.scope, &request.follow) else {
+        let place = place_of_full(request, database, began_at, context).await?;
+        let (source, scope, inner) = (Arc::clone(&request.source), request.scope.clone(), context.clone());
+        let reading = blocking(move || source.begin_full(&scope, &inner)).await?;
+        return Ok(Some(Begun { place, reading, reason: request.reason.clone(), prior: None, position: Value::Null, state: None }));
+    };
+    let owner = follow.owner(request.instance.fingerprint().to_string(), &request.server.name);
+    let following: Arc<dyn Following> = request.source.follow(name, &owner).into();
+    let kept = follow.kept(&request.server.name, database);
+    let reason = match unless_cancelled(context, chain::choose(request, database, began_at)).await? {
+        Choice::Full(reason) => reason,
+        Choice::After(chain) => match incremental(request, &following, &kept, &chain, began_at, context).await? {
+            Incremental::Begun(begun) => return Ok(Some(*begun)),
+            Incremental::Unchanged => return Ok(None),
+            Incremental::MustBeFull(reason) => reason,
+        },
+    };
+    // A chain that could go on but shall not is still there if this fails.
+    let there = request.repository.newest_chain(database, &request.server.name, BackupType::Logical);
+    let there = unless_cancelled(context, there).await?;
+    let last = there.last().and_then(|last| request.repository.usable(last).ok());
+    let before = last.map_or(Value::Null, |manifest| manifest.position.to.clone());
+    let place = place_of_full(request, database, began_at, context).await?;
+    let next = kept.begin(place.label())?;
+    let (source, path, inner) = (Arc::clone(&following), next.path().to_owned(), context.clone());
+    let reading = blocking(move || source.begin_full(&path, &inner)).await?;
+    let state = Some(State { following, kept, next, before });
+    Ok(Some(Begun { place, reading, reason, state, prior: None, position: Value::Null }))
+}
+
+async fn place_of_full(request: &BackupRequest, database: &str, began_at: Timestamp, context: &Context) -> Result<Place> {
+    let wanted = Label::new(began_at, BackupKind::Full, BackupType::Logical);
+    let label = unless_cancelled(context, request.repository.free_label(database, wanted)).await?;
+    Place::of_full(database, &request.server.name, label)
+}
+
+enum Incremental {
+    Begun(Box<Begun>),
+    Unchanged,
+    MustBeFull(String),
+}
+
+/// Begins an incremental after the last backup of `chain`.
+async fn incremental(
+    request: &BackupRequest,
+    following: &Arc<dyn Following>,
+    kept: &Kept,
+    chain: &[Point],
+    began_at: Timestamp,
+    context: &Context,
+) -> Result<Incremental> {
+    let last = chain.last().ok_or_else(|| Error::internal("A chain holds no backup."))?;
+    let manifest = request.repository.usable(last)?;
+    // Later than what it builds on, whatever the clock says.
+    let at = began_at.max(last.place.label().at() + SignedDuration::from_secs(1));
+    let place = Place::after(&last.place, Label::new(at, BackupKind::Incremental, BackupType::Logical));
+    let state = kept.of(last.place.label());
+    let mut rebuilt = false;
+    loop {
+        let next = kept.begin(place.label())?;
+        let (source, position) = (Arc::clone(following), manifest.position.to.clone());
+        let (state, path, inner) = (state.clone(), next.path().to_owned(), context.clone());
+        context.meter.enter(Phase::Reading, 0);
+        let begun = blocking(move || source.begin_incremental(&Since { position: &position, state: &state, next: &path }, &inner));
+        match begun.await? {
+            source::Begun::Changes(reading) => {
+                let prior = Prior { label: last.place.label(), manifest_sha256: last.manifest_sha256.clone() };
+                let position = manifest.position.to.clone();
+                let state = State { following: Arc::clone(following), kept: kept.clone(), next, before: position.clone() };
+                let state = Some(state);
+                let begun = Begun { place, prior: Some(prior), position, reading, state, reason: request.reason.clone() };
+                return Ok(Incremental::Begun(Box::new(begun)));
+            }
+            source::Begun::Unchanged => return Ok(Incremental::Unchanged),
+            source::Begun::MustBeFull(reason) => return Ok(Incremental::MustBeFull(reason)),
+            source::Begun::StateLost if rebuilt => {
+                return Err(Error::internal("What the console keeps of a backup was made anew, and cannot be read."));
+            }
+            source::Begun::StateLost => {
+                let again = kept.begin(last.place.label())?;
+                if let Err(why) = chain::rebuild(request, chain, following, again.path(), context).await? {
+                    return Ok(Incremental::MustBeFull(why));
+                }
+                again.keep();
+                rebuilt = true;
+            }
+        }
+    }
 }
 
 /// The name that a scope's child folder is made from.
@@ -100,11 +286,6 @@ fn database_name(scope: &Scope) -> &str {
         Scope::Database(name) => name,
         Scope::Globals => repository::layout::GLOBALS,
     }
-}
-
-async fn begin(request: &BackupRequest, context: &Context) -> Result<Box<dyn Reading>> {
-    let (source, scope, context) = (Arc::clone(&request.source), request.scope.clone(), context.clone());
-    blocking(move || source.begin_full(&scope, &context)).await
 }
 
 /// Reads the moment into the archive and ends the archive.
@@ -143,26 +324,32 @@ fn json_member(sink: &dyn Sink, name: &str, content: &impl serde::Serialize) -> 
 /// The store has read the bytes back and hashed them; this decodes them and counts again.
 async fn verify(request: &BackupRequest, place: &Place, manifest: &Manifest, data_key: Option<&DataKey>, context: &Context) -> Result<()> {
     context.meter.enter(Phase::Verifying, manifest.archive.plain_bytes);
-    let key = data_key.cloned().map(Key::Data);
+    let key = data_key.cloned().map(|key| Key::Data(vec![key]));
     let archive: ArchiveReader = unless_cancelled(context, request.repository.archive(place, manifest, None, key.as_ref())).await?;
     let (workers, context) = (request.workers, context.clone());
     blocking(move || check::content(&archive, workers, &context)).await
 }
 
 /// The fingerprints of those who can read an archive; nobody means that it is not sealed.
-fn recipients(recipients: &[PublicKey]) -> Option<Vec<String>> {
+pub(crate) fn fingerprints(recipients: &[PublicKey]) -> Option<Vec<String>> {
     (!recipients.is_empty()).then(|| recipients.iter().map(|recipient| recipient.fingerprint().to_string()).collect())
 }
 
-fn manifest(
-    request: &BackupRequest,
-    database: &str,
-    place: &Place,
+/// What a manifest is made of.
+struct Parts<'a> {
+    database: &'a str,
+    place: &'a Place,
+    prior: Option<Prior>,
+    position: serde_json::Value,
+    reason: String,
     began_at: Timestamp,
-    description: &Description,
-    summary: &Summary,
-    written: &Written,
-) -> Manifest {
+    description: &'a Description,
+    summary: &'a Summary,
+    written: &'a Written,
+}
+
+fn manifest(request: &BackupRequest, parts: Parts<'_>) -> Manifest {
+    let Parts { database, place, prior, position, reason, began_at, description, summary, written } = parts;
     let label = place.label();
     Manifest {
         format: FORMAT,
@@ -172,11 +359,12 @@ fn manifest(
         backup_type: label.backup_type(),
         kind: label.kind(),
         label,
-        prior: None,
+        prior,
         began_at,
         ended_at: Timestamp::now(),
-        position: Positions { from: serde_json::Value::Null, to: description.position.clone() },
-        covers_from: None,
+        position: Positions { from: position, to: summary.position.clone() },
+        covers_from: summary.covers.map(|covered| covered.from),
+        covers_to: summary.covers.map(|covered| covered.to),
         archive: ArchiveRef {
             name: place.archive_file(!request.recipients.is_empty()),
             size_bytes: written.size_bytes,
@@ -185,10 +373,10 @@ fn manifest(
             members: written.members,
             rows: summary.rows(),
         },
-        recipients: recipients(&request.recipients),
+        recipients: fingerprints(&request.recipients),
         tools: description.tools.clone(),
         task: request.task.clone(),
-        reason: request.reason.clone(),
+        reason,
         written_by: concat!("rookery ", env!("CARGO_PKG_VERSION")).into(),
     }
 }

@@ -1,13 +1,15 @@
 //! Reads an archive back: every member decompressed, every row counted and hashed, compared with its summary.
 
 use crate::archive::FromArchive;
-use domain::{Code, Error, Result, RowDigest, Summary, TableSummary};
+use domain::{ChangeSummary, Code, Error, Result, RowDigest, Summary, TableSummary};
 use repository::{
     ArchiveReader,
     archive::{DESCRIPTION, SUMMARY},
 };
 use source::{
-    Context, Description, Members, encode,
+    Context, Description, Members,
+    changes::{self, ChangeReader},
+    encode,
     members::{from_io, read_all},
     table::RowReader,
     value::{self, Value},
@@ -16,7 +18,7 @@ use std::{
     collections::BTreeMap,
     io::Read,
     sync::{
-        Mutex,
+        LazyLock, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
 };
@@ -52,12 +54,12 @@ pub fn content(archive: &ArchiveReader, workers: usize, context: &Context) -> Re
     description(archive)?;
     let names: Vec<&str> = archive.names().collect();
     let next = AtomicUsize::new(0);
-    let counted = Mutex::new(BTreeMap::new());
+    let counted = Mutex::new(Counted::default());
     let work = || -> Result<()> {
         while let Some(name) = names.get(next.fetch_add(1, Relaxed)) {
             let checked = member(archive, name, context).inspect_err(|_| next.store(names.len(), Relaxed))?;
-            if let (Some(part), Ok(mut counted)) = (checked, counted.lock()) {
-                merge(&mut counted, part);
+            if let Ok(mut counted) = counted.lock() {
+                counted.add(checked);
             }
         }
         Ok(())
@@ -67,8 +69,12 @@ pub fn content(archive: &ArchiveReader, workers: usize, context: &Context) -> Re
         threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| Error::internal("A thread that checked the archive ended."))?)
     })?;
     let counted = counted.into_inner().map_err(|_| Error::internal("A thread that checked the archive ended."))?;
-    let expected = summary(archive)?.tables;
-    compare(&expected, &counted.into_values().collect::<Vec<_>>())
+    let expected = summary(archive)?;
+    compare(&expected.tables, &counted.tables.into_values().collect::<Vec<_>>())?;
+    if expected.changes.unwrap_or_default() == counted.changes {
+        return Ok(());
+    }
+    Err(value::damaged("The changes in the archive are not the changes that were read from the database."))
 }
 
 fn compare(expected: &[TableSummary], counted: &[TableSummary]) -> Result<()> {
@@ -80,6 +86,29 @@ fn compare(expected: &[TableSummary], counted: &[TableSummary]) -> Result<()> {
     let differs =
         expected.iter().find(|table| !counted.contains(table)).map_or("a table that was not counted", |table| table.table.as_str());
     Err(value::damaged(format!("The rows of {differs} in the archive are not the rows that were read from the database.")))
+}
+
+/// What the members hold.
+enum Content {
+    Rows(TableSummary),
+    Changes(ChangeSummary),
+    Other,
+}
+
+#[derive(Default)]
+struct Counted {
+    tables: BTreeMap<String, TableSummary>,
+    changes: ChangeSummary,
+}
+
+impl Counted {
+    fn add(&mut self, content: Content) {
+        match content {
+            Content::Rows(part) => merge(&mut self.tables, part),
+            Content::Changes(part) => self.changes.merge(part),
+            Content::Other => {}
+        }
+    }
 }
 
 fn merge(counted: &mut BTreeMap<String, TableSummary>, part: TableSummary) {
@@ -94,11 +123,14 @@ fn merge(counted: &mut BTreeMap<String, TableSummary>, part: TableSummary) {
     table.digest.merge(part.digest);
 }
 
-/// Reads one member to its end, which checks its size and checksum; counts it if it holds rows.
-fn member(archive: &ArchiveReader, name: &str, context: &Context) -> Result<Option<TableSummary>> {
+/// Reads one member to its end, which checks its size and checksum; counts it if it holds rows or changes.
+fn member(archive: &ArchiveReader, name: &str, context: &Context) -> Result<Content> {
     context.check()?;
+    if changes::is_part(name) {
+        return changed(archive, name, context).map(Content::Changes);
+    }
     if name.ends_with(".ndjson.zst") {
-        return rows(archive, name, context).map(Some);
+        return rows(archive, name, context).map(Content::Rows);
     }
     let mut input = archive.open_member(name)?;
     let mut hash = Xxh3Default::new();
@@ -115,20 +147,32 @@ fn member(archive: &ArchiveReader, name: &str, context: &Context) -> Result<Opti
     if name.starts_with("wide/") && name != encode::wide_member(hash.digest128()) {
         return Err(value::damaged(format!("The content of member {name} is not what its name says.")));
     }
-    Ok(None)
+    Ok(Content::Other)
+}
+
+fn changed(archive: &ArchiveReader, name: &str, context: &Context) -> Result<ChangeSummary> {
+    let mut reader = ChangeReader::new(archive.open_member(name)?);
+    let mut counted = ChangeSummary::default();
+    while let Some(line) = reader.next_line()? {
+        changes::count(line, &mut counted)?;
+        for array in changes::arrays(line)? {
+            wide_values(archive, array)?;
+        }
+        context.meter.add(0, line.len() as u64);
+        context.check()?;
+    }
+    Ok(counted)
 }
 
 fn rows(archive: &ArchiveReader, name: &str, context: &Context) -> Result<TableSummary> {
     let mut reader = RowReader::new(archive.open_member(name)?)?;
     let mut part = TableSummary { table: reader.header().table.clone(), rows: 0, bytes: 0, digest: RowDigest::default() };
-    let (mut reported, wide) = (0, memchr::memmem::Finder::new(b"{\"wide\":\""));
+    let mut reported = 0;
     while let Some(row) = reader.next_row()? {
         part.rows += 1;
         part.bytes += row.len() as u64;
         part.digest.add(encode::row_hash(row));
-        if wide.find(row).is_some() {
-            wide_values(archive, row)?;
-        }
+        wide_values(archive, row)?;
         if part.bytes - reported >= 256 << 10 {
             context.meter.add(0, part.bytes - reported);
             reported = part.bytes;
@@ -141,6 +185,11 @@ fn rows(archive: &ArchiveReader, name: &str, context: &Context) -> Result<TableS
 
 /// Every value that lies out of line must be there, whole.
 fn wide_values(archive: &ArchiveReader, row: &[u8]) -> Result<()> {
+    // Built once: most rows have none.
+    static WIDE: LazyLock<memchr::memmem::Finder<'static>> = LazyLock::new(|| memchr::memmem::Finder::new(b"{\"wide\":\""));
+    if WIDE.find(row).is_none() {
+        return Ok(());
+    }
     value::split(row, |value| {
         let Value::Wide { hash, size_bytes, .. } = value else { return Ok(()) };
         let name = encode::wide_member(hash);

@@ -1,11 +1,18 @@
-//! One restore: a new database from a backup, proven equal.
+//! One restore: a new database from a backup and those that it builds on, proven equal.
+
+mod moment;
+mod steps;
+
+pub use moment::{Moment, at};
 
 use crate::{archive::FromArchive, blocking, check, guarded, unless_cancelled, verify::stored_bytes};
-use domain::{Code, Comparison, Error, Label, Phase, Result, TableSummary, display};
+use domain::{Comparison, Error, Label, Phase, Result, display};
+use jiff::Timestamp;
 use repository::{ArchiveReader, Key, Point, Repository, repository::check_key};
 use serde::Serialize;
 use source::{Context, Source, StageRequest};
 use std::sync::Arc;
+use steps::{Done, Steps};
 
 /// What a restore is asked to do.
 #[derive(Clone)]
@@ -24,8 +31,10 @@ pub struct RestoreRequest {
     pub only_table: Option<String>,
     /// Keep the new database even if the comparison finds a difference.
     pub keep_different: bool,
-    /// What opens the archive, if it is sealed.
+    /// What opens the archives, if they are sealed.
     pub key: Option<Key>,
+    /// The moment to restore, if it is one before the end of the restore point, which must cover it.
+    pub until: Option<Timestamp>,
 }
 
 impl RestoreRequest {
@@ -47,6 +56,8 @@ impl RestoreRequest {
 pub struct Restored {
     /// The restore point.
     pub point: Label,
+    /// The moment that was asked for, if not its end.
+    pub until: Option<Timestamp>,
     /// Every table that was loaded.
     pub tables: Vec<TableOutcome>,
     /// Everything that was compared, the tables first, and what was not.
@@ -94,8 +105,8 @@ impl Restored {
     }
 }
 
-/// Restores one backup into a new database: proves the stored bytes, loads under a staging name, reads everything
-/// back and compares, and only then gives the database its name.
+/// Restores one backup into a new database: proves the stored bytes of it and of those that it builds on, loads under a staging
+/// name, reads everything back and compares, and only then gives the database its name.
 ///
 /// A comparison that finds a difference is an `Ok` with [`Restored::proven`] false; the database is not kept then,
 /// unless the request says so.
@@ -104,13 +115,18 @@ impl Restored {
 /// Whatever failed; nothing is left on the server then.
 pub async fn restore(request: &RestoreRequest, point: &Point, context: &Context) -> Result<Restored> {
     let (context, _guard) = guarded(context);
-    let manifest = request.repository.usable(point)?;
-    check_key(manifest, request.key.as_ref())?;
-    let pieces = stored_bytes(&request.repository, &point.place, manifest, &context).await?;
-    let archive =
-        unless_cancelled(&context, request.repository.archive(&point.place, manifest, Some(pieces), request.key.as_ref())).await?;
-    let (request, label, plain_bytes) = (request.clone(), manifest.label, manifest.archive.plain_bytes);
-    blocking(move || stage(&request, label, &archive, plain_bytes, &context)).await
+    context.meter.enter(Phase::Verifying, 0);
+    let lineage = unless_cancelled(&context, request.repository.lineage(point)).await?;
+    let mut archives = vec![];
+    for point in &lineage {
+        let manifest = request.repository.usable(point)?;
+        check_key(manifest, request.key.as_ref())?;
+        let pieces = stored_bytes(&request.repository, &point.place, manifest, &context).await?;
+        let opened = request.repository.archive(&point.place, manifest, Some(pieces), request.key.as_ref());
+        archives.push(unless_cancelled(&context, opened).await?);
+    }
+    let (request, label) = (request.clone(), point.place.label());
+    blocking(move || stage(&request, label, &archives, &context)).await
 }
 
 /// Looks whether the server has all that a restore needs, and makes nothing there: the name is free, roles and extensions
@@ -126,25 +142,20 @@ pub async fn check_needs(request: &RestoreRequest, point: &Point, context: &Cont
     blocking(move || request.source.check_needs(&request.stage(&archive)?, &context)).await
 }
 
-fn stage(request: &RestoreRequest, point: Label, archive: &ArchiveReader, plain_bytes: u64, context: &Context) -> Result<Restored> {
+fn stage(request: &RestoreRequest, point: Label, archives: &[ArchiveReader], context: &Context) -> Result<Restored> {
     context.meter.enter(Phase::Preparing, 0);
-    let summary = check::summary(archive)?;
-    let expected = wanted(summary.tables, request.only_table.as_deref())?;
-    let mut staging = request.source.stage(&request.stage(archive)?, context)?;
+    let steps = Steps::plan(archives, request)?;
+    let last = archives.last().ok_or_else(|| Error::internal("A restore was given no archive."))?;
+    let mut staging = request.source.stage(&request.stage(last)?, context)?;
+    let done = steps.take(staging.as_mut(), context)?;
 
     let began = std::time::Instant::now();
-    context.meter.enter(Phase::Loading, plain_bytes);
-    staging.load(&FromArchive(archive), context)?;
-    let load_seconds = began.elapsed().as_secs_f64();
-
-    let began = std::time::Instant::now();
-    context.meter.enter(Phase::Comparing, expected.iter().map(|table| table.bytes).sum());
-    let tables = compare(&expected, &staging.tables(context)?, request.only_table.is_some());
-    let mut compared = vec![rows(&tables)];
-    compared.extend(staging.compare(&FromArchive(archive), context)?);
-    let compare_seconds = began.elapsed().as_secs_f64();
+    let mut compared = vec![done.rows()];
+    compared.extend(staging.compare(&FromArchive(last), context)?);
+    let compare_seconds = done.compare_seconds + began.elapsed().as_secs_f64();
     let (notes, complete) = (staging.notes(), staging.is_complete());
-    let restored = Restored { point, tables, compared, notes, complete, load_seconds, compare_seconds };
+    let Done { tables, load_seconds, .. } = done;
+    let restored = Restored { point, until: request.until, tables, compared, notes, complete, load_seconds, compare_seconds };
 
     context.meter.enter(Phase::Finishing, 0);
     context.check()?;
@@ -152,61 +163,4 @@ fn stage(request: &RestoreRequest, point: Label, archive: &ArchiveReader, plain_
         staging.publish(context)?;
     }
     Ok(restored)
-}
-
-/// The tables that will be loaded and compared.
-fn wanted(tables: Vec<TableSummary>, only: Option<&str>) -> Result<Vec<TableSummary>> {
-    let Some(only) = only else { return Ok(tables) };
-    let found: Vec<_> = tables.into_iter().filter(|table| table.table == only).collect();
-    if found.is_empty() {
-        return Err(Error::new(
-            Code::NotFound,
-            format!("The backup holds no table {only:?}."),
-            "Name it as `rookery cat` without --table lists it, with its schema where there are schemas.",
-        ));
-    }
-    Ok(found)
-}
-
-/// The comparison of tables among the others.
-fn rows(tables: &[TableOutcome]) -> Comparison {
-    let different = tables.iter().filter(|table| !table.equal);
-    Comparison::new("tables", tables.len(), different.map(|table| format!("The rows of {} differ.", table.table)).collect())
-}
-
-/// Every expected table, and every table that should not be there, with whether it is equal.
-fn compare(expected: &[TableSummary], actual: &[TableSummary], only_some: bool) -> Vec<TableOutcome> {
-    let find = |tables: &[TableSummary], name: &str| tables.iter().find(|table| table.table == name).cloned();
-    let compared = expected.iter().map(|table| {
-        let there = find(actual, &table.table);
-        TableOutcome {
-            table: table.table.clone(),
-            rows: there.as_ref().map_or(0, |there| there.rows),
-            equal: there.as_ref() == Some(table),
-        }
-    });
-    let surplus = actual.iter().filter(|table| !only_some && find(expected, &table.table).is_none());
-    compared.chain(surplus.map(|table| TableOutcome { table: table.table.clone(), rows: table.rows, equal: false })).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use domain::RowDigest;
-
-    fn table(name: &str, rows: u64, hash: u128) -> TableSummary {
-        let mut digest = RowDigest::default();
-        digest.add(hash);
-        TableSummary { table: name.into(), rows, bytes: rows, digest }
-    }
-
-    #[test]
-    fn a_table_that_differs_lacks_or_is_too_many_is_named() {
-        let expected = [table("a", 1, 1), table("b", 2, 2), table("c", 3, 3)];
-        let actual = [table("a", 1, 1), table("b", 2, 9), table("d", 4, 4)];
-        let named = |outcomes: Vec<TableOutcome>| outcomes.into_iter().map(|t| (t.table, t.equal)).collect::<Vec<_>>();
-        let differ = [("a".into(), true), ("b".into(), false), ("c".into(), false), ("d".into(), false)];
-        assert_eq!(named(compare(&expected, &actual, false)), differ);
-        assert_eq!(named(compare(&expected[..1], &actual, true)), differ[..1]);
-    }
 }

@@ -1,7 +1,7 @@
 //! Many backups of one server: one failing never stops the others.
 
-use crate::{BackedUp, BackupRequest, backup};
-use domain::{Meter, Phase, Result};
+use crate::{BackupRequest, Follow, Outcome, backup};
+use domain::{BackupKind, ChainLimit, Meter, Phase, Result};
 use futures::StreamExt;
 use repository::{Instance, Repository, ServerRef};
 use seal::PublicKey;
@@ -25,8 +25,14 @@ pub struct RoundRequest {
     pub recipients: Vec<PublicKey>,
     /// The task that ordered the round.
     pub task: Option<String>,
-    /// Why the runs are of their kind, a sentence.
+    /// The kind that is asked for.
+    pub kind: BackupKind,
+    /// Why that kind, a sentence.
     pub reason: String,
+    /// How long chains may grow.
+    pub limit: ChainLimit,
+    /// How chains are followed; none for full backups that no incremental will come after.
+    pub follow: Option<Follow>,
     /// Runs at the same time, at least one.
     pub jobs: usize,
     /// Threads for one run.
@@ -37,14 +43,14 @@ pub struct RoundRequest {
 pub struct Run {
     /// What was backed up.
     pub scope: Scope,
-    /// The backup, or why there is none.
+    /// What came of it, or why nothing did.
     pub result: RunResult,
     /// How long it took, waiting not counted.
     pub seconds: f64,
 }
 
 /// The outcome of a run.
-pub type RunResult = Result<BackedUp>;
+pub type RunResult = Result<Outcome>;
 
 /// A round that has ended. Runs are in the order of the request.
 pub struct Round {
@@ -81,7 +87,11 @@ async fn run(request: &RoundRequest, scope: &Scope, observer: &dyn Observer, con
         instance: Arc::clone(&request.instance),
         recipients: request.recipients.clone(),
         task: request.task.clone(),
+        kind: request.kind,
         reason: request.reason.clone(),
+        doubt: None,
+        limit: request.limit,
+        follow: request.follow.clone(),
         workers: request.workers,
     };
     let result = match context.check() {

@@ -25,7 +25,7 @@ async fn world() -> (World, Arc<dyn Store>, Repository) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_backed_up_is_restored_equal() {
     let (world, _, repository) = world().await;
-    let manifest = backup(&world.backup(repository.clone()), &context()).await.unwrap().manifest;
+    let manifest = backup(&world.backup(repository.clone()), &context()).await.unwrap().backed_up().unwrap().manifest.clone();
     assert_eq!(manifest.archive.rows, 20_013);
 
     let points = repository.points(Some("shop")).await.unwrap();
@@ -157,6 +157,9 @@ async fn one_failing_database_does_not_stop_the_others() {
         instance: one.instance,
         recipients: vec![],
         task: Some("nightly".into()),
+        kind: domain::BackupKind::Full,
+        limit: domain::ChainLimit::default(),
+        follow: None,
         reason: "A test asked for it.".into(),
         jobs: 2,
         workers: 1,
@@ -165,7 +168,7 @@ async fn one_failing_database_does_not_stop_the_others() {
     let done = round(&request, &seen, &context()).await;
     assert_eq!(done.runs.iter().map(|run| run.result.is_ok()).collect::<Vec<_>>(), [true, false, true]);
     assert_eq!(done.runs[1].result.as_ref().unwrap_err().code(), Code::DatabaseGone);
-    assert_eq!(done.runs[0].result.as_ref().unwrap().manifest.task.as_deref(), Some("nightly"));
+    assert_eq!(done.runs[0].result.as_ref().unwrap().backed_up().unwrap().manifest.task.as_deref(), Some("nightly"));
     assert_eq!(seen.0.lock().unwrap().len(), 3);
 }
 

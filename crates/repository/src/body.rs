@@ -146,8 +146,8 @@ impl Body for ProvenBody {
 pub enum Key {
     /// The private half of a key that it was sealed to.
     Private(PrivateKey),
-    /// The data key of this one archive, which somebody else took out of its envelope.
-    Data(DataKey),
+    /// The data keys of archives, which somebody else took out of their envelopes: each opens one of them.
+    Data(Vec<DataKey>),
 }
 
 /// A sealed archive, opened: it has the bytes that were sealed. Nothing is handed out before its tag was checked, and after the
@@ -171,13 +171,16 @@ impl SealedBody {
     pub async fn open(stored: Arc<dyn Body>, key: &Key) -> Result<Self> {
         let envelope = envelope(stored.as_ref()).await?;
         let recipients = envelope.recipients().collect();
-        let key = match key {
-            Key::Private(key) => envelope.open(key)?,
-            Key::Data(key) => key.clone(),
+        let keys = match key {
+            Key::Private(key) => vec![envelope.open(key)?],
+            Key::Data(keys) => keys.clone(),
         };
         let begins = envelope.body_begins();
         let head = read(stored.as_ref(), begins - HEAD_BYTES as u64..begins).await?;
-        let opener = Opener::new(&key, &envelope.context(), &head)?;
+        // The head commits to one key, so that no other opens it.
+        let mut openers = keys.iter().map(|key| Opener::new(key, &envelope.context(), &head));
+        let first = openers.next().unwrap_or_else(|| Err(Error::new(Code::WrongKey, "No key was given.", "Give the key that opens it.")));
+        let opener = openers.fold(first, |found, next| found.or(next))?;
         let shape = Shape::of(stored.size_bytes().saturating_sub(begins))?;
         let body = Self { stored, opener, begins, shape, recipients, failed: AtomicBool::new(false) };
         let ended = body.chunks(shape.last, shape.last).await;

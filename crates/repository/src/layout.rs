@@ -6,7 +6,8 @@
 //!                                                      <label>.json   manifest
 //! ```
 
-use domain::{BackupKind, Label, Result, name};
+use domain::{BackupKind, BackupType, Label, Result, name};
+use jiff::Timestamp;
 use store::ObjectName;
 
 /// Child folder of what belongs to a server as a whole. No database's folder begins with `_`.
@@ -31,6 +32,12 @@ impl Place {
     pub fn of_full(database: &str, server: &str, label: Label) -> Result<Self> {
         let folder = database_folder(database)?.join(&chain_folder(database, server, label))?;
         Ok(Self { folder, label })
+    }
+
+    /// The place of an incremental in the chain of the backup at `prior`.
+    #[must_use]
+    pub fn after(prior: &Self, label: Label) -> Self {
+        Self { folder: prior.folder.clone(), label }
     }
 
     /// The place that a manifest found at `object` claims by its name; `None` if it is not a manifest's name.
@@ -112,10 +119,19 @@ fn chain_folder(database: &str, server: &str, label: Label) -> String {
     format!("{}.rookery-{database}-{}-{}", label.time(), part(server), label.backup_type().as_name())
 }
 
+/// Whether the folder of a chain is one of this database, server and type.
+pub fn is_chain_of(folder: &ObjectName, database: &str, server: &str, backup_type: BackupType) -> bool {
+    let any = Label::new(Timestamp::UNIX_EPOCH, BackupKind::Full, backup_type);
+    let name = chain_folder(database, server, any);
+    match (folder.last().split_once('.'), name.split_once('.')) {
+        (Some((_, there)), Some((_, here))) => there == here,
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::BackupType;
 
     fn label() -> Label {
         Label::new("2026-11-22T03:00:00Z".parse().unwrap(), BackupKind::Full, BackupType::Logical)
@@ -133,7 +149,13 @@ mod tests {
         assert_eq!(label_of_archive("2026-11-22-03-00-00Z.full-backup.json"), None);
         let manifest = place.manifest().unwrap();
         assert_eq!(manifest.as_str(), format!("{folder}/2026-11-22-03-00-00Z.full-backup.json"));
-        assert_eq!(Place::of_manifest(&manifest), Some(place));
+        assert_eq!(Place::of_manifest(&manifest), Some(place.clone()));
+        let later = Label::new("2026-11-22T04:00:00Z".parse().unwrap(), BackupKind::Incremental, BackupType::Logical);
+        let incremental = Place::after(&place, later);
+        assert!(incremental.is_of("team/shop.db", "db.example:5433", later).unwrap());
+        assert_eq!(incremental.manifest().unwrap().as_str(), format!("{folder}/2026-11-22-04-00-00Z.incremental-backup.json"));
+        let is_of = |database: &str, server: &str| is_chain_of(place.folder(), database, server, BackupType::Logical);
+        assert!(is_of("team/shop.db", "db.example:5433") && !is_of("team/shop.db", "db.example") && !is_of("shop.db", "db.example:5433"));
     }
 
     #[test]

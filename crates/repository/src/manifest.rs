@@ -37,8 +37,12 @@ pub struct Manifest {
     /// Where the server's log of changes stood, before and after.
     #[serde(default)]
     pub position: Positions,
-    /// The first moment that this backup can restore, where it covers a range that ends with its own time.
+    /// With [`Manifest::covers_to`] the range of moments that an incremental can restore, by the clock of the server that was read:
+    /// later than this one. None if only its end can be restored.
     pub covers_from: Option<Timestamp>,
+    /// The last moment of that range.
+    #[serde(default)]
+    pub covers_to: Option<Timestamp>,
     /// The archive.
     pub archive: ArchiveRef,
     /// Fingerprints of the keys that open it; `None` for an archive that is not sealed.

@@ -6,7 +6,7 @@ use crate::{
     marker::Marker,
 };
 use bytes::Bytes;
-use domain::{Code, Error, Label, Result};
+use domain::{BackupType, Code, Error, Label, Result, name};
 use jiff::{SignedDuration, Timestamp};
 use seal::{Envelope, PublicKey};
 use std::sync::Arc;
@@ -39,6 +39,18 @@ pub struct Point {
 }
 
 impl Point {
+    /// The database, whether or not the manifest can be read.
+    #[must_use]
+    pub fn database(&self) -> String {
+        match &self.manifest {
+            Ok(manifest) => manifest.database.clone(),
+            Err(_) => {
+                let segment = self.place.folder().segments().next().unwrap_or_default();
+                name::unescape(segment).unwrap_or_else(|| segment.into())
+            }
+        }
+    }
+
     /// An error unless the manifest holds and an archive of the size that it tells lies beside it. Its bytes are not read.
     pub(crate) fn check(&self) -> Result<&Manifest> {
         let manifest = self.manifest.as_ref().map_err(|error| Error::new(error.code(), error.to_string(), error.next_step()))?;
@@ -134,6 +146,38 @@ impl Repository {
         }
         chain::judge(&mut points);
         Ok(points)
+    }
+
+    /// The backups of the newest chain of a database on a server, by the names that its folder carries, oldest first; none if there
+    /// is no chain.
+    pub async fn newest_chain(&self, database: &str, server: &str, backup_type: BackupType) -> Result<Vec<Point>> {
+        let chains = self.chains(Some(database)).await?;
+        // Their names begin with their times.
+        let newest = chains.into_iter().filter(|chain| layout::is_chain_of(chain, database, server, backup_type)).max();
+        match newest {
+            Some(chain) => self.points_of_chain(&chain).await,
+            None => Ok(vec![]),
+        }
+    }
+
+    /// The backups that a restore of this one needs, the full one first and itself last.
+    ///
+    /// # Errors
+    /// What cannot be used of them.
+    pub async fn lineage(&self, point: &Point) -> Result<Vec<Point>> {
+        let mut chain = self.points_of_chain(point.place.folder()).await?;
+        let (mut lineage, mut next) = (vec![], Some(point.place.label()));
+        while let Some(label) = next {
+            let at = chain.iter().position(|point| point.place.label() == label);
+            let Some(found) = at.map(|at| chain.swap_remove(at)) else {
+                let sentence = format!("The backup {label}, which this restore point needs, is not in its folder any more.");
+                return Err(Error::new(Code::Damaged, sentence, "Choose an older restore point."));
+            };
+            next = self.usable(&found)?.prior.as_ref().map(|prior| prior.label);
+            lineage.push(found);
+        }
+        lineage.reverse();
+        Ok(lineage)
     }
 
     /// A label for a backup of `database` begun `now`, which no other backup of it has.

@@ -43,7 +43,7 @@ async fn no_bit_of_a_sealed_archive_is_changed_unseen_and_no_end_cut_off() {
     sealer.finish(&mut sealed).unwrap();
     let sealed = Bytes::from(sealed);
     // Who has the data key is spared the exchange of keys; the envelope is looked at with the private key.
-    let (private, data) = (Arc::new(Key::Private(private)), Arc::new(Key::Data(data_key)));
+    let (private, data) = (Arc::new(Key::Private(private)), Arc::new(Key::Data(vec![data_key])));
     assert!(refused(sealed.clone(), &private, 0).await.is_none() && refused(sealed.clone(), &data, 40_000).await.is_none());
 
     let flips = |from: usize, to: usize, key: Arc<Key>| {

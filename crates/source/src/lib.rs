@@ -3,7 +3,11 @@
 //! A [`Source`] reads databases into the members of an archive and writes them back. Its methods block:
 //! the engine calls them on threads of its own, and every wait inside them looks at [`Context::cancel`].
 
+pub mod changes;
 pub mod encode;
+pub mod follow;
+mod keys;
+
 mod lease;
 pub mod members;
 pub mod open;
@@ -14,10 +18,12 @@ pub mod table;
 pub mod value;
 
 use domain::{Comparison, Dbms, Error, Meter, Result, Summary, TableSummary};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
+pub use follow::{Begun, Following, Owner, Since};
 pub use members::{Member, Members, Nowhere, Sink};
 pub use open::open;
 
@@ -110,9 +116,6 @@ pub struct Description {
     /// Versions of the client tools that took part.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<String>,
-    /// Where the server's log of changes stood, for an incremental to go on from.
-    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
-    pub position: serde_json::Value,
 }
 
 impl Description {
@@ -137,7 +140,10 @@ pub trait Source: Send + Sync {
     /// Takes hold of one consistent moment and describes it. Nothing of the data is read yet.
     fn begin_full(&self, scope: &Scope, context: &Context) -> Result<Box<dyn Reading>>;
 
-    /// Begins a new database, under a staging name, from an archive of this Dbms.
+    /// Looks after the chain of one database: full backups that incrementals can follow, and those incrementals.
+    fn follow(&self, database: &str, owner: &Owner) -> Box<dyn Following>;
+
+    /// Begins a new database, under a staging name, from archives of this Dbms.
     ///
     /// Everything that can be known before the start is checked first: the name is free, roles and
     /// extensions exist, the version fits. Those are errors that name all that is missing at once.
@@ -168,7 +174,7 @@ pub trait Reading: Send {
 pub struct StageRequest {
     /// Name of the new database.
     pub name: String,
-    /// What the archive says of itself.
+    /// What the archive says of itself; of several, the last.
     pub description: Description,
     /// Leave ownership and privileges out.
     pub no_owner: bool,
@@ -181,17 +187,37 @@ pub struct StageRequest {
     pub keep_going: bool,
 }
 
+/// What became of the changes of one incremental.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Rows that were inserted, changed or deleted.
+    pub changes: u64,
+    /// Whether a change later than the moment asked for was met: nothing after it counts.
+    pub reached: bool,
+}
+
 /// A new database under its staging name. Dropping it without [`Staging::publish`] removes it.
+///
+/// Its methods are called in this order: `load`, `apply` for each incremental, `finish`; then `tables`, `compare` and `publish`.
+/// `tables` may also be called between them.
 pub trait Staging: Send {
-    /// Writes definitions and rows.
-    fn load(&mut self, archive: &dyn Members, context: &Context) -> Result<()>;
+    /// Writes definitions and the rows of the full backup. `chain` holds its archive and after it those of the incrementals that
+    /// will be applied: what they define or replace as a whole need not be taken from the first.
+    fn load(&mut self, chain: &[&dyn Members], context: &Context) -> Result<()>;
 
-    /// Reads the new database back with the encoder of a backup, ordered by name.
-    fn tables(&mut self, context: &Context) -> Result<Vec<TableSummary>>;
+    /// Applies the changes of one incremental, up to the last commit before the first that is later than `until`. Each must hit
+    /// exactly the row that it names.
+    fn apply(&mut self, archive: &dyn Members, until: Option<Timestamp>, context: &Context) -> Result<Applied>;
 
-    /// Compares everything else that the archive tells of the origin (definitions, sequences, properties of the database …), and
+    /// Makes what is made once all rows are there: indexes, constraints, values of sequences as the last archive tells them.
+    fn finish(&mut self, last: &dyn Members, context: &Context) -> Result<()>;
+
+    /// Reads the new database back with the encoder of a backup, ordered by name: all tables, or those that are named.
+    fn tables(&mut self, only: Option<&BTreeSet<String>>, context: &Context) -> Result<Vec<TableSummary>>;
+
+    /// Compares everything else that the last archive tells of the origin (definitions, sequences, properties of the database …), and
     /// says of what was not compared why. Comes after [`Staging::tables`]: it may do what would hide rows from that.
-    fn compare(&mut self, archive: &dyn Members, context: &Context) -> Result<Vec<Comparison>>;
+    fn compare(&mut self, last: &dyn Members, context: &Context) -> Result<Vec<Comparison>>;
 
     /// What the new database lacks or has otherwise than the origin, one sentence each. Complete after [`Staging::compare`].
     fn notes(&self) -> Vec<String> {

@@ -39,6 +39,23 @@ pub fn damaged(sentence: impl Into<String>) -> Error {
 /// # Errors
 /// [`Code::Damaged`] if the line is not one JSON array of the forms in [`crate::encode`].
 pub fn split<'a>(line: &'a [u8], mut each: impl FnMut(Value<'a>) -> Result<()>) -> Result<()> {
+    split_raw(line, |raw| each(parse(raw)?))
+}
+
+/// The values of an encoded row as they stand in it.
+///
+/// # Errors
+/// [`Code::Damaged`] if the line is not one JSON array.
+pub fn raw(line: &[u8]) -> Result<Vec<&[u8]>> {
+    let mut values = vec![];
+    split_raw(line, |raw| {
+        values.push(raw);
+        Ok(())
+    })?;
+    Ok(values)
+}
+
+fn split_raw<'a>(line: &'a [u8], mut each: impl FnMut(&'a [u8]) -> Result<()>) -> Result<()> {
     let broken = || damaged("A row in the archive is not a JSON array.");
     let inner = line.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")).ok_or_else(broken)?;
     let mut rest = inner;
@@ -47,7 +64,7 @@ pub fn split<'a>(line: &'a [u8], mut each: impl FnMut(Value<'a>) -> Result<()>) 
         if end == 0 {
             return if inner.is_empty() { Ok(()) } else { Err(broken()) };
         }
-        each(parse(&rest[..end])?)?;
+        each(&rest[..end])?;
         match rest.get(end) {
             None => return Ok(()),
             Some(b',') => rest = &rest[end + 1..],

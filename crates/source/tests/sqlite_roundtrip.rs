@@ -5,7 +5,10 @@ mod support;
 use domain::Code;
 use rusqlite::params;
 use source::{Context, Source};
-use support::sqlite::{Folder, assert_same, sqlite3};
+use support::{
+    load_whole,
+    sqlite::{Folder, assert_same, sqlite3},
+};
 
 #[test]
 fn a_shop_with_everything_in_it() {
@@ -266,8 +269,8 @@ fn a_property_that_did_not_come_back_is_named() {
     // SQLite passes over a size that cannot be, without a word.
     request.description.properties["page_size"] = 1000.into();
     let mut staging = folder.source().stage(&request, &context).unwrap();
-    staging.load(&backup.archive, &context).unwrap();
-    staging.tables(&context).unwrap();
+    load_whole(&mut *staging, &backup.archive, &context).unwrap();
+    staging.tables(None, &context).unwrap();
     let compared = staging.compare(&backup.archive, &context).unwrap();
     assert_eq!(compared[1].different, ["The database's page size is 4096, instead of 1000."]);
 }
@@ -285,7 +288,7 @@ fn one_table_alone_with_all_definitions() {
     let restore = |table: &str, name: &str| {
         let request = source::StageRequest { only_table: Some(table.into()), ..folder.request(&backup, name) };
         let mut staging = folder.source().stage(&request, &context)?;
-        staging.load(&backup.archive, &context)?;
+        load_whole(&mut *staging, &backup.archive, &context)?;
         staging.publish(&context)
     };
     restore("a", "one.db").unwrap();

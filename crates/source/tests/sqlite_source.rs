@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 use support::{
-    Archive,
+    Archive, load_whole,
     sqlite::{Folder, assert_same},
 };
 
@@ -372,7 +372,7 @@ fn a_name_taken_meanwhile_is_not_replaced() {
     let backup = folder.backup("a.db").unwrap();
     let context = Context::default();
     let mut staging = folder.source().stage(&folder.request(&backup, "sub/b.db"), &context).unwrap();
-    staging.load(&backup.archive, &context).unwrap();
+    load_whole(&mut *staging, &backup.archive, &context).unwrap();
     fs::create_dir(folder.path("sub")).unwrap();
     fs::write(folder.path("sub/b.db"), "mine").unwrap();
     assert_eq!(code(staging.publish(&context)), Code::NameTaken);
@@ -393,7 +393,7 @@ fn a_sweep_removes_what_the_dead_left_and_nothing_of_the_living() {
     }
     folder.source().sweep(&context).unwrap();
     assert_eq!(folder.all_files().len(), 2, "{:?}", folder.all_files());
-    staging.load(&backup.archive, &context).unwrap();
+    load_whole(&mut *staging, &backup.archive, &context).unwrap();
     staging.publish(&context).unwrap();
     assert_eq!(folder.all_files(), ["a.db", "b.db"]);
     drop(folder.source().stage(&folder.request(&backup, "c.db"), &context).unwrap());

@@ -2,21 +2,19 @@
 
 use crate::{
     Exit,
-    arguments::{Backup, Home},
+    arguments::{Backup, Home, Kind},
     credentials,
     data_dir::DataDir,
     output::{Output, harmless, sentence},
     progress::{self, Progress},
 };
-use domain::{BackupKind, BackupType, Code, Error, Pattern, Result, display};
-use engine::{Round, RoundRequest, Run, round};
+use domain::{BackupKind, BackupType, ChainLimit, Code, Error, Pattern, Result, display};
+use engine::{BackedUp, Outcome, Round, RoundRequest, Run, round};
 use repository::{Repository, ServerRef};
 use seal::PublicKey;
 use serde::Serialize;
 use source::{Context, Database, Scope, Source};
 use std::sync::Arc;
-
-const REASON: &str = "A full backup was asked for.";
 
 /// Databases at the same time where nothing else is said: a small one is read by one session, whose time is mostly waiting for
 /// the server; a big one has up to four, and a server has a hundred connections by default.
@@ -41,7 +39,7 @@ struct RunReport<'a> {
     #[serde(rename = "type")]
     backup_type: BackupType,
     label: Option<String>,
-    reason: &'static str,
+    reason: Option<&'a str>,
     size_bytes: Option<u64>,
     rows: Option<u64>,
     seconds: f64,
@@ -81,6 +79,10 @@ async fn prepare(arguments: &Backup, home: Home, context: &Context) -> Result<Ro
     let trust = data_dir.trust(&instance, arguments.accept.accept_instance)?;
     let store = store::open(&arguments.to, store::Mode::Write).await?;
     let repository = Repository::create(store, &instance, trust).await?;
+    let kind = match arguments.kind {
+        Kind::Full => BackupKind::Full,
+        Kind::Incremental => BackupKind::Incremental,
+    };
     let name = arguments.server_name.clone().unwrap_or(server.name);
     Ok(RoundRequest {
         source,
@@ -90,7 +92,14 @@ async fn prepare(arguments: &Backup, home: Home, context: &Context) -> Result<Ro
         instance,
         recipients,
         task: None,
-        reason: REASON.into(),
+        kind,
+        reason: match kind {
+            BackupKind::Full => "A full backup was asked for.".into(),
+            BackupKind::Incremental => "An incremental backup was asked for.".into(),
+        },
+        limit: ChainLimit { incrementals: arguments.most_incrementals, days: arguments.most_days },
+        // A full backup that was asked for alone leaves nothing behind on the server.
+        follow: (kind == BackupKind::Incremental).then(|| data_dir.follow(&arguments.to)),
         jobs: arguments.jobs.map_or(cores.min(MOST_JOBS), usize::from),
         workers,
     })
@@ -132,6 +141,7 @@ fn report(request: &RoundRequest, done: &Round, output: &Output) -> Result<Exit>
         _ => ("partly", Exit::Partly),
     };
     let (globals, runs): (Vec<_>, Vec<_>) = done.runs.iter().partition(|run| run.scope == Scope::Globals);
+    let one = |run| one(run, request.kind);
     let recipients: Vec<_> = request.recipients.iter().map(|recipient| recipient.fingerprint().to_string()).collect();
     let recipients = (!recipients.is_empty()).then_some(recipients);
     let document = Report { result, recipients, runs: runs.into_iter().map(one).collect(), globals: globals.into_iter().next().map(one) };
@@ -139,19 +149,28 @@ fn report(request: &RoundRequest, done: &Round, output: &Output) -> Result<Exit>
     Ok(exit)
 }
 
-fn one(run: &Run) -> RunReport<'_> {
-    let backup = run.result.as_ref().ok();
+/// The backup that a run made.
+fn made(run: &Run) -> Option<&BackedUp> {
+    run.result.as_ref().ok()?.backed_up()
+}
+
+fn one(run: &Run, kind: BackupKind) -> RunReport<'_> {
+    let backup = made(run);
     let manifest = backup.map(|backup| &backup.manifest);
     RunReport {
         database: match &run.scope {
             Scope::Database(name) => name,
             Scope::Globals => repository::layout::GLOBALS,
         },
-        result: if manifest.is_some() { "succeeded" } else { "failed" },
-        kind: BackupKind::Full,
+        result: match &run.result {
+            Ok(Outcome::BackedUp(_)) => "succeeded",
+            Ok(Outcome::Unchanged) => "unchanged",
+            Err(_) => "failed",
+        },
+        kind: manifest.map_or(kind, |manifest| manifest.kind),
         backup_type: BackupType::Logical,
         label: manifest.map(|manifest| manifest.label.to_string()),
-        reason: REASON,
+        reason: manifest.map(|manifest| manifest.reason.as_str()),
         size_bytes: manifest.map(|manifest| manifest.archive.size_bytes),
         rows: manifest.map(|manifest| manifest.archive.rows),
         seconds: run.seconds,
@@ -161,17 +180,21 @@ fn one(run: &Run) -> RunReport<'_> {
 }
 
 fn text(done: &Round, failed: usize, recipients: Option<&[String]>) -> String {
-    let manifests = || done.runs.iter().filter_map(|run| run.result.as_ref().ok()).map(|backup| &backup.manifest);
+    let manifests = || done.runs.iter().filter_map(made).map(|backup| &backup.manifest);
     let size: u64 = manifests().map(|manifest| manifest.archive.size_bytes).sum();
     let databases = manifests().filter(|manifest| !super::is_globals(&manifest.database)).count();
+    let unchanged = done.runs.iter().filter(|run| matches!(run.result, Ok(Outcome::Unchanged))).count();
     let mut out =
         format!("{databases} {} backed up and verified, {} stored.\n", plural(databases, "database", "databases"), display::size(size));
     if let (Some(recipients), true) = (recipients, manifests().next().is_some()) {
         let keys = plural(recipients.len(), "the key", "any of the keys");
         out.push_str(&format!("Sealed: only {keys} {} can open what was stored.\n", recipients.join(", ")));
     }
+    if unchanged > 0 {
+        out.push_str(&format!("{unchanged} {} not changed since the last backup.\n", plural(unchanged, "database has", "databases have")));
+    }
     for run in &done.runs {
-        for note in run.result.as_ref().map_or(&[] as &[String], |backup| &backup.notes) {
+        for note in made(run).map_or(&[] as &[String], |backup| &backup.notes) {
             out.push_str(&format!("{}: {}\n", harmless(progress::name(&run.scope)), harmless(note)));
         }
     }

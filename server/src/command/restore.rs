@@ -9,7 +9,8 @@ use crate::{
     progress::Progress,
 };
 use domain::{Code, Comparison, Error, Meter, Result, display};
-use engine::{RestoreRequest, Restored, TableOutcome, restore};
+use engine::{RestoreRequest, Restored, TableOutcome, restore, restore::Moment};
+use jiff::Timestamp;
 use serde::Serialize;
 use source::Context;
 use std::{sync::Arc, time::Duration};
@@ -21,6 +22,8 @@ struct Report<'a> {
     into: &'a str,
     result: &'static str,
     point: String,
+    /// The moment that was asked for, if it lies before the end of the restore point.
+    at: Option<Timestamp>,
     proven: bool,
     tables: &'a [TableOutcome],
     compared: &'a [Comparison],
@@ -35,7 +38,15 @@ pub async fn run(arguments: Restore, home: Home, output: &Output, context: &Cont
     // Before anything is shown or begun: it may ask for a passphrase.
     let key = arguments.opening.key()?;
     let repository = super::open(&arguments.chosen.root, home, arguments.accept.accept_instance).await?;
-    let point = super::choose(&arguments.chosen, &repository).await?;
+    let points = match arguments.at {
+        Some(_) => super::candidates(&arguments.chosen, &repository).await?,
+        None => vec![super::choose(&arguments.chosen, &repository).await?],
+    };
+    let moment = match (arguments.at, points.first()) {
+        (Some(at), _) => engine::restore::at(&repository, &points, at)?,
+        (None, Some(point)) => Moment { point, until: None },
+        (None, None) => return Err(Error::internal("No backup was chosen.")),
+    };
     let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4);
     let server = credentials::server(&arguments.into)?;
     let source: Arc<dyn source::Source> = source::open(&server, workers)?.into();
@@ -55,8 +66,9 @@ pub async fn run(arguments: Restore, home: Home, output: &Output, context: &Cont
         only_table: arguments.table,
         keep_different: arguments.keep_different,
         key,
+        until: moment.until,
     };
-    let restored = restore(&request, &point, &watched).await?;
+    let restored = restore(&request, moment.point, &watched).await?;
     progress.done(&arguments.name, &outcome(&restored));
     drop(progress);
     report(&arguments.chosen.database, &request, &restored, output)
@@ -69,6 +81,7 @@ fn report(database: &str, request: &RestoreRequest, restored: &Restored, output:
         into: &request.name,
         result: if restored.proven() { "succeeded" } else { "failed" },
         point: restored.point.to_string(),
+        at: restored.until,
         proven: restored.proven(),
         tables: &restored.tables,
         compared: &restored.compared,

@@ -133,6 +133,7 @@ pub fn phase(run: &RunLine) -> String {
         (RunState::Queued, _) if run.retry_at.is_some() => "Waiting to be tried again".into(),
         (RunState::Queued, _) => "Waiting".into(),
         (RunState::Succeeded, _) => match (run.kind, run.proven) {
+            (RunKind::Backup, _) if run.label.is_none() => "No changes".into(),
             (RunKind::Backup, _) => "Backed up".into(),
             (RunKind::Restore, Some(true)) => "Restored and proven".into(),
             (RunKind::Restore, _) => "Restored".into(),

@@ -122,6 +122,7 @@ pub fn task(name: &str, server: ServerId, destination: DestinationId) -> TaskRec
         chain_limit: ChainLimit { incrementals: Some(30), days: None },
         catch_up: true,
         destination,
+        retention: Some("days=30,count=5".parse().unwrap()),
         recipients: vec![],
     };
     TaskRecord {
@@ -203,6 +204,8 @@ pub fn backup(destination: DestinationId, database: &str, at: Timestamp) -> Back
         at,
         size_bytes: Some(1000),
         rows: Some(10),
+        plain_bytes: Some(2000),
+        suspicion: None,
         task_name: Some("nightly".into()),
         read_fault: None,
         verify_fault: None,

@@ -3,10 +3,11 @@
 use super::{fixture::Opened, statements};
 use sqlx::{Executor, SqlSafeStr};
 
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../../../../migrations/0001_console.sql"),
     include_str!("../../../../migrations/0002_keys.sql"),
     include_str!("../../../../migrations/0003_tasks.sql"),
+    include_str!("../../../../migrations/0004_retention.sql"),
 ];
 
 #[test]

@@ -3,21 +3,25 @@
 use super::{Done, workers};
 use crate::{Control, shelf, underway::Ground};
 use catalog::RunRecord;
-use domain::{BackupKind, ChainLimit, Error, Result, RoundId, display};
-use engine::{BackedUp, BackupRequest, backup};
+use domain::{BackupKind, ChainLimit, DestinationId, Error, Result, RoundId, display};
+use engine::{BackupRequest, Follow, Outcome, backup};
 use jiff::Timestamp;
+use repository::Manifest;
 use seal::PublicKey;
 use serde::{Deserialize, Serialize};
 use source::{Context, Scope};
 use std::sync::Arc;
 
-/// Why a backup is full.
+/// Why a backup is of the kind that was asked for. Where it becomes another one, the engine says why.
 fn reason(run: &RunRecord) -> &'static str {
     match run.wanted {
-        Some(BackupKind::Incremental) => "This version makes every backup a full one.",
+        Some(BackupKind::Incremental) => "An incremental backup was asked for.",
         _ => "A full backup was asked for.",
     }
 }
+
+/// Folder in the data directory for what is kept between the backups of a chain; the command line has the same.
+const CHAINS: &str = "chains";
 
 /// What a backup was asked for beside its database; kept with the run, so that nothing that happens to its task meanwhile
 /// lets an archive be readable for others.
@@ -30,6 +34,8 @@ pub(crate) struct Asked {
     pub recipients: Vec<PublicKey>,
     /// The longest that the chain may grow that it may become a part of.
     pub limit: ChainLimit,
+    /// Whether incrementals may come after it, for which the server and the data directory keep something.
+    pub follow: bool,
 }
 
 impl Asked {
@@ -52,7 +58,11 @@ impl Control {
     pub(super) async fn perform_backup(&self, run: &RunRecord, context: &Context) -> Result<Done> {
         let id = run.round.ok_or_else(|| Error::internal("A backup belongs to no round."))?;
         let backed_up = match self.back_up(id, run, context).await {
-            Ok(backed_up) => backed_up,
+            Ok(Outcome::BackedUp(backed_up)) => backed_up,
+            Ok(Outcome::Unchanged) => {
+                let said = "No changes since the last backup: nothing was written.";
+                return Ok(Done { reason: Some(said.into()), said: said.into(), ..Done::default() });
+            }
             Err(error) => {
                 // Whatever is wrong with the server or the place, the next run looks at them anew.
                 self.underway.drop_ground(id);
@@ -60,16 +70,19 @@ impl Control {
             }
         };
         let manifest = &backed_up.manifest;
-        let record = shelf::record_of(manifest, run.destination, true, Timestamp::now())?;
-        if let Err(error) = self.catalog.upsert_backup(&record).await {
-            tracing::warn!(?error, "a new backup is not in the catalog yet; the next reading of its repository will find it");
+        let mut notes = backed_up.notes.clone();
+        match self.put_on_shelf(manifest, run.destination).await {
+            Ok(suspicion) => notes.extend(suspicion.map(|why| format!("{why} It does not count as a good one."))),
+            Err(error) => {
+                tracing::warn!(?error, "a new backup is not in the catalog yet; the next reading of its repository will find it");
+            }
         }
         Ok(Done {
             label: Some(manifest.label.to_string()),
             stored_bytes: Some(manifest.archive.size_bytes),
             rows: Some(manifest.archive.rows),
-            reason: Some(reason(run).into()),
-            notes: backed_up.notes.clone(),
+            reason: Some(manifest.reason.clone()),
+            notes,
             said: format!(
                 "Backed up and verified: {} rows, {} stored.",
                 display::count(manifest.archive.rows),
@@ -79,10 +92,23 @@ impl Control {
         })
     }
 
-    async fn back_up(&self, id: RoundId, run: &RunRecord, context: &Context) -> Result<BackedUp> {
+    /// Writes a new backup down, and says why it is suspicious if it is.
+    async fn put_on_shelf(&self, manifest: &Manifest, destination: DestinationId) -> Result<Option<String>> {
+        let record = shelf::record_of(manifest, destination, true, Timestamp::now())?;
+        let mut records = self.catalog.backups_of(destination, Some(&manifest.database)).await?;
+        records.push(record);
+        shelf::suspect(&mut records);
+        let Some(record) = records.pop() else { return Ok(None) };
+        self.catalog.upsert_backup(&record).await?;
+        Ok(record.suspicion)
+    }
+
+    async fn back_up(&self, id: RoundId, run: &RunRecord, context: &Context) -> Result<Outcome> {
         let ground = self.ground_of(id, context).await?;
         let task = self.catalog.round(id).await?.task_name;
         let asked = Asked::of(run)?;
+        let destination = self.catalog.destination(run.destination).await?.destination;
+        let doubt = self.doubt(run, &ground.server.instance).await?;
         let request = BackupRequest {
             source: Arc::clone(&ground.source),
             server: ground.server.clone(),
@@ -91,10 +117,28 @@ impl Control {
             instance: Arc::clone(&self.instance),
             recipients: asked.recipients,
             task: Some(task),
+            kind: run.wanted.unwrap_or(BackupKind::Full),
             reason: reason(run).into(),
+            doubt,
+            limit: asked.limit,
+            follow: asked.follow.then(|| Follow::new(&destination, self.data_dir.join(CHAINS))),
             workers: workers(),
         };
         backup(&request, context).await
+    }
+
+    /// Why the newest chain of a database shall not go on: a verification of one of its backups failed.
+    async fn doubt(&self, run: &RunRecord, instance: &str) -> Result<Option<String>> {
+        if run.wanted != Some(BackupKind::Incremental) {
+            return Ok(None);
+        }
+        let records = self.catalog.backups_of(run.destination, Some(&run.database)).await?;
+        let mut of_server = records.iter().filter(|record| record.server_instance.as_deref() == Some(instance));
+        // They come newest first.
+        let Some(newest) = of_server.next() else { return Ok(None) };
+        let chain = records.iter().filter(|record| record.folder == newest.folder);
+        let fault = chain.filter_map(|record| record.verify_fault.as_deref()).next();
+        Ok(fault.map(|fault| format!("A verification of its chain failed: {fault}")))
     }
 
     /// What the runs of the round share; opened anew after a restart or a failure.

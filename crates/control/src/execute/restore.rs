@@ -80,6 +80,7 @@ mod tests {
     fn restored(different: &[&str]) -> Restored {
         let table = |name: &str, equal| TableOutcome { table: name.into(), rows: 2, equal };
         Restored {
+            until: None,
             point: Label::new(crate::fixture::at("02:00:00"), BackupKind::Full, BackupType::Logical),
             tables: vec![table("good", true), table("bad", different.is_empty())],
             compared: vec![Comparison::new("tables", 2, different.iter().map(|text| (*text).into()).collect())],

@@ -77,6 +77,7 @@ impl Request {
             only_table: None,
             keep_different: false,
             key,
+            until: None,
         }
     }
 }
@@ -99,7 +100,7 @@ impl Control {
     /// [`Code::Invalid`] with all that is wrong, the server that cannot be reached and the name that is in use included;
     /// [`Code::KeyNeeded`] or [`Code::WrongKey`] for a sealed backup without the key that opens it.
     pub async fn restore(&self, permit: &Permit<Administer>, form: &RestoreForm, data_key: Option<String>) -> Result<RunId> {
-        let key = data_key.map(opened::data_key).transpose()?;
+        let key = data_key.map(opened::data_keys).transpose()?;
         let (preview, order) = self.draft_restore(form, &FolderQuery::default()).await?;
         let Some(order) = order else { return Err(Error::invalid(preview.errors)) };
         // The catalog's list of databases may be minutes old.
@@ -108,7 +109,7 @@ impl Control {
         if databases.iter().any(|database| database.name == order.name) {
             return Err(name::taken(&order.name, &order.server.server.name));
         }
-        let key = self.ensure_opens(order.destination.id, &order.request, key).await?;
+        let key = self.ensure_opens(RunKind::Restore, order.destination.id, &order.request, key).await?;
         let said = format!(
             "Asked for by {}: {:?} of {} from {}, as {:?} on {}.",
             permit.actor().name(),
@@ -137,7 +138,7 @@ impl Control {
         folder: Option<&str>,
         data_key: Option<String>,
     ) -> Result<RunId> {
-        let key = data_key.map(opened::data_key).transpose()?;
+        let key = data_key.map(opened::data_keys).transpose()?;
         let label: Label = label.parse()?;
         let destination = self.catalog.destination(id).await?;
         let missing = || {
@@ -162,7 +163,7 @@ impl Control {
             with_key: false,
         };
         let key = match key {
-            Some(key) => self.ensure_opens(id, &request, Some(key)).await?,
+            Some(key) => self.ensure_opens(RunKind::Verify, id, &request, Some(key)).await?,
             None => None,
         };
         request.with_key = key.is_some();
@@ -177,6 +178,8 @@ impl Control {
         let (control, cause) = (self.clone(), cause.clone());
         carried_through(async move {
             let (id, database) = (run.id, run.database.clone());
+            // Either the chain goes before, and the run says so; or it stays because the run waits.
+            let _turn = control.underway.retention.chains.lock().await;
             // Before the run can begin.
             if let Some(key) = key {
                 control.underway.keep_key(id, key);

@@ -24,7 +24,7 @@ impl Control {
     /// # Errors
     /// [`Code::Catalog`].
     pub async fn review_restore(&self, _: &Permit<Operate>, form: &RestoreForm, data_key: Option<String>) -> Result<RestorePreview> {
-        let key = data_key.map(opened::data_key).transpose()?;
+        let key = data_key.map(opened::data_keys).transpose()?;
         let (mut preview, order) = self.draft_restore(form, &FolderQuery::default()).await?;
         if let Some((order, review)) = order.zip(preview.review.as_mut()) {
             review.obstacle = self.check_needs(&order, key).await.err().map(|error| in_console(told(&error)));

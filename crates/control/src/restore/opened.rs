@@ -4,19 +4,20 @@ use super::Request;
 use crate::{Control, Operate, Permit};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use domain::{
-    Code, DestinationId, Error, Label, Result,
+    Code, DestinationId, Error, Label, Result, RunKind,
     view::key::{KnownKey, SealedView},
 };
 use repository::Key;
 use seal::DataKey;
 use zeroize::Zeroizing;
 
-/// The data key that was sent. What is none is not repeated.
-pub(super) fn data_key(text: String) -> Result<Key> {
+/// The data keys that were sent, with blanks between them. What is none is not repeated.
+pub(super) fn data_keys(text: String) -> Result<Key> {
     let text = Zeroizing::new(text);
-    let bytes = STANDARD.decode(text.trim()).map(Zeroizing::new);
-    let key = bytes.ok().and_then(|bytes| DataKey::from_bytes(&bytes).ok());
-    key.map(Key::Data).ok_or_else(|| Error::new(Code::WrongKey, "This is not the key of an archive.", "Give the key again."))
+    let key = |word: &str| STANDARD.decode(word).map(Zeroizing::new).ok().and_then(|bytes| DataKey::from_bytes(&bytes).ok());
+    let keys: Option<Vec<DataKey>> = text.split_whitespace().map(key).collect();
+    let keys = keys.filter(|keys| !keys.is_empty()).map(Key::Data);
+    keys.ok_or_else(|| Error::new(Code::WrongKey, "This is not the key of an archive.", "Give the key again."))
 }
 
 impl Control {
@@ -39,7 +40,11 @@ impl Control {
         if !manifest.sealed() {
             return Ok(None);
         }
-        let envelope = repository.envelope(&point.place, manifest).await?;
+        let mut envelopes = vec![];
+        for point in repository.lineage(&point).await? {
+            envelopes.push(repository.envelope(&point.place, repository.usable(&point)?).await?);
+        }
+        let recipients: Vec<_> = envelopes.last().iter().flat_map(|envelope| envelope.recipients()).collect();
         let known = self.catalog.keys().await?;
         let key = |fingerprint: seal::Fingerprint| {
             let fingerprint = fingerprint.to_string();
@@ -51,7 +56,8 @@ impl Control {
                 fingerprint,
             }
         };
-        Ok(Some(SealedView { envelope: STANDARD.encode(envelope.as_bytes()), keys: envelope.recipients().map(key).collect() }))
+        let envelopes = envelopes.iter().map(|envelope| STANDARD.encode(envelope.as_bytes())).collect();
+        Ok(Some(SealedView { envelopes, keys: recipients.into_iter().map(key).collect() }))
     }
 
     /// How many runs wait with the data key of their archive, which is in memory as long.
@@ -60,17 +66,27 @@ impl Control {
         self.underway.keys()
     }
 
-    /// The key, if the backup is sealed and it opens it; none if the backup is not sealed.
-    pub(super) async fn ensure_opens(&self, destination: DestinationId, request: &Request, key: Option<Key>) -> Result<Option<Key>> {
+    /// The key, if the backup is sealed and it opens it, and for a restore those that it builds on; none if the backup is not sealed.
+    pub(super) async fn ensure_opens(
+        &self,
+        kind: RunKind,
+        destination: DestinationId,
+        request: &Request,
+        key: Option<Key>,
+    ) -> Result<Option<Key>> {
         let (repository, point) = self.find_point(destination, request).await?;
         let manifest = repository.usable(&point)?;
         if !manifest.sealed() {
             return Ok(None);
         }
-        let opened = repository.archive(&point.place, manifest, None, key.as_ref()).await;
-        opened.map(|_| key).map_err(|error| match error.code() {
-            Code::KeyNeeded => Error::new(Code::KeyNeeded, "This backup is sealed, and no key was given.", "Go back to the step Key."),
-            _ => error,
-        })
+        let needed = if kind == RunKind::Restore { repository.lineage(&point).await? } else { vec![point] };
+        for point in needed {
+            let opened = repository.archive(&point.place, repository.usable(&point)?, None, key.as_ref()).await;
+            opened.map_err(|error| match error.code() {
+                Code::KeyNeeded => Error::new(Code::KeyNeeded, "This backup is sealed, and no key was given.", "Go back to the step Key."),
+                _ => error,
+            })?;
+        }
+        Ok(key)
     }
 }

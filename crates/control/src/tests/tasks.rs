@@ -216,3 +216,25 @@ async fn one_round_asks_for_what_it_needs_and_no_more() {
     assert_eq!((line.task, line.task_name.as_str(), line.started_by.as_deref()), (None, "One-time backup", Some("Ada")));
     assert!(control.preview_task(&ada, server, None, &form, true).await.unwrap().errors.is_empty());
 }
+
+#[tokio::test]
+async fn a_rule_is_changed_by_whoever_typed_a_password_a_moment_ago() {
+    let (console, ada) = Console::with_ada().await;
+    let control = &console.control;
+    let (server, destination) = (console.add_folder(&ada, "apps", &["a.db"]).await, console.add_destination(&ada, "backups").await);
+    let id = control.add_task(&ada, server, &task_form("nightly", destination)).await.unwrap();
+    let long_ago = Timestamp::now() - jiff::SignedDuration::from_mins(6);
+    let signed_in = control.sign_in_at("Ada", PASSWORD, &caller(), long_ago).await.unwrap();
+    let later: Permit<Administer> = console.permit(&signed_in).await;
+    let (form, version, _) = control.task_form(&later, id).await.unwrap();
+    let keeping = form.clone().keeping(Some(&"days=30".parse().unwrap()));
+    field(&control.change_task(&later, id, version, &keeping).await.unwrap_err(), "current_password");
+    control.confirm_password(&later, PASSWORD).await.unwrap();
+    control.change_task(&later, id, version, &keeping).await.unwrap();
+    let view = control.task(&later, id).await.unwrap();
+    assert_eq!(view.retention.rule.as_deref(), Some("Everything of the last 30 days."));
+    // To keep everything takes no password.
+    let signed_in = control.sign_in_at("Ada", PASSWORD, &caller(), long_ago).await.unwrap();
+    let later: Permit<Administer> = console.permit(&signed_in).await;
+    control.change_task(&later, id, version + 1, &form).await.unwrap();
+}

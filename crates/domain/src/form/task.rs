@@ -39,6 +39,20 @@ pub struct TaskForm {
     pub recipients: String,
     /// The destination's identifier.
     pub destination: String,
+    /// What is kept: `all`, a rule such as `days=30`, or `own` for one of the numbers below.
+    pub keep_how: String,
+    /// What is younger than so many days.
+    pub keep_days: String,
+    /// So many of the newest chains.
+    pub keep_count: String,
+    /// The newest chain of each of so many days.
+    pub keep_daily: String,
+    /// The same by weeks.
+    pub keep_weekly: String,
+    /// The same by months.
+    pub keep_monthly: String,
+    /// The same by years.
+    pub keep_yearly: String,
 }
 
 impl Default for TaskForm {
@@ -60,6 +74,14 @@ impl Default for TaskForm {
             encryption: String::new(),
             recipients: String::new(),
             destination: String::new(),
+            // Nothing is deleted that nobody asked to be deleted.
+            keep_how: super::keep::ALL.into(),
+            keep_days: String::new(),
+            keep_count: String::new(),
+            keep_daily: String::new(),
+            keep_weekly: String::new(),
+            keep_monthly: String::new(),
+            keep_yearly: String::new(),
         }
     }
 }
@@ -147,8 +169,10 @@ impl TaskForm {
             days: check.limit("chain_days", &self.chain_days, MOST_DAYS),
         };
         let recipients = self.sealed_for(&mut check);
+        let retention = self.kept(&mut check);
         let destination = self.place(&mut check);
-        let task = schedules.zip(destination).zip(recipients).map(|((schedules, destination), recipients)| Task {
+        let order = schedules.zip(destination).zip(recipients.zip(retention));
+        let task = order.map(|((schedules, destination), (recipients, retention))| Task {
             name,
             server,
             selection: self.selection(),
@@ -156,6 +180,7 @@ impl TaskForm {
             chain_limit,
             catch_up: is_on(&self.catch_up),
             destination,
+            retention,
             recipients,
         });
         check.done(task)

@@ -1,20 +1,23 @@
 //! A source that gives and takes what a script says, so that the engine can be tested without a server.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "helpers of tests, of which each test binary uses its part")]
 
-use domain::{Code, Comparison, Dbms, Error, Meter, Result, Summary, TableSummary};
+use domain::{BackupKind, ChainLimit, ChangeSummary, Code, Comparison, Dbms, Error, Meter, Result, Summary, TableSummary};
 use engine::{BackupRequest, RestoreRequest};
+use jiff::Timestamp;
 use repository::{Instance, Key, Repository, ServerRef, Trust};
 use seal::PublicKey;
 use source::{
-    Capabilities, Context, Database, Description, Identity, Members, Nowhere, Reading, Scope, Sink, Source, StageRequest, Staging,
+    Applied, Begun, Capabilities, Context, Database, Description, Following, Identity, Members, Nowhere, Owner, Reading, Scope, Since,
+    Sink, Source, StageRequest, Staging,
     members::from_io,
     table::{self, Header, RowReader, Table},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
-use store::Store;
+use store::{Fault, Store};
 
 /// Tables by name, each with its encoded rows.
 pub type Tables = BTreeMap<String, Vec<String>>;
@@ -32,6 +35,8 @@ pub struct State {
     pub spoil: Option<String>,
     /// What differs beside rows.
     pub different: Option<String>,
+    /// Positions that were settled, oldest first.
+    pub settled: Vec<serde_json::Value>,
 }
 
 impl Scripted {
@@ -43,6 +48,20 @@ impl Scripted {
 
     pub fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.0.lock().unwrap()
+    }
+
+    fn moment(&self, name: &str) -> Result<Moment> {
+        let tables = self.state().databases.get(name).cloned().ok_or_else(|| missing(name))?;
+        let description = Description {
+            format: Description::FORMAT,
+            dbms: Dbms::Sqlite,
+            version: "1".into(),
+            database: name.into(),
+            properties: serde_json::Value::Null,
+            notes: vec![],
+            tools: vec![],
+        };
+        Ok(Moment { tables, description, since: None, next: None })
     }
 }
 
@@ -77,18 +96,12 @@ impl Source for Scripted {
     fn begin_full(&self, scope: &Scope, context: &Context) -> Result<Box<dyn Reading>> {
         context.check()?;
         let Scope::Database(name) = scope else { return Err(missing("_globals")) };
-        let tables = self.state().databases.get(name).cloned().ok_or_else(|| missing(name))?;
-        let description = Description {
-            format: Description::FORMAT,
-            dbms: Dbms::Sqlite,
-            version: "1".into(),
-            database: name.clone(),
-            properties: serde_json::Value::Null,
-            notes: vec![],
-            tools: vec![],
-            position: serde_json::Value::Null,
-        };
-        Ok(Box::new(Moment { tables, description }))
+        let moment = self.moment(name)?;
+        Ok(Box::new(moment))
+    }
+
+    fn follow(&self, database: &str, _: &Owner) -> Box<dyn Following> {
+        Box::new(Chain { server: self.clone(), database: database.into() })
     }
 
     fn check_needs(&self, request: &StageRequest, _: &Context) -> Result<()> {
@@ -116,6 +129,55 @@ impl Source for Scripted {
 struct Moment {
     tables: Tables,
     description: Description,
+    /// What an incremental builds on.
+    since: Option<Tables>,
+    /// Where the state goes.
+    next: Option<PathBuf>,
+}
+
+/// The chain of one database: its state is its tables, and an incremental replaces those that differ.
+struct Chain {
+    server: Scripted,
+    database: String,
+}
+
+const STATE: &str = "tables.json";
+
+impl Following for Chain {
+    fn begin_full(&self, next: &Path, context: &Context) -> Result<Box<dyn Reading>> {
+        context.check()?;
+        Ok(Box::new(Moment { next: Some(next.into()), ..self.server.moment(&self.database)? }))
+    }
+
+    fn begin_incremental(&self, since: &Since<'_>, context: &Context) -> Result<Begun> {
+        context.check()?;
+        let moment = self.server.moment(&self.database)?;
+        let Ok(kept) = std::fs::read(since.state.join(STATE)) else { return Ok(Begun::StateLost) };
+        let before: Tables = serde_json::from_slice(&kept).unwrap();
+        if before.keys().ne(moment.tables.keys()) {
+            return Ok(Begun::MustBeFull("There are other tables.".into()));
+        }
+        if before == moment.tables {
+            return Ok(Begun::Unchanged);
+        }
+        Ok(Begun::Changes(Box::new(Moment { since: Some(before), next: Some(since.next.into()), ..moment })))
+    }
+
+    fn rebuild(&self, chain: &[&dyn Members], state: &Path, context: &Context) -> Result<()> {
+        let mut tables = Tables::new();
+        chain.iter().try_for_each(|archive| take(&mut tables, *archive, None, context))?;
+        std::fs::write(state.join(STATE), serde_json::to_vec(&tables).unwrap()).unwrap();
+        Ok(())
+    }
+
+    fn settle(&self, position: &serde_json::Value, _: &Context) -> Result<()> {
+        self.server.state().settled.push(position.clone());
+        Ok(())
+    }
+
+    fn release(&self, _: &Context) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl Reading for Moment {
@@ -128,7 +190,23 @@ impl Reading for Moment {
     }
 
     fn read(self: Box<Self>, sink: &dyn Sink, context: &Context) -> Result<Summary> {
-        Ok(Summary { tables: write(&self.tables, sink, context)?, extra: serde_json::Value::Null })
+        if let Some(next) = &self.next {
+            std::fs::write(next.join(STATE), serde_json::to_vec(&self.tables).unwrap()).unwrap();
+        }
+        let position = serde_json::json!({ "rows": self.tables.values().map(Vec::len).sum::<usize>() });
+        let Some(before) = &self.since else {
+            return Ok(Summary { tables: write(&self.tables, sink, context)?, position, ..Summary::default() });
+        };
+        let same = |(name, rows): &(String, Vec<String>)| before.get(name) == Some(rows);
+        let (same, replaced): (Tables, Tables) = self.tables.clone().into_iter().partition(same);
+        let after = write(&same, &Nowhere, context)?;
+        Ok(Summary {
+            tables: write(&replaced, sink, context)?,
+            after,
+            changes: Some(ChangeSummary::default()),
+            position,
+            ..Summary::default()
+        })
     }
 }
 
@@ -146,6 +224,25 @@ fn write(tables: &Tables, sink: &dyn Sink, context: &Context) -> Result<Vec<Tabl
         .collect()
 }
 
+/// Takes the tables of an archive, in the place of those of the same name.
+fn take(tables: &mut Tables, archive: &dyn Members, only: Option<&str>, context: &Context) -> Result<()> {
+    let mut taken = Tables::new();
+    for member in archive.names().iter().filter(|name| name.starts_with("data/")) {
+        let mut reader = RowReader::new(archive.open(member)?)?;
+        let name = reader.header().table.clone();
+        let wanted = only.is_none_or(|only| *only == name);
+        let rows = taken.entry(name).or_default();
+        while let Some(row) = reader.next_row()? {
+            context.check()?;
+            if wanted {
+                rows.push(String::from_utf8(row.to_vec()).unwrap());
+            }
+        }
+    }
+    tables.extend(taken);
+    Ok(())
+}
+
 struct Stage {
     server: Scripted,
     id: u64,
@@ -160,20 +257,9 @@ impl Stage {
 }
 
 impl Staging for Stage {
-    fn load(&mut self, archive: &dyn Members, context: &Context) -> Result<()> {
+    fn load(&mut self, chain: &[&dyn Members], context: &Context) -> Result<()> {
         let mut tables = Tables::new();
-        for member in archive.names().iter().filter(|name| name.ends_with(".ndjson.zst")) {
-            let mut reader = RowReader::new(archive.open(member)?)?;
-            let name = reader.header().table.clone();
-            let wanted = self.only.as_ref().is_none_or(|only| *only == name);
-            let rows = tables.entry(name).or_default();
-            while let Some(row) = reader.next_row()? {
-                context.check()?;
-                if wanted {
-                    rows.push(String::from_utf8(row.to_vec()).unwrap());
-                }
-            }
-        }
+        take(&mut tables, chain[0], self.only.as_deref(), context)?;
         let mut state = self.server.state();
         if let Some(rows) = state.spoil.clone().and_then(|name| tables.get_mut(&name)) {
             rows[0] = "[0,\"spoiled\"]".into();
@@ -182,8 +268,21 @@ impl Staging for Stage {
         Ok(())
     }
 
-    fn tables(&mut self, context: &Context) -> Result<Vec<TableSummary>> {
-        write(&self.tables_now(), &Nowhere, context)
+    fn apply(&mut self, archive: &dyn Members, _: Option<Timestamp>, context: &Context) -> Result<Applied> {
+        let mut tables = self.tables_now();
+        take(&mut tables, archive, self.only.as_deref(), context)?;
+        self.server.state().staging.insert(self.id, tables);
+        Ok(Applied::default())
+    }
+
+    fn finish(&mut self, _: &dyn Members, context: &Context) -> Result<()> {
+        context.check()
+    }
+
+    fn tables(&mut self, only: Option<&BTreeSet<String>>, context: &Context) -> Result<Vec<TableSummary>> {
+        let mut tables = self.tables_now();
+        tables.retain(|name, _| only.is_none_or(|only| only.contains(name)));
+        write(&tables, &Nowhere, context)
     }
 
     fn compare(&mut self, _: &dyn Members, _: &Context) -> Result<Vec<Comparison>> {
@@ -239,7 +338,11 @@ impl World {
             instance: Arc::clone(&self.instance),
             recipients: self.recipients(),
             task: None,
+            kind: BackupKind::Full,
             reason: "A test asked for it.".into(),
+            doubt: None,
+            limit: ChainLimit::default(),
+            follow: None,
             workers: 2,
         }
     }
@@ -254,6 +357,7 @@ impl World {
             only_table: None,
             keep_different: false,
             key: self.key.clone(),
+            until: None,
         }
     }
 }
@@ -272,3 +376,41 @@ pub fn rows(members: &dyn Members, name: &str) -> Vec<String> {
     }
     out
 }
+
+/// A store that several wrappers can share.
+#[derive(Clone)]
+pub struct Shared(pub Arc<dyn Store>);
+
+#[async_trait::async_trait]
+impl Store for Shared {
+    async fn create(&self, name: &store::ObjectName) -> domain::Result<Box<dyn store::Upload>> {
+        self.0.create(name).await
+    }
+    async fn read(&self, name: &store::ObjectName, range: std::ops::Range<u64>) -> domain::Result<bytes::Bytes> {
+        self.0.read(name, range).await
+    }
+    async fn size(&self, name: &store::ObjectName) -> domain::Result<u64> {
+        self.0.size(name).await
+    }
+    async fn list(&self, folder: Option<&store::ObjectName>) -> domain::Result<Vec<store::Entry>> {
+        self.0.list(folder).await
+    }
+    async fn remove(&self, name: &store::ObjectName) -> domain::Result<()> {
+        self.0.remove(name).await
+    }
+    async fn sweep(&self) -> domain::Result<()> {
+        self.0.sweep().await
+    }
+}
+
+/// What one round of the sweep puts into its n-th call.
+pub type MakeFault = fn(&tokio_util::sync::CancellationToken) -> Fault;
+
+pub const FAULTS: [MakeFault; 3] = [
+    |_| Fault::Before,
+    |_| Fault::After,
+    |cancel| {
+        let cancel = cancel.clone();
+        Fault::Hook(Box::new(move || cancel.cancel()))
+    },
+];

@@ -52,6 +52,12 @@ impl ArchiveReader {
         self.entries.iter().map(|entry| entry.name.as_str())
     }
 
+    /// Bytes that all members decompress to.
+    #[must_use]
+    pub fn all_plain_bytes(&self) -> u64 {
+        self.entries.iter().map(|entry| entry.plain_bytes).sum()
+    }
+
     /// Bytes that a member decompresses to, if there is such a member.
     #[must_use]
     pub fn plain_bytes(&self, name: &str) -> Option<u64> {

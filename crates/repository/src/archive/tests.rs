@@ -193,7 +193,7 @@ async fn a_sealed_archive_reads_the_same_with_each_key_and_not_without() {
     let written = sealed_for(&store, &keys.each_ref().map(|key| key.public().unwrap())).await;
     let stored = store.read(&name(), 0..written.size_bytes).await.unwrap();
     assert_eq!(<store::Sha256>::from(Sha256::digest(&stored)), written.sha256, "the hash is that of the stored bytes");
-    let data_key = Key::Data(written.data_key.clone().unwrap());
+    let data_key = Key::Data(vec![written.data_key.clone().unwrap()]);
     for key in keys.map(Key::Private).into_iter().chain([data_key]) {
         let reader = Arc::new(unsealed(&store, &written, &key).await.unwrap());
         assert_eq!(content(Arc::clone(&reader), "tables/t/0.ndjson.zst").await.unwrap().len(), 50_000 * 11);

@@ -146,6 +146,7 @@ impl Kit {
             ended_at: at,
             position: manifest::Positions::default(),
             covers_from: None,
+            covers_to: None,
             archive: ArchiveRef {
                 name: full().archive_file(true),
                 size_bytes: archive.len() as u64,

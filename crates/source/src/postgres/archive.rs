@@ -90,6 +90,10 @@ pub struct Extra {
     pub sequences: Vec<Sequence>,
     /// Materialized views that hold rows, to be refreshed by a restore; quoted where needed, ordered by name.
     pub materialized_views: Vec<String>,
+    /// Of an incremental: tables whose changes it does not tell, because their definition changed or no stream shows them; they
+    /// are in it as they were at its end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unstreamed: Vec<String>,
 }
 
 /// A sequence's position.

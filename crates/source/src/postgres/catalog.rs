@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 /// Ordinary tables of users: no temporary ones, no catalogs, and of an extension's only those whose rows it wants
 /// to have dumped (`pg_extension_config_dump`). `{x}.condition` is not null for those.
-const FROM_TABLES: &str = "
+pub(super) const FROM_TABLES: &str = "
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_am a ON a.oid = c.relam
@@ -40,6 +40,7 @@ pub(super) struct Candidate {
 /// A table, known as it is in the snapshot.
 #[derive(Clone, Debug)]
 pub(super) struct Table {
+    pub oid: u32,
     pub quoted: String,
     pub label: String,
     pub columns: Vec<Column>,
@@ -135,13 +136,15 @@ fn relations(session: &mut Session, which: &str, readable: &str) -> Result<Vec<C
     Ok(found)
 }
 
-/// The tables of the snapshot, ordered by name; `None` if one of them is not any more what the snapshot shows
+/// The tables of the snapshot, or those with these numbers, ordered by name; `None` if one of them is not any more what the snapshot shows
 /// (dropped, truncated or rewritten since), so that its rows are not those of the snapshot.
-pub(super) fn tables(session: &mut Session) -> Result<Option<Vec<Table>>> {
+pub(super) fn tables(session: &mut Session, only: Option<&[u32]>) -> Result<Option<Vec<Table>>> {
+    let which = only.map(|oids| format!("AND c.oid = ANY ('{{{}}}')", oids.iter().map(u32::to_string).collect::<Vec<_>>().join(",")));
+    let which = which.unwrap_or_default();
     let rows = session.query(&format!(
         "SELECT c.oid, n.nspname, c.relname, pg_relation_size(c.oid), pg_table_size(c.oid),
                 coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)), 0), coalesce(a.amname = 'heap', false), x.condition,
-                pg_relation_filenode(c.oid) IS NOT DISTINCT FROM c.relfilenode, {UNLOGGED_AWAY} {FROM_TABLES} AND c.relkind = 'r'"
+                pg_relation_filenode(c.oid) IS NOT DISTINCT FROM c.relfilenode, {UNLOGGED_AWAY} {FROM_TABLES} AND c.relkind = 'r' {which}"
     ))?;
     if rows.iter().any(|row| !row.is_true(8) || row.get(4).is_none()) {
         return Ok(None);
@@ -150,6 +153,7 @@ pub(super) fn tables(session: &mut Session) -> Result<Option<Vec<Table>>> {
     let table = |row: &Row| -> Result<Table> {
         let oid = row.parse(0)?;
         Ok(Table {
+            oid,
             quoted: quoted(row, 1)?,
             label: names::label(row.text(1)?, row.text(2)?),
             columns: columns.remove(&oid).unwrap_or_default(),

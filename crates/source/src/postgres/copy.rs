@@ -85,6 +85,27 @@ impl Encoder {
     }
 }
 
+/// Appends one value that no COPY has escaped, in the form that it would have in a row of COPY.
+pub fn plain(kind: Kind, text: &[u8], out: &mut Vec<u8>) {
+    match kind {
+        Kind::Number if number_bytes(text) == Some(text.len()) => out.extend_from_slice(text),
+        Kind::Bool if matches!(text, b"t" | b"true") => out.extend_from_slice(b"true"),
+        Kind::Bool if matches!(text, b"f" | b"false") => out.extend_from_slice(b"false"),
+        Kind::Jsonb if std::str::from_utf8(text).is_ok() && !text.iter().any(|byte| *byte < 0x20) => {
+            let raw = is_raw(text);
+            out.extend_from_slice(if raw { b"" } else { b"{\"jsonb\":" });
+            out.extend_from_slice(text);
+            out.extend_from_slice(if raw { b"" } else { b"}" });
+        }
+        _ => encode::text(out, text),
+    }
+}
+
+/// Whether a document stands in a row as it is.
+fn is_raw(document: &[u8]) -> bool {
+    matches!(document.first(), Some(b'[' | b'{')) && !OUR_KEYS.iter().any(|key| document.starts_with(key))
+}
+
 fn broken() -> Error {
     Error::internal("A row came out of a COPY in a form that PostgreSQL does not document.")
 }
@@ -183,7 +204,7 @@ fn string<'a>(mut rest: &'a [u8], out: &mut Vec<u8>) -> Result<Option<&'a [u8]>>
 /// byte into a document, and one must not break our lines.
 fn document(field: &[u8], out: &mut Vec<u8>) -> bool {
     let start = out.len();
-    let raw = matches!(field.first(), Some(b'[' | b'{')) && !OUR_KEYS.iter().any(|key| field.starts_with(key));
+    let raw = is_raw(field);
     if !raw {
         out.extend_from_slice(b"{\"jsonb\":");
     }
@@ -320,12 +341,32 @@ mod tests {
                 Ok(())
             }).unwrap();
             prop_assert_eq!(&back, &values);
+            // The same values without COPY's escapes have the same forms.
+            let mut plainly = b"[".to_vec();
+            for (at, value) in values.iter().enumerate() {
+                plainly.extend_from_slice(if at > 0 { b"," } else { b"" });
+                match value {
+                    Some(text) => plain(kind, text, &mut plainly),
+                    None => plainly.extend_from_slice(b"null"),
+                }
+            }
+            plainly.push(b']');
+            prop_assert!(kind == Kind::Bool || plainly == row.as_bytes());
             // And the way back gives a line that is encoded as the same row.
             let mut again = vec![];
             prop_assert!(decode::copy_line(row.as_bytes(), values.len(), &mut again).unwrap());
             if kind != Kind::Bool {
                 prop_assert_eq!(encode(&vec![kind; values.len()], &again).unwrap(), row);
             }
+        }
+
+        #[test]
+        fn a_document_has_one_form_whatever_brought_it(document in "[\\[{\"]?[\"a-z0-9:, {}\\\\\x01\n]{0,30}|\\{\"(text|b64|wide|jsonb|unchanged)\": 1\\}") {
+            let mut out = b"[".to_vec();
+            plain(Kind::Jsonb, document.as_bytes(), &mut out);
+            out.push(b']');
+            let line = [copy_text(document.as_bytes()), b"\n".to_vec()].concat();
+            prop_assert_eq!(encode(&[Kind::Jsonb], &line).unwrap().into_bytes(), out);
         }
 
         #[test]

@@ -1,8 +1,11 @@
 //! Who the server is, what databases it has, and what can be done with them.
 
 use super::{
-    blobs, catalog, globals,
+    blobs, catalog,
+    follow::known,
+    globals,
     snapshot::pinned,
+    stream::slot,
     tools,
     wire::{Row, Session, Target, sqlstate},
 };
@@ -116,7 +119,7 @@ pub(super) fn capabilities(target: &Target, database: &str, context: &Context) -
     supported(&session)?;
     let mut found = Capabilities { incremental: Some(IncrementalMethod::RowComparison), ..Capabilities::default() };
     obstacles(&mut session, &mut found)?;
-    let missing = stream_needs(&mut session)?;
+    let missing = stream_needs(&mut session, database, context)?;
     if missing.is_empty() {
         found.incremental = Some(IncrementalMethod::ChangeStream);
         let keyless = keyless(&mut session)?;
@@ -153,10 +156,12 @@ fn obstacles(session: &mut Session, found: &mut Capabilities) -> Result<()> {
 }
 
 /// What is missing for the change stream, a sentence each, with what to do.
-fn stream_needs(session: &mut Session) -> Result<Vec<String>> {
+fn stream_needs(session: &mut Session, database: &str, context: &Context) -> Result<Vec<String>> {
     let rows = session.query(
         "SELECT current_setting('wal_level'), r.rolreplication OR r.rolsuper, r.rolsuper, pg_is_in_recovery(),
-                current_setting('max_replication_slots')::int - (SELECT count(*) FROM pg_replication_slots)
+                current_setting('max_replication_slots')::int - (SELECT count(*) FROM pg_replication_slots),
+                (SELECT count(*) FROM pg_replication_slots), (SELECT count(*) FROM pg_database WHERE datallowconn AND NOT datistemplate),
+                current_setting('max_wal_senders')
          FROM pg_roles r WHERE r.rolname = current_user",
     )?;
     let row = rows.first().ok_or_else(|| Error::internal("The server does not know the role that is connected."))?;
@@ -171,41 +176,29 @@ fn stream_needs(session: &mut Session) -> Result<Vec<String>> {
         ));
     }
     if row.parse::<i64>(4)? < 1 {
-        missing.push("For incremental backups to any second raise max_replication_slots on the server: all are in use.".into());
+        missing.push(format!(
+            "For incremental backups to any second raise max_replication_slots to at least {} on the server and restart it (one slot for each of its {} databases beside those in use, and one more): all are in use.",
+            row.parse::<i64>(5)? + row.parse::<i64>(6)? + 1,
+            row.parse::<i64>(6)?
+        ));
+    }
+    if row.parse::<i64>(7)? < 1 {
+        missing.push("For incremental backups to any second raise max_wal_senders on the server and restart it: it is 0.".into());
     }
     if row.is_true(3) && session.server_version() < STANDBY_DECODING {
         missing.push(
             "A standby gives a stream of changes from PostgreSQL 16 on only: use the primary for incremental backups to any second.".into(),
         );
     }
-    if row.is_true(2) && !has_plugin(session)? {
-        missing.push(
-            "For incremental backups to any second install the server's contrib modules (postgresql-contrib): test_decoding is missing."
-                .into(),
-        );
+    if missing.is_empty() {
+        let why = slot::probe(session.target(), database, context)?;
+        missing.extend(why.map(|why| format!("For incremental backups to any second {why}")));
     }
     Ok(missing)
 }
 
-/// Whether the plugin is there, by loading it into this session alone. Only a superuser may try.
-fn has_plugin(session: &mut Session) -> Result<bool> {
-    match session.execute("LOAD 'test_decoding'") {
-        Ok(()) => Ok(true),
-        Err(error) if sqlstate(&error) == Some("58P01") => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
 /// Tables whose updates and deletes do not say which row they mean.
 fn keyless(session: &mut Session) -> Result<Vec<String>> {
-    let rows = session.query(
-        "SELECT c.oid FROM pg_class c
-         WHERE c.relkind = 'r' AND c.relreplident <> 'f' AND NOT EXISTS (
-             SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid
-               AND CASE c.relreplident WHEN 'i' THEN i.indisreplident WHEN 'd' THEN i.indisprimary ELSE false END)",
-    )?;
-    let keyless: Vec<u32> = rows.iter().map(|row| row.parse(0)).collect::<Result<_>>()?;
-    let mut tables = catalog::candidates(session)?;
-    tables.retain(|table| keyless.contains(&table.oid));
-    Ok(tables.into_iter().map(|table| table.label).collect())
+    let tables = known::tables(session)?;
+    Ok(tables.into_iter().filter(|table| table.is_keyless() && !table.is_compared).map(|table| table.label).collect())
 }

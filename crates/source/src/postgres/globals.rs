@@ -32,7 +32,6 @@ impl Globals {
             properties: serde_json::Value::Null,
             notes: note(passwords, target).into_iter().collect(),
             tools: vec![format!("pg_dumpall {}", tools.version)],
-            position: serde_json::Value::Null,
         };
         Ok(Self { target: target.clone(), server_version: session.server_version(), passwords, description })
     }

@@ -6,6 +6,7 @@ mod catalog;
 pub mod copy;
 pub mod decode;
 mod discover;
+mod follow;
 mod full;
 mod globals;
 mod moment;
@@ -16,13 +17,15 @@ mod reader;
 mod restore;
 mod snapshot;
 pub mod sql;
+mod stream;
 pub mod tools;
 mod wide;
 pub mod wire;
 
 pub use moment::digest_tables;
+pub use stream::slot::Shown as Slot;
 
-use crate::{Capabilities, Context, Database, Identity, Reading, Scope, Source, StageRequest, Staging};
+use crate::{Capabilities, Context, Database, Following, Identity, Owner, Reading, Scope, Source, StageRequest, Staging};
 use domain::{Connection, Result};
 use wire::Target;
 
@@ -31,12 +34,37 @@ use wire::Target;
 pub struct Postgres {
     target: Target,
     workers: usize,
+    held_limit: u64,
+    window_bytes: Option<u64>,
 }
+
+/// Bytes of log that a replication slot may hold back on the server, unless it is said otherwise.
+pub const HELD_LIMIT_BYTES: u64 = 4 << 30;
 
 impl Postgres {
     /// A server of which a database is read (and loaded) by up to `workers` sessions at a time.
     pub fn new(connection: &Connection, workers: usize) -> Result<Self> {
-        Ok(Self { target: Target::new(connection)?, workers: workers.max(1) })
+        Ok(Self { target: Target::new(connection)?, workers: workers.max(1), held_limit: HELD_LIMIT_BYTES, window_bytes: None })
+    }
+
+    /// The same, with another limit for the log that a replication slot of ours may hold back: beyond it the slot is dropped
+    /// rather than the server's disk filled, and the next backup is a full one.
+    #[must_use]
+    pub fn with_held_limit(self, bytes: u64) -> Self {
+        Self { held_limit: bytes, ..self }
+    }
+
+    /// The same, with windows of the log that begin with this size.
+    #[must_use]
+    pub fn with_windows(self, bytes: u64) -> Self {
+        Self { window_bytes: Some(bytes), ..self }
+    }
+}
+
+impl Postgres {
+    /// The replication slots of Rookery's on the server, whichever installation made them: what each holds back of the log.
+    pub fn slots(&self, context: &Context) -> Result<Vec<Slot>> {
+        stream::slot::all(&mut snapshot::pinned(&self.target, &self.target.maintenance_database, context)?)
     }
 }
 
@@ -58,6 +86,10 @@ impl Source for Postgres {
             Scope::Database(name) => Box::new(full::Full::begin(&self.target, name, self.workers, context)?),
             Scope::Globals => Box::new(globals::Globals::begin(&self.target, context)?),
         })
+    }
+
+    fn follow(&self, database: &str, owner: &Owner) -> Box<dyn Following> {
+        Box::new(follow::Chain::new(self, database, owner))
     }
 
     fn stage(&self, request: &StageRequest, context: &Context) -> Result<Box<dyn Staging>> {

@@ -5,7 +5,7 @@ use super::{
     blobs, discover,
     pieces::Queue,
     reader::Reader,
-    snapshot::{Snapshot, pinned},
+    snapshot::{Import, Snapshot, pinned},
     wire::{self, Target, quote_literal},
 };
 use crate::{Context, Nowhere, Sink};
@@ -29,15 +29,20 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    /// Takes the snapshot. What may not be read is an error now.
-    pub fn take(target: &Target, database: &str, workers: usize, context: &Context) -> Result<Self> {
-        let taken = Snapshot::take(target, database, context).and_then(|mut snapshot| {
+    /// Takes the snapshot, or joins one. What may not be read is an error now.
+    pub fn take(target: &Target, database: &str, workers: usize, import: Import<'_>, context: &Context) -> Result<Self> {
+        let taken = Snapshot::take(target, database, import, context).and_then(|mut snapshot| {
             discover::supported(&snapshot.leader)?;
             let objects = blobs::list(&mut snapshot.leader, database)?;
-            let block_bytes = snapshot.leader.query("SHOW block_size")?.first().map_or(Ok(8192), |row| row.parse(0))?;
-            Ok(Self { target: target.clone(), database: database.into(), snapshot, objects, workers: workers.max(1), block_bytes })
+            Self::of(target, database, workers, snapshot, objects)
         });
         taken.map_err(|error| discover::nameless(gone(error, target, database, context), database))
+    }
+
+    /// The moment of a snapshot that is held already.
+    pub fn of(target: &Target, database: &str, workers: usize, mut snapshot: Snapshot, objects: Vec<LargeObject>) -> Result<Self> {
+        let block_bytes = snapshot.leader.query("SHOW block_size")?.first().map_or(Ok(8192), |row| row.parse(0))?;
+        Ok(Self { target: target.clone(), database: database.into(), snapshot, objects, workers: workers.max(1), block_bytes })
     }
 
     /// Bytes as the server stores them: what comes out is about as much.
@@ -48,16 +53,20 @@ impl Moment {
     /// Reads all rows; the first error ends all sessions. With `keeps_values` the bytes of
     /// large values are read as well as their hashes.
     pub fn read(mut self, sink: &dyn Sink, keeps_values: bool, context: &Context) -> Result<Vec<TableSummary>> {
-        let read = self.read_on(sink, keeps_values, context);
+        let read = self.read_on(sink, keeps_values, context).and_then(|tables| {
+            self.snapshot.leader.execute("COMMIT")?;
+            Ok(tables)
+        });
         read.map_err(|error| gone(error, &self.target, &self.database, context))
     }
 
-    fn read_on(&mut self, sink: &dyn Sink, keeps_values: bool, context: &Context) -> Result<Vec<TableSummary>> {
+    /// The same, and the moment is still held afterwards.
+    pub fn read_on(&mut self, sink: &dyn Sink, keeps_values: bool, context: &Context) -> Result<Vec<TableSummary>> {
         // A wish to stop of our own: the first error ends the other sessions as well.
         let context = &Context { cancel: context.cancel.child_token(), meter: context.meter.clone() };
         let sessions = if self.stored_bytes() < ALONE_BYTES && self.objects.is_empty() { 1 } else { self.workers };
         let oids: Vec<_> = self.objects.iter().map(|object| object.oid).collect();
-        let Snapshot { leader, id, tables } = &mut self.snapshot;
+        let Snapshot { leader, id, tables, .. } = &mut self.snapshot;
         let version = leader.server_version();
         let queue = Queue::new(tables, &oids, version, self.block_bytes);
         let reader = Reader::new(tables, !oids.is_empty(), queue, sink, keeps_values, context)?;
@@ -85,7 +94,6 @@ impl Moment {
             let lost = matches!(error.code(), Code::Unreachable | Code::ConnectionLost);
             return Err(if lost { wire::lost(&self.target, &self.database, error) } else { error });
         }
-        leader.execute("COMMIT")?;
         reader.finish()
     }
 }
@@ -123,5 +131,5 @@ pub(super) fn gone(error: Error, target: &Target, database: &str, context: &Cont
 
 /// Reads a database as a backup does and keeps nothing but what was counted, ordered by name. Needs no client tools.
 pub fn digest_tables(target: &Target, database: &str, workers: usize, context: &Context) -> Result<Vec<TableSummary>> {
-    Moment::take(target, database, workers, context)?.read(&Nowhere, false, context)
+    Moment::take(target, database, workers, &mut || Ok(None), context)?.read(&Nowhere, false, context)
 }

@@ -85,7 +85,18 @@ mod tests {
 
     fn table(heap_bytes: u64, total_bytes: u64) -> Table {
         let (quoted, label) = Default::default();
-        Table { quoted, label, columns: vec![], heap_bytes, total_bytes, toast_bytes: 0, is_heap: true, condition: None, is_away: false }
+        Table {
+            oid: 1,
+            quoted,
+            label,
+            columns: vec![],
+            heap_bytes,
+            total_bytes,
+            toast_bytes: 0,
+            is_heap: true,
+            condition: None,
+            is_away: false,
+        }
     }
 
     #[test]

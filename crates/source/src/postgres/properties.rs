@@ -148,5 +148,5 @@ pub(super) fn extra(session: &mut Session, database: &str) -> Result<Extra> {
         }
     }
     sequences.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(Extra { sequences, materialized_views: catalog::labels(session, 'm')? })
+    Ok(Extra { sequences, materialized_views: catalog::labels(session, 'm')?, unstreamed: vec![] })
 }

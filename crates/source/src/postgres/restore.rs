@@ -2,13 +2,17 @@
 //!
 //! Only SQL over the protocol: no psql, and no tool is ever given anything from an archive.
 
+mod apply;
+mod bases;
 mod compare;
 mod crew;
 mod database;
 mod definitions;
 mod ending;
+mod flush;
 mod large_objects;
 mod needs;
+mod net;
 mod notes;
 mod plan;
 mod properties;
@@ -22,14 +26,17 @@ use super::{
     tools,
     wire::{Session, Target},
 };
-use crate::{Context, Members, StageRequest, Staging, value::damaged};
+use crate::{Applied, Context, Members, StageRequest, Staging, value::damaged};
+use bases::Bases;
 use crew::Crew;
 use database::StagingDatabase;
 use definitions::{Kept, Manner};
 use domain::{Code, Comparison, Phase, Result, Summary, TableSummary};
+use jiff::Timestamp;
 use notes::Notes;
 use plan::Choice;
 use rows::small_member;
+use std::collections::BTreeSet;
 
 /// Member that the engine writes last, with rows and bytes of every table.
 const SUMMARY: &str = "summary.json";
@@ -51,6 +58,10 @@ pub fn stage(target: &Target, workers: usize, request: &StageRequest, context: &
         database,
         notes,
         securing: Kept::default(),
+        before: vec![],
+        after: vec![],
+        bases: Bases::default(),
+        has_keys: false,
     }))
 }
 
@@ -76,28 +87,73 @@ struct Restore {
     notes: Notes,
     /// Row security: where it is forced, it would hide rows from the comparison. Nobody else can connect before the end.
     securing: Kept,
+    /// The definitions: the last of the chain.
+    before: Vec<u8>,
+    after: Vec<u8>,
+    /// Which archive each table's rows come from.
+    bases: Bases,
+    /// Whether the primary keys are made, because changes were applied.
+    has_keys: bool,
 }
 
 impl Staging for Restore {
-    fn load(&mut self, archive: &dyn Members, context: &Context) -> Result<()> {
-        let (summary, extra) = recorded(archive)?;
-        let (before, after) = (small_member(archive, PRE_DATA)?, small_member(archive, POST_DATA)?);
-        let (before, after) = (plan::before_rows(&before, self.choice())?, plan::after_rows(&after, self.choice())?);
+    fn load(&mut self, chain: &[&dyn Members], context: &Context) -> Result<()> {
         let only_table = self.request.only_table.as_deref();
+        let expected: u64 = chain.iter().map(|archive| Ok(expected_bytes(&recorded(*archive)?.0, only_table))).sum::<Result<u64>>()?;
+        let defining = bases::defining(chain)?;
+        (self.before, self.after) = (small_member(chain[defining], PRE_DATA)?, small_member(chain[defining], POST_DATA)?);
+        let (before, after) = (plan::before_rows(&self.before, self.choice())?, plan::after_rows(&self.after, self.choice())?);
 
         needs::check_named_roles(self.database.keeper(), [&before, &after])?;
         self.securing = Kept::securing([&before, &after]);
         let crew = &Crew::new(&self.target, self.database.name(), self.workers, context);
         definitions::run(&before, crew, self.manner(false))?;
-        context.meter.enter(Phase::Loading, expected_bytes(&summary, only_table));
-        rows::load(archive, only_table, crew)?;
-        if only_table.is_none() {
-            large_objects::load(archive, self.request.no_owner, crew)?;
+        context.meter.enter(Phase::Loading, expected);
+        self.bases = Bases::of(chain, &crew.alone(Ok, bases::tables)?, only_table)?;
+        rows::load(&self.bases.parts(chain), crew)?;
+        match (only_table, self.bases.objects) {
+            (None, Some(archive)) => large_objects::load(chain[archive], self.request.no_owner, crew),
+            _ => Ok(()),
         }
+    }
+
+    fn apply(&mut self, archive: &dyn Members, until: Option<Timestamp>, context: &Context) -> Result<Applied> {
+        let (summary, extra) = recorded(archive)?;
+        let until = until.filter(|until| summary.covers.is_none_or(|covered| *until < covered.to));
+        let replaced = self.bases.next(archive)?;
+        let crew = &Crew::new(&self.target, self.database.name(), self.workers, context);
+        if !std::mem::replace(&mut self.has_keys, true) {
+            context.meter.enter(Phase::Indexing, 0);
+            definitions::run(&plan::after_rows(&self.after, self.choice())?.take_primary_keys(), crew, self.manner(true))?;
+            context.meter.enter(Phase::Loading, 0);
+        }
+        let whole = summary.tables.iter().map(|table| table.table.clone()).collect();
+        let mut tables = self.bases.open();
+        match until {
+            Some(until) => bases::check_moment(archive, &summary, until)?,
+            None => tables.retain(|table| !replaced.contains(table)),
+        }
+        let outcome = apply::apply(&apply::Task { archive, until, tables: &tables, whole: &whole }, crew)?;
+        if until.is_some() {
+            self.note_what_is_not_of_the_moment(&summary, &extra, &outcome, &tables);
+        } else {
+            self.replace(archive, &replaced, crew)?;
+        }
+        Ok(Applied { changes: outcome.changes, reached: outcome.reached })
+    }
+
+    fn finish(&mut self, last: &dyn Members, context: &Context) -> Result<()> {
+        let (_, extra) = recorded(last)?;
+        let (before, mut after) = (plan::before_rows(&self.before, self.choice())?, plan::after_rows(&self.after, self.choice())?);
+        let crew = &Crew::new(&self.target, self.database.name(), self.workers, context);
         context.meter.enter(Phase::Indexing, 0);
+        if self.has_keys {
+            crew.alone(Ok, flush::drop_indexes)?;
+            after.take_primary_keys();
+        }
         definitions::run(&after, crew, self.manner(true))?;
         ending::set_sequences(&extra.sequences, crew)?;
-        match only_table {
+        match self.request.only_table.as_deref() {
             None => ending::refresh(&extra, &self.properties.settings, crew, &self.notes)?,
             Some(table) => self.note_what_one_table_lacks(table, &after),
         }
@@ -106,12 +162,14 @@ impl Staging for Restore {
         definitions::last(&after, crew, self.manner(true))
     }
 
-    fn tables(&mut self, context: &Context) -> Result<Vec<TableSummary>> {
-        digest_tables(&self.target, self.database.name(), self.workers, context)
+    fn tables(&mut self, only: Option<&BTreeSet<String>>, context: &Context) -> Result<Vec<TableSummary>> {
+        let mut tables = digest_tables(&self.target, self.database.name(), self.workers, context)?;
+        tables.retain(|table| only.is_none_or(|only| only.contains(&table.table)));
+        Ok(tables)
     }
 
-    fn compare(&mut self, archive: &dyn Members, context: &Context) -> Result<Vec<Comparison>> {
-        let (_, then) = recorded(archive)?;
+    fn compare(&mut self, last: &dyn Members, context: &Context) -> Result<Vec<Comparison>> {
+        let (_, then) = recorded(last)?;
         self.secure(context)?;
         let mut session = crew::open(&self.target, self.database.name(), context)?;
         compare::note_extensions(&self.properties.extensions, &extensions(&mut session)?, &self.notes);
@@ -121,7 +179,7 @@ impl Staging for Restore {
             Some(_) => compare::no_materialized_views(),
         };
         Ok(vec![
-            self.compare_definitions(archive, &session, context)?,
+            self.compare_definitions(&session, context)?,
             compare::sequences(&then.sequences, &now.sequences),
             views,
             compare::database(&mut self.database, &self.properties, self.request.no_owner)?,
@@ -162,7 +220,7 @@ impl Restore {
 
     /// The same pg_dump on a server of the same version writes equal definitions alike. Any other may not, and none is needed for
     /// a restore: then it is said that they were not compared.
-    fn compare_definitions(&self, archive: &dyn Members, session: &Session, context: &Context) -> Result<Comparison> {
+    fn compare_definitions(&self, session: &Session, context: &Context) -> Result<Comparison> {
         let not_compared = |why: String| Ok(Comparison::new("definitions", 0, vec![]).without(why));
         let (then, now) = (self.properties.server_version / 10_000, session.server_version() / 10_000);
         if then != now {
@@ -183,8 +241,36 @@ impl Restore {
             ));
         }
         let made = tools::schema_sql(&self.target, self.database.name(), session.server_version(), context)?;
-        let (before, after) = (small_member(archive, PRE_DATA)?, small_member(archive, POST_DATA)?);
-        compare::definitions([&before, &after], &made, self.choice())
+        compare::definitions([&self.before, &self.after], &made, self.choice())
+    }
+
+    /// Puts the rows that an incremental holds whole in the place of those that are there.
+    fn replace(&self, archive: &dyn Members, tables: &BTreeSet<String>, crew: &Crew<'_>) -> Result<()> {
+        if !tables.is_empty() {
+            let list: Vec<_> = tables.iter().map(|table| format!("ONLY {table}")).collect();
+            crew.alone(Ok, |session: &mut Session| session.execute(&format!("TRUNCATE {}", list.join(", "))))?;
+            rows::load(&rows::interleaved(tables.iter().map(|table| rows::of_table(archive, table)).collect()), crew)?;
+        }
+        if self.bases.objects_are_older() && large_objects::are_in(archive) && self.request.only_table.is_none() {
+            large_objects::clear(crew)?;
+            large_objects::load(archive, self.request.no_owner, crew)?;
+        }
+        Ok(())
+    }
+
+    /// Says which tables are not exactly as they were at the moment that was asked for.
+    fn note_what_is_not_of_the_moment(&self, summary: &Summary, extra: &Extra, outcome: &apply::Outcome, tables: &BTreeSet<String>) {
+        for (table, at) in &outcome.unclear {
+            self.notes.add(format!(
+                "The table {table} stands as it stood at {at}: it has no primary key, and what was updated or deleted from then on is known for the end of the backup only."
+            ));
+        }
+        let from = summary.covers.map(|covered| format!(" at {}", covered.from)).unwrap_or_default();
+        for table in extra.unstreamed.iter().filter(|table| tables.contains(*table)) {
+            self.notes.add(format!(
+                "The table {table} stands as it stood{from}: it was truncated, altered or is unlogged, and what it held afterwards is known for the end of the backup only."
+            ));
+        }
     }
 
     fn note_what_one_table_lacks(&self, table: &str, after: &plan::Plan<'_>) {

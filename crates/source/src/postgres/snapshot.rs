@@ -3,10 +3,12 @@
 use super::{
     catalog::{self, Candidate, Table, all_readable},
     moment::Snapshotted,
+    stream::visible::Visible,
     wire::{Session, Target, quote_literal, sqlstate},
 };
 use crate::Context;
 use domain::{Code, Error, Result};
+use jiff::Timestamp;
 use std::collections::HashSet;
 
 /// How long to wait for the lock on a table, in milliseconds.
@@ -17,9 +19,6 @@ const GLANCE_MS: u32 = 200;
 
 /// Tables in one LOCK statement.
 const LOCK_BATCH: usize = 100;
-
-/// How often to begin again when tables change between listing and locking.
-const ATTEMPTS: u32 = 10;
 
 /// Settings on which the text of a value depends, what the server makes of such a text, or the peace of a long
 /// transaction; a database or role can have its own of each. For reading and for loading.
@@ -58,6 +57,10 @@ pub(super) struct Snapshot {
     pub leader: Session,
     /// The snapshot's identifier.
     pub id: String,
+    /// Which transactions it sees.
+    pub visible: Visible,
+    /// When it was taken, by the server's clock.
+    pub at: Timestamp,
     /// Every table that holds rows, ordered by name.
     pub tables: Vec<Table>,
 }
@@ -69,23 +72,73 @@ impl Snapshot {
     /// would be read as empty: such changes do not heed snapshots.
     /// The leader goes on to wait for locks no longer than for these, until the reading begins.
     ///
+    /// A snapshot that `import` names is joined before the locks are taken, for it cannot wait; what was truncated or
+    /// rewritten in between is noticed, and then another is asked for.
+    ///
     /// # Errors
     /// `privilege` (all tables named at once), `busy` with the blocker named, and what [`Session::connect`] gives.
-    pub fn take(target: &Target, database: &str, context: &Context) -> Result<Self> {
-        let mut leader = pinned(target, database, context)?;
-        leader.execute(TABLES_ONLY)?;
+    pub fn take(target: &Target, database: &str, import: Import<'_>, context: &Context) -> Result<Self> {
+        let mut leader = leader(target, database, context)?;
         for _ in 0..ATTEMPTS {
             context.check()?;
-            if let Some((id, tables)) = attempt(&mut leader, database, context)? {
-                return Ok(Self { leader, id, tables });
+            let imported = import()?;
+            if let Some((taken, tables)) = attempt(&mut leader, database, imported.as_deref(), context)? {
+                return Ok(Self { leader, id: taken.id, visible: taken.visible, at: taken.at, tables });
             }
             leader.execute("ROLLBACK")?;
         }
-        Err(Error::new(
-            Code::Busy,
-            format!("Tables of the database {database:?} are dropped, truncated or rewritten faster than they can be locked."),
-            "Start again when whatever changes its definitions has ended.",
-        ))
+        Err(restless(database))
+    }
+}
+
+/// Gives the identifier of a snapshot to join, or `None` if one is to be taken.
+pub(super) type Import<'a> = &'a mut dyn FnMut() -> Result<Option<String>>;
+
+/// How often to begin again, and what to say after that.
+pub(super) const ATTEMPTS: u32 = 10;
+
+/// The error for a database whose tables do not stand still.
+pub(super) fn restless(database: &str) -> Error {
+    Error::new(
+        Code::Busy,
+        format!("Tables of the database {database:?} are dropped, truncated or rewritten faster than they can be locked."),
+        "Start again when whatever changes its definitions has ended.",
+    )
+}
+
+/// A session that is to hold a moment.
+pub(super) fn leader(target: &Target, database: &str, context: &Context) -> Result<Session> {
+    let mut leader = pinned(target, database, context)?;
+    leader.execute(TABLES_ONLY)?;
+    Ok(leader)
+}
+
+/// Begins a transaction whose first statement takes its snapshot.
+pub(super) fn begin(leader: &mut Session) -> Result<()> {
+    leader.execute(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
+}
+
+/// Waits no longer for locks than at the beginning, until the end of the transaction.
+pub(super) fn be_impatient(leader: &mut Session) -> Result<()> {
+    leader.execute(&format!("SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
+}
+
+/// A snapshot, as the session that took it tells of it.
+pub(super) struct Taken {
+    pub id: String,
+    pub visible: Visible,
+    pub at: Timestamp,
+}
+
+impl Taken {
+    /// Takes the snapshot of the transaction, if it has none yet, and exports it.
+    pub fn now(leader: &mut Session) -> Result<Self> {
+        let rows = leader
+            .query("SELECT pg_export_snapshot(), txid_current_snapshot(), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")?;
+        let row = rows.first().ok_or_else(|| Error::internal("The server exported no snapshot."))?;
+        let at = Timestamp::from_microsecond(row.parse(2)?);
+        let at = at.map_err(|error| Error::internal("The server's clock shows no time that there is.").because(error))?;
+        Ok(Self { id: row.text(0)?.into(), visible: row.text(1)?.parse()?, at })
     }
 }
 
@@ -118,17 +171,22 @@ pub(super) fn lock_at_once(session: &mut Session, table: &Table) -> Result<bool>
 }
 
 /// `None` if what is there changed meanwhile.
-fn attempt(leader: &mut Session, database: &str, context: &Context) -> Result<Option<(String, Vec<Table>)>> {
+fn attempt(leader: &mut Session, database: &str, imported: Option<&str>, context: &Context) -> Result<Option<(Taken, Vec<Table>)>> {
+    if let Some(id) = imported {
+        begin(leader)?;
+        leader.execute(&format!("SET TRANSACTION SNAPSHOT {}", quote_literal(id)))?;
+    }
     let candidates = catalog::candidates(leader)?;
     let missing: Vec<_> = candidates.iter().filter(|table| !table.readable).map(|table| table.label.clone()).collect();
     all_readable(&leader.target().user, &format!("all rows of tables in {database:?}"), &missing)?;
-    // LOCK takes no snapshot: the first statement after it does.
-    leader.execute(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))?;
+    if imported.is_none() {
+        // LOCK takes no snapshot: the first statement after it does.
+        begin(leader)?;
+    }
     if !lock(leader, database, &candidates, context)? {
         return Ok(None);
     }
-    let id = leader.query("SELECT pg_export_snapshot()")?.first().map(|row| row.text(0).map(str::to_owned));
-    let id = id.ok_or_else(|| Error::internal("The server exported no snapshot."))??;
+    let taken = Taken::now(leader)?;
     // Tables that were made between the list and the snapshot.
     let locked: HashSet<_> = candidates.iter().map(|table| table.oid).collect();
     let mut late = catalog::candidates(leader)?;
@@ -136,11 +194,11 @@ fn attempt(leader: &mut Session, database: &str, context: &Context) -> Result<Op
     if late.iter().any(|table| !table.readable) || !lock(leader, database, &late, context)? {
         return Ok(None);
     }
-    Ok(catalog::tables(leader)?.map(|tables| (id, tables)))
+    Ok(catalog::tables(leader, None)?.map(|tables| (taken, tables)))
 }
 
 /// Takes the locks; `false` if a table is not there any more.
-fn lock(leader: &mut Session, database: &str, tables: &[Candidate], context: &Context) -> Result<bool> {
+pub(super) fn lock(leader: &mut Session, database: &str, tables: &[Candidate], context: &Context) -> Result<bool> {
     for batch in tables.chunks(LOCK_BATCH) {
         let names: Vec<_> = batch.iter().map(|table| format!("ONLY {}", table.quoted)).collect();
         match leader.execute(&format!("LOCK TABLE {} IN ACCESS SHARE MODE", names.join(", "))) {

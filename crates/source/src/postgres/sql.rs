@@ -13,7 +13,7 @@ use lexer::{Kind, Lexer};
 
 pub use same::canonical;
 
-pub use class::{Class, added_constraint, classify, commented_constraint, is_table_name, named_roles, setting};
+pub use class::{Class, added_constraint, classify, commented_constraint, is_primary_key, is_table_name, named_roles, setting};
 
 /// One statement, without its semicolon and without the comments around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

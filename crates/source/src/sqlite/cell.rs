@@ -74,6 +74,11 @@ impl<'a> Wide<'a> {
         Self { sink, written: Mutex::default() }
     }
 
+    /// Where it writes to.
+    pub fn sink(&self) -> &'a dyn Sink {
+        self.sink
+    }
+
     fn put(&self, out: &mut Vec<u8>, bytes: &[u8], form: WideForm) -> Result<()> {
         let hash = encode::row_hash(bytes);
         if self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(hash) {

@@ -1,17 +1,19 @@
 //! A logical full backup of one database.
 
 use super::{
-    cell::Encoding,
+    cell::{Encoding, Wide},
     define,
     fault::Subject,
     moment::{Moment, size_bytes},
     read::Reader,
     schema::{self, Object},
+    state::{Position, State},
 };
 use crate::{Context, Description, Reading, Sink};
 use domain::{Dbms, Error, Result, Summary};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// What [`Description::properties`] says of a SQLite database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,12 +63,25 @@ impl Properties {
 
 /// A moment with its description.
 pub struct Full {
-    moment: Moment,
-    subject: Subject,
-    objects: Vec<Object>,
-    properties: Properties,
+    /// The moment.
+    pub moment: Moment,
+    /// Which database, for sentences.
+    pub subject: Subject,
+    /// Its definitions.
+    pub objects: Vec<Object>,
+    /// Its properties.
+    pub properties: Properties,
     description: Description,
     expected_bytes: u64,
+    followed: Option<Followed>,
+}
+
+/// What a backup leaves for the next one of its chain.
+pub struct Followed {
+    /// The folder of its state.
+    pub state: PathBuf,
+    /// What its manifest will say.
+    pub position: Position,
 }
 
 impl Full {
@@ -87,9 +102,29 @@ impl Full {
                 .map_err(|error| Error::internal("The properties of a database could not be written.").because(error))?,
             notes,
             tools: vec![],
-            position: serde_json::Value::Null,
         };
-        Ok(Self { moment, subject, objects, properties, description, expected_bytes })
+        Ok(Self { moment, subject, objects, properties, description, expected_bytes, followed: None })
+    }
+
+    /// Lets an incremental come after it.
+    pub fn follow(&mut self, followed: Followed) {
+        self.followed = Some(followed);
+    }
+
+    /// A connection that sees the moment.
+    pub fn connection(&self) -> Result<&Connection> {
+        self.moment.readers.first().ok_or_else(|| Error::internal("A database was opened by no connection."))
+    }
+
+    /// The folder of its state.
+    pub fn state(&self) -> Result<&PathBuf> {
+        self.followed.as_ref().map(|followed| &followed.state).ok_or_else(|| Error::internal("A backup that nobody follows has no state."))
+    }
+
+    /// The position of its manifest; null where nothing follows.
+    pub fn position(&self) -> Result<serde_json::Value> {
+        let position = self.followed.as_ref().map(|followed| &followed.position);
+        serde_json::to_value(position).map_err(|error| Error::internal("A position could not be written.").because(error))
     }
 }
 
@@ -104,8 +139,12 @@ impl Reading for Full {
 
     fn read(mut self: Box<Self>, sink: &dyn Sink, context: &Context) -> Result<Summary> {
         schema::write(&self.objects, sink)?;
-        let reader = Reader { subject: &self.subject, encoding: self.properties.encoding, objects: &self.objects };
-        let tables = reader.read(&mut self.moment.readers, sink, context)?;
-        Ok(Summary { tables, extra: serde_json::Value::Null })
+        let keys = self.followed.as_ref().map(|followed| followed.state.as_path());
+        let reader = Reader { subject: &self.subject, encoding: self.properties.encoding, objects: &self.objects, keys };
+        let tables = reader.read(&mut self.moment.readers, &Wide::new(sink), context)?;
+        if let Some(folder) = keys {
+            State::of(&self.objects, &self.properties, &tables).save(folder)?;
+        }
+        Ok(Summary { tables, position: self.position()?, ..Summary::default() })
     }
 }

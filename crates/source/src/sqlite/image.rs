@@ -1,11 +1,6 @@
 //! Private copies of a database's pages, to be read while its writers go on.
 
-use super::{
-    connect,
-    fault::Subject,
-    folder::{COMPANIONS, companion},
-    held::open_plain,
-};
+use super::{connect, fault::Subject, folder::companion, held::open_plain, stamp::Stamp};
 use crate::{
     Context,
     room::{self, Room},
@@ -18,7 +13,6 @@ use rusqlite::{
 use std::{
     fs::File,
     io,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -156,33 +150,5 @@ fn copy_file(from: &Path, to: &Path, context: &Context) -> io::Result<()> {
             0 => return Ok(()),
             read => output.write_all(&chunk[..read])?,
         }
-    }
-}
-
-/// Identity, size and time of change of a database file and of what lies beside it.
-#[derive(PartialEq)]
-struct Stamp(Vec<Option<(u64, u64, i64, i64)>>);
-
-impl Stamp {
-    fn of(path: &Path) -> io::Result<Self> {
-        path.symlink_metadata()?;
-        let one = |suffix: &str| -> io::Result<_> {
-            match companion(path, suffix).symlink_metadata() {
-                Ok(data) => Ok(Some((data.ino(), data.size(), data.ctime(), data.ctime_nsec()))),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-                Err(error) => Err(error),
-            }
-        };
-        [""].iter().chain(COMPANIONS.iter().take(2)).map(|suffix| one(suffix)).collect::<io::Result<_>>().map(Self)
-    }
-
-    /// Whether the last change is so long ago that the next one must get another time: clocks of file systems
-    /// tick in milliseconds.
-    fn is_settled(&self) -> bool {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        self.0.iter().flatten().all(|&(.., seconds, nanoseconds)| {
-            let changed = Duration::new(u64::try_from(seconds).unwrap_or(0), u32::try_from(nanoseconds).unwrap_or(0));
-            now < changed || now - changed > Duration::from_millis(50)
-        })
     }
 }

@@ -1,7 +1,7 @@
 //! One table to be read, in ranges that several connections claim one after the other.
 
 use super::{cell::Encoding, connect::quoted, fault::Subject, schema::Table};
-use crate::{Sink, table};
+use crate::{Sink, keys::Sorter, table};
 use domain::{Result, TableSummary};
 use rusqlite::Connection;
 use std::sync::{
@@ -18,15 +18,13 @@ pub struct Job<'s> {
     pub table: Table,
     /// The query; takes the first and last rowid if the table is read in ranges.
     pub select: String,
-    /// Values in an encoded row.
-    pub values: usize,
     /// Where the rows go.
     pub output: table::Table<'s>,
     /// First and last rowid, if the table is read in ranges.
     pub span: Option<(i64, i64)>,
     pieces: u64,
     next_piece: AtomicU64,
-    counted: Mutex<TableSummary>,
+    counted: Mutex<(TableSummary, Vec<Sorter>)>,
 }
 
 impl<'s> Job<'s> {
@@ -44,11 +42,13 @@ impl<'s> Job<'s> {
         let width = span.map_or(1, |(first, last)| i128::from(last) - i128::from(first) + 1);
         Ok(Self {
             select: select(&table, encoding, span.is_some()),
-            values: table.values().len(),
             output: table::Table::new(sink, &table.header())?,
             pieces: if span.is_some() { pieces.min(u64::try_from(width).unwrap_or(u64::MAX)) } else { 1 },
             next_piece: AtomicU64::new(0),
-            counted: Mutex::new(TableSummary { table: table.name.clone(), rows: 0, bytes: 0, digest: domain::RowDigest::default() }),
+            counted: Mutex::new((
+                TableSummary { table: table.name.clone(), rows: 0, bytes: 0, digest: domain::RowDigest::default() },
+                vec![],
+            )),
             table,
             span,
         })
@@ -68,22 +68,24 @@ impl<'s> Job<'s> {
         Some((i64::try_from(edge(piece)).unwrap_or(first), i64::try_from(edge(piece + 1) - 1).unwrap_or(last)))
     }
 
-    /// Adds what one connection has read.
-    pub fn add(&self, part: &TableSummary) {
-        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Adds what one connection has read, and its keys.
+    pub fn add(&self, part: &TableSummary, keys: Option<Sorter>) {
+        let mut guard = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let (counted, sorters) = &mut *guard;
+        sorters.extend(keys);
         counted.rows += part.rows;
         counted.bytes += part.bytes;
         counted.digest.merge(part.digest);
     }
 
     /// What all connections have read.
-    pub fn counted(self) -> TableSummary {
+    pub fn counted(self) -> (TableSummary, Vec<Sorter>) {
         self.counted.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// `NOT INDEXED`, so that rows come from the table itself and not from an index that might differ.
-fn select(table: &Table, encoding: Encoding, in_ranges: bool) -> String {
+pub fn select(table: &Table, encoding: Encoding, in_ranges: bool) -> String {
     let values: Vec<String> = table
         .values()
         .iter()

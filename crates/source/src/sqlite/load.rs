@@ -92,6 +92,10 @@ impl Loader<'_> {
         }
     }
 
+    fn bound<'v>(&self, value: &'v Value<'_>) -> Result<Bound<'v>> {
+        cell::decode_value(value, |hash, size_bytes| self.fetch(hash, size_bytes))
+    }
+
     /// The bytes of a wide value.
     fn fetch(&self, hash: u128, size_bytes: u64) -> Result<Vec<u8>> {
         let broken = || damaged("A value in the archive is not what its row says.");
@@ -142,7 +146,7 @@ impl Unpacker<'_> {
 }
 
 /// Inserts rows into one table.
-struct Insert<'a> {
+pub struct Insert<'a> {
     loader: &'a Loader<'a>,
     table: &'a Table,
     names: Vec<String>,
@@ -150,7 +154,8 @@ struct Insert<'a> {
 }
 
 impl<'a> Insert<'a> {
-    fn new(loader: &'a Loader<'a>, table: &'a Table) -> Result<Self> {
+    /// Prepares it.
+    pub fn new(loader: &'a Loader<'a>, table: &'a Table) -> Result<Self> {
         let names = table.values();
         let plain: Vec<String> = (1..=names.len()).map(|at| format!("?{at}")).collect();
         let sql = insert_sql(table, &names, &plain);
@@ -158,47 +163,57 @@ impl<'a> Insert<'a> {
         Ok(Self { loader, table, names, statement })
     }
 
-    fn row(&mut self, line: &[u8]) -> Result<()> {
-        let mut values = Vec::with_capacity(self.names.len());
-        value::split(line, |value| {
-            values.push(value);
-            Ok(())
-        })?;
-        if values.len() != self.names.len() {
-            let (name, want, have) = (&self.table.name, self.names.len(), values.len());
-            return Err(damaged(format!("A row of the table {name:?} has {have} values, but the table has {want} columns.")));
-        }
-        let bound = values.iter().map(|value| self.bound(value)).collect::<Result<Vec<_>>>()?;
+    /// Inserts an encoded row.
+    pub fn row(&mut self, line: &[u8]) -> Result<()> {
+        let values = split(self.table, line, self.names.len())?;
+        let bound = values.iter().map(|value| self.loader.bound(value)).collect::<Result<Vec<_>>>()?;
         let result = if bound.iter().any(|value| matches!(value, Bound::StoredText(_))) {
-            self.insert_with_casts(&bound)
+            run(self.loader, &bound, |parameters| insert_sql(self.table, &self.names, parameters))
         } else {
             bind_all(&mut self.statement, &bound).and_then(|()| self.statement.raw_execute())
         };
         result.map(|_| ()).map_err(|error| refused(self.loader, self.table, error))
     }
+}
 
-    fn bound<'v>(&self, value: &'v Value<'_>) -> Result<Bound<'v>> {
-        cell::decode_value(value, |hash, size_bytes| self.loader.fetch(hash, size_bytes))
-    }
+/// Runs a statement with the values of an encoded row of `count` values. `sql` is given what stands for each of them.
+pub fn execute(loader: &Loader<'_>, table: &Table, line: &[u8], count: usize, sql: impl FnOnce(&[String]) -> String) -> Result<usize> {
+    let values = split(table, line, count)?;
+    let bound = values.iter().map(|value| loader.bound(value)).collect::<Result<Vec<_>>>()?;
+    run(loader, &bound, sql).map_err(|error| refused(loader, table, error))
+}
 
-    /// For the rare row with text that is not valid UTF-16: only a cast brings such bytes in unchanged.
-    fn insert_with_casts(&self, bound: &[Bound<'_>]) -> rusqlite::Result<usize> {
-        let parameter = |(at, value): (usize, &Bound<'_>)| match value {
-            Bound::StoredText(_) => format!("CAST(?{} AS TEXT)", at + 1),
-            _ => format!("?{}", at + 1),
-        };
-        let parameters: Vec<String> = bound.iter().enumerate().map(parameter).collect();
-        let mut statement = self.loader.connection.prepare_cached(&insert_sql(self.table, &self.names, &parameters))?;
-        bind_all(&mut statement, bound)?;
-        statement.raw_execute()
+/// Text that is not valid UTF-16 is rare, and only a cast brings its bytes in unchanged.
+fn run(loader: &Loader<'_>, bound: &[Bound<'_>], sql: impl FnOnce(&[String]) -> String) -> rusqlite::Result<usize> {
+    let parameter = |(at, value): (usize, &Bound<'_>)| match value {
+        Bound::StoredText(_) => format!("CAST(?{} AS TEXT)", at + 1),
+        _ => format!("?{}", at + 1),
+    };
+    let parameters: Vec<String> = bound.iter().enumerate().map(parameter).collect();
+    let mut statement = loader.connection.prepare_cached(&sql(&parameters))?;
+    bind_all(&mut statement, bound)?;
+    statement.raw_execute()
+}
+
+fn split<'l>(table: &Table, line: &'l [u8], want: usize) -> Result<Vec<Value<'l>>> {
+    let mut values = Vec::with_capacity(want);
+    value::split(line, |value| {
+        values.push(value);
+        Ok(())
+    })?;
+    if values.len() == want {
+        return Ok(values);
     }
+    let (name, have) = (&table.name, values.len());
+    Err(damaged(format!("A row of the table {name:?} has {have} values, but {want} were to be there.")))
 }
 
 fn insert_sql(table: &Table, names: &[String], parameters: &[String]) -> String {
     format!("INSERT INTO main.{} ({}) VALUES ({})", quoted(&table.name), names.join(", "), parameters.join(", "))
 }
 
-fn bind_all(statement: &mut Statement<'_>, bound: &[Bound<'_>]) -> rusqlite::Result<()> {
+/// Binds all parameters of a statement.
+pub fn bind_all(statement: &mut Statement<'_>, bound: &[Bound<'_>]) -> rusqlite::Result<()> {
     for (at, value) in bound.iter().enumerate() {
         match value {
             Bound::Plain(value) => statement.raw_bind_parameter(at + 1, value)?,

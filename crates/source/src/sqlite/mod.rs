@@ -5,23 +5,32 @@
 //! writers wait for as long as it is read, so its pages are copied first and read from the copy.
 //! What that takes is told in the modules `moment` and `image`.
 
+mod apply;
 mod cell;
 mod connect;
 mod define;
+mod encoder;
 mod fault;
 mod folder;
+mod follow;
 mod full;
 mod header;
 mod held;
 mod image;
+mod incremental;
 mod job;
 mod load;
 mod moment;
 mod read;
+mod rebuild;
 mod schema;
 mod staging;
+mod stamp;
+mod state;
 
-use crate::{Capabilities, Context, Database, Identity, IncrementalMethod, Reading, Scope, Source, StageRequest, Staging};
+use crate::{
+    Capabilities, Context, Database, Following, Identity, IncrementalMethod, Owner, Reading, Scope, Source, StageRequest, Staging,
+};
 use domain::{Code, Dbms, Error, Result};
 use fault::Subject;
 use moment::Opening;
@@ -38,6 +47,7 @@ pub use full::Properties;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A folder of SQLite databases, opened. A database's name is its path below the folder.
+#[derive(Clone)]
 pub struct Sqlite {
     folder: PathBuf,
     workers: usize,
@@ -63,9 +73,13 @@ impl Sqlite {
         self
     }
 
+    fn locate(&self, name: &str) -> Result<PathBuf> {
+        folder::locate(&self.folder, name)
+    }
+
     fn open(&self, name: &str, context: &Context) -> Result<full::Full> {
         let subject = Subject(name.to_owned());
-        let path = folder::locate(&self.folder, name)?;
+        let path = self.locate(name)?;
         let data = path.symlink_metadata().map_err(|error| subject.io_fault("Opening", &path, error))?;
         let opening = Opening { path: &path, subject: &subject, readers: self.workers, patience: self.patience };
         let moment = opening.open(context)?;
@@ -110,6 +124,10 @@ impl Source for Sqlite {
                 "Back up its databases.",
             )),
         }
+    }
+
+    fn follow(&self, database: &str, _: &Owner) -> Box<dyn Following> {
+        Box::new(follow::Chain::new(self, database))
     }
 
     fn stage(&self, request: &StageRequest, context: &Context) -> Result<Box<dyn Staging>> {

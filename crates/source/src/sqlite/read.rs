@@ -1,19 +1,27 @@
 //! All rows of a database into an archive, by several connections with the same state.
 
 use super::{
-    cell::{self, Encoding, Wide},
+    cell::{Encoding, Wide},
     connect::quoted,
+    encoder::Encoder,
     fault::Subject,
     job::Job,
     moment::{SHARED_FROM_BYTES, size_bytes},
     schema::{Layout, Object},
 };
-use crate::{Context, Sink, table::RowWriter};
+use crate::{
+    Context, Sink, encode,
+    keys::{self, Sorter},
+    table::RowWriter,
+};
 use domain::{Error, Result, TableSummary};
-use rusqlite::{Connection, Row, types::ValueRef};
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering::Relaxed},
+use rusqlite::{Connection, Row};
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 /// A table is split in ranges of about this many bytes of the database file.
@@ -25,14 +33,16 @@ pub struct Reader<'a> {
     pub subject: &'a Subject,
     /// Its text encoding.
     pub encoding: Encoding,
-    /// Its definitions.
+    /// The objects whose rows are read.
     pub objects: &'a [Object],
+    /// The folder for the keys of all rows, if they are wanted.
+    pub keys: Option<&'a Path>,
 }
 
 /// What the threads of one reading share.
 struct Shared<'a> {
     jobs: Vec<Job<'a>>,
-    wide: Wide<'a>,
+    wide: &'a Wide<'a>,
     context: &'a Context,
     failed: AtomicBool,
     first_error: Mutex<Option<Error>>,
@@ -40,10 +50,10 @@ struct Shared<'a> {
 
 impl Reader<'_> {
     /// Reads all stored tables and returns what was counted, ordered by name.
-    pub fn read(&self, connections: &mut [Connection], sink: &dyn Sink, context: &Context) -> Result<Vec<TableSummary>> {
+    pub fn read(&self, connections: &mut [Connection], wide: &Wide<'_>, context: &Context) -> Result<Vec<TableSummary>> {
         let shared = Shared {
-            jobs: self.jobs(connections, sink)?,
-            wide: Wide::new(sink),
+            jobs: self.jobs(connections, wide.sink())?,
+            wide,
             context,
             failed: AtomicBool::new(false),
             first_error: Mutex::default(),
@@ -86,15 +96,16 @@ impl Reader<'_> {
 
     fn read_table(&self, connection: &Connection, job: &Job<'_>, shared: &Shared<'_>) -> Result<()> {
         let mut writer = None;
+        let mut keys = self.keys.filter(|_| !job.table.key_at.is_empty()).map(Sorter::new);
         while let Some(piece) = job.claim() {
             let writer = writer.get_or_insert_with(|| job.output.writer(shared.context));
-            self.read_piece(connection, job, piece, shared, writer).map_err(|error| match error {
+            self.read_piece(connection, job, piece, shared, writer, keys.as_mut()).map_err(|error| match error {
                 Fault::Sqlite(error) => self.subject.fault(format_args!("Reading the table {:?}", job.table.name), error),
                 Fault::Ours(error) => error,
             })?;
         }
         if let Some(writer) = writer {
-            job.add(&writer.finish()?);
+            job.add(&writer.finish()?, keys);
         }
         Ok(())
     }
@@ -106,44 +117,29 @@ impl Reader<'_> {
         piece: u64,
         shared: &Shared<'_>,
         writer: &mut RowWriter<'_>,
+        mut keys: Option<&mut Sorter>,
     ) -> Result<(), Fault> {
         let mut statement = connection.prepare_cached(&job.select)?;
         let mut rows = match job.range(piece) {
             Some((first, last)) => statement.query([first, last])?,
             None => statement.query([])?,
         };
-        let mut line = Vec::with_capacity(4096);
+        let mut encoder = Encoder::new(self.encoding, &job.table);
         let mut last_rowid = None;
         while let Some(row) = rows.next()? {
-            line.clear();
-            self.encode_row(&mut line, row, job, &shared.wide)?;
+            encoder.encode(row, shared.wide)?;
             if !self.is_in_order(row, job, &mut last_rowid)? {
                 return Err(self.subject.contradicts(format_args!("rows of the table {:?} are out of order", job.table.name)).into());
             }
-            writer.row(&line)?;
+            writer.row(encoder.row())?;
+            if let Some(keys) = &mut keys {
+                let hash = encode::row_hash(encoder.row());
+                keys.push(encoder.key()?, hash)?;
+            }
             if shared.failed.load(Relaxed) {
                 return Err(Error::cancelled().into());
             }
         }
-        Ok(())
-    }
-
-    fn encode_row(&self, line: &mut Vec<u8>, row: &Row<'_>, job: &Job<'_>, wide: &Wide<'_>) -> Result<(), Fault> {
-        line.push(b'[');
-        for at in 0..job.values {
-            if at > 0 {
-                line.push(b',');
-            }
-            if self.encoding == Encoding::Utf8 {
-                cell::encode_value(line, row.get_ref(at)?, wide)?;
-                continue;
-            }
-            match (row.get_ref(2 * at)?, row.get_ref(2 * at + 1)?) {
-                (ValueRef::Blob(stored), ValueRef::Integer(1)) => cell::encode_utf16(line, stored, self.encoding, wide)?,
-                (value, _) => cell::encode_value(line, value, wide)?,
-            }
-        }
-        line.push(b']');
         Ok(())
     }
 
@@ -157,8 +153,8 @@ impl Reader<'_> {
     /// Ends a table; one read in ranges must have given as many rows as its pages hold.
     fn finish(&self, job: Job<'_>, connections: &[Connection]) -> Result<TableSummary> {
         job.output.finish()?;
-        let (name, in_ranges) = (job.table.name.clone(), job.span.is_some());
-        let summary = job.counted();
+        let (name, in_ranges, has_key) = (job.table.name.clone(), job.span.is_some(), !job.table.key_at.is_empty());
+        let (summary, sorters) = job.counted();
         if let Some(connection) = connections.first().filter(|_| in_ranges) {
             let sql = format!("SELECT count(*) FROM main.{} NOT INDEXED", quoted(&name));
             let fault = |error| self.subject.fault(format_args!("Counting the rows of the table {name:?}"), error);
@@ -169,11 +165,20 @@ impl Reader<'_> {
                     .contradicts(format_args!("its table {name:?} holds {rows} rows, but {} can be found", summary.rows)));
             }
         }
+        if let (Some(folder), true) = (self.keys, has_key) {
+            keys::merge(sorters, &keys_file(folder, &name))?;
+        }
         Ok(summary)
     }
 }
 
-enum Fault {
+/// The file with the keys of a table.
+pub fn keys_file(folder: &Path, table: &str) -> PathBuf {
+    folder.join(format!("{:032x}.keys", encode::row_hash(table.as_bytes())))
+}
+
+/// What can go wrong with a row.
+pub enum Fault {
     Sqlite(rusqlite::Error),
     Ours(Error),
 }

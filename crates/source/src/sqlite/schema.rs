@@ -111,6 +111,9 @@ pub struct Table {
     pub rowid_at: Option<usize>,
     /// Whether the rowid is written before the columns, because none of them stands for it.
     pub rowid_apart: bool,
+    /// Where the values that tell a row from all others come in an encoded row; empty if no value does, because the names of the
+    /// rowid are all taken by other columns.
+    pub key_at: Vec<usize>,
 }
 
 /// How the tables of a database are stored.
@@ -149,7 +152,13 @@ impl<'a> Layout<'a> {
             Some(at) => (Some(quoted(&columns[at].name)), Some(at), false),
             None => (own().map(str::to_owned), own().map(|_| 0), own().is_some()),
         };
-        Ok(Table { name: name.to_owned(), columns, rowid, rowid_at, rowid_apart })
+        let key_at = match has_rowid {
+            true => rowid_at.into_iter().collect(),
+            // In the order of a collating sequence that is not known here no row would be found.
+            false if keys.has_strange_order => vec![],
+            false => keys.all,
+        };
+        Ok(Table { name: name.to_owned(), columns, rowid, rowid_at, rowid_apart, key_at })
     }
 }
 
@@ -173,8 +182,12 @@ impl Table {
 
 /// What else is known of a table's columns.
 struct Keys {
+    /// Positions of the columns of the primary key.
+    all: Vec<usize>,
     /// Position of the only column of the primary key.
     single: Option<usize>,
+    /// Whether the primary key is ordered by a collating sequence that only the user's program knows.
+    has_strange_order: bool,
     /// Whether an index holds the primary key: then no column stands for the rowid.
     has_index: bool,
     generated: Vec<Column>,
@@ -197,9 +210,30 @@ fn columns(connection: &Connection, table: &str, subject: &Subject) -> Result<(V
         generated_or_not.push(column);
     }
     let mut statement = connection.prepare(&format!("PRAGMA main.index_list({})", quoted(table))).map_err(fault)?;
-    let origins: Vec<String> = statement.query_map([], |row| row.get(3)).and_then(Iterator::collect).map_err(fault)?;
-    let has_index = origins.iter().any(|origin| origin == "pk");
-    Ok((columns, Keys { single: (key.len() == 1).then(|| key[0]), has_index, generated }))
+    let indexes: Vec<(String, String)> =
+        statement.query_map([], |row| Ok((row.get(1)?, row.get(3)?))).and_then(Iterator::collect).map_err(fault)?;
+    let index = indexes.into_iter().find_map(|(name, origin)| (origin == "pk").then_some(name));
+    let has_index = index.is_some();
+    let has_strange_order = index.map_or(Ok(false), |index| is_strange(connection, &index)).map_err(fault)?;
+    Ok((columns, Keys { single: (key.len() == 1).then(|| key[0]), all: key, has_strange_order, has_index, generated }))
+}
+
+/// Whether one of the key columns of an index has another collating sequence than those that SQLite brings along.
+fn is_strange(connection: &Connection, index: &str) -> rusqlite::Result<bool> {
+    let mut statement = connection.prepare(&format!("PRAGMA main.index_xinfo({})", quoted(index)))?;
+    let columns = statement.query_map([], |row| Ok((row.get(4)?, row.get(5)?)))?;
+    let columns: Vec<(Option<String>, bool)> = columns.collect::<rusqlite::Result<_>>()?;
+    let is_known = |name: &str| ["BINARY", "NOCASE", "RTRIM"].iter().any(|known| known.eq_ignore_ascii_case(name));
+    Ok(columns.iter().any(|(collation, is_key)| *is_key && !collation.as_deref().is_some_and(is_known)))
+}
+
+/// A hash over all definitions, but for where in the list of them they stand: `VACUUM` moves them.
+pub fn fingerprint(objects: &[Object]) -> String {
+    let mut lines = vec![];
+    for object in objects {
+        encode_object(&mut lines, &Object { rowid: 0, ..object.clone() });
+    }
+    format!("{:032x}", encode::row_hash(&lines))
 }
 
 /// Writes the definitions: readable, and exact.

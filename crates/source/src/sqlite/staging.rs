@@ -1,7 +1,10 @@
 //! A new database below the folder, under a hidden name until it is published.
 
 use super::{
-    Sqlite, connect,
+    Sqlite,
+    apply::Applier,
+    cell::Wide,
+    connect,
     define::{self, Definer},
     fault::Subject,
     folder::{self, COMPANIONS, STAGING_PREFIX, companion},
@@ -12,11 +15,12 @@ use super::{
     read::Reader,
     schema::{self, Layout, Object},
 };
-use crate::{Context, Members, Nowhere, StageRequest, Staging, lease::Lease, table};
+use crate::{Applied, Context, Members, Nowhere, StageRequest, Staging, lease::Lease, table};
 use domain::{Code, Comparison, Error, Phase, Result, TableSummary};
+use jiff::Timestamp;
 use rusqlite::Connection;
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fs::{DirBuilder, File, Permissions},
     io,
     os::unix::fs::PermissionsExt,
@@ -166,7 +170,7 @@ impl Stage {
     }
 
     /// Checks and completes the database, unless that is done.
-    fn finish(&mut self, context: &Context) -> Result<()> {
+    fn close(&mut self, context: &Context) -> Result<()> {
         if self.connection.is_none() {
             return Ok(());
         }
@@ -202,7 +206,8 @@ fn create(path: &Path, properties: &Properties, context: &Context) -> rusqlite::
 }
 
 impl Staging for Stage {
-    fn load(&mut self, archive: &dyn Members, context: &Context) -> Result<()> {
+    fn load(&mut self, chain: &[&dyn Members], context: &Context) -> Result<()> {
+        let archive = *chain.first().ok_or_else(|| Error::internal("A restore was given no archive."))?;
         self.objects = schema::read(archive)?;
         let fault = |error| self.subject.fault("Loading", error);
         let connection = self.connection()?;
@@ -214,23 +219,47 @@ impl Staging for Stage {
         }
         definer.tables()?;
         self.load_rows(archive, context)?;
-        context.meter.enter(Phase::Indexing, 0);
-        definer.indexes()?;
         connection.execute_batch("COMMIT").map_err(fault)
     }
 
-    fn tables(&mut self, context: &Context) -> Result<Vec<TableSummary>> {
+    fn apply(&mut self, archive: &dyn Members, until: Option<Timestamp>, context: &Context) -> Result<Applied> {
+        if until.is_some() {
+            let sentence = "A backup of a SQLite database can restore its own moment, and none before it.";
+            return Err(Error::new(Code::Unsupported, sentence, "Choose a restore point."));
+        }
+        let fault = |error| self.subject.fault("Applying changes", error);
+        let connection = self.connection()?;
+        connection.execute_batch("BEGIN").map_err(fault)?;
+        let loader = Loader { connection, archive, workers: self.workers, subject: &self.subject, context };
+        let applier = Applier { loader: &loader, objects: &self.wanted()?, only_some: self.only_table.is_some() };
+        let changes = applier.apply()?;
+        connection.execute_batch("COMMIT").map_err(fault)?;
+        Ok(Applied { changes, reached: false })
+    }
+
+    fn finish(&mut self, _: &dyn Members, context: &Context) -> Result<()> {
+        let fault = |error| self.subject.fault("Loading", error);
+        context.meter.enter(Phase::Indexing, 0);
+        let connection = self.connection()?;
+        connection.execute_batch("BEGIN").map_err(fault)?;
+        Definer::new(connection, &self.objects, &self.subject).indexes()?;
+        connection.execute_batch("COMMIT").map_err(fault)
+    }
+
+    fn tables(&mut self, only: Option<&BTreeSet<String>>, context: &Context) -> Result<Vec<TableSummary>> {
         let fault = |error| self.subject.fault("Reading the new database", error);
         let size_bytes = self.lease.file().metadata().map_or(0, |data| data.len());
         let count = if size_bytes < SHARED_FROM_BYTES { 1 } else { self.workers };
         let open = |_| connect::read_only(&self.file.0, context);
         let mut readers = (0..count).map(open).collect::<rusqlite::Result<Vec<_>>>().map_err(fault)?;
-        let reader = Reader { subject: &self.subject, encoding: self.properties.encoding, objects: &self.objects };
-        reader.read(&mut readers, &Nowhere, context)
+        let objects: Vec<Object> =
+            self.objects.iter().filter(|object| only.is_none_or(|only| only.contains(&object.name))).cloned().collect();
+        let reader = Reader { subject: &self.subject, encoding: self.properties.encoding, objects: &objects, keys: None };
+        reader.read(&mut readers, &Wide::new(&Nowhere), context)
     }
 
     fn compare(&mut self, _: &dyn Members, context: &Context) -> Result<Vec<Comparison>> {
-        self.finish(context)?;
+        self.close(context)?;
         let read = header::read(self.lease.file());
         let made = read.map_err(|error| self.subject.io_fault("Reading the new database", &self.target, error))?;
         let (count, different) = header::differences(&self.properties, &made);
@@ -242,7 +271,7 @@ impl Staging for Stage {
     }
 
     fn publish(mut self: Box<Self>, context: &Context) -> Result<()> {
-        self.finish(context)?;
+        self.close(context)?;
         context.check()?;
         let failed = |error| self.subject.io_fault("Making the new database visible", &self.target, error);
         let made = make_folders(&self.root, &self.target).map_err(failed)?;

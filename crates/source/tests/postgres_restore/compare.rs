@@ -30,7 +30,7 @@ fn compared(archive: &Archive, meddle: &str) -> Vec<Comparison> {
 fn compared_as(archive: &Archive, request: &source::StageRequest, meddle: &str) -> Vec<Comparison> {
     let context = Context::default();
     let mut staging = archive.load(server(), request, &context).unwrap();
-    staging.tables(&context).unwrap();
+    staging.tables(None, &context).unwrap();
     ask(&staged(server())[0], meddle);
     staging.compare(&archive.members, &context).unwrap()
 }

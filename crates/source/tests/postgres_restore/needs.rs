@@ -2,7 +2,7 @@
 
 use crate::{
     ask, filled,
-    round::{back_up, back_up_by, fresh_name, same, source, staged},
+    round::{back_up, back_up_by, fresh_name, load_whole, same, source, staged},
     server,
 };
 use domain::Code;
@@ -187,8 +187,8 @@ fn whoever_may_make_databases_can_restore_his_own() {
     let archive = back_up_by(&source(&server, "maker"), "mine");
     let context = Context::default();
     let mut staging = source(&server, "maker").stage(&archive.request("again"), &context).unwrap();
-    staging.load(&archive.members, &context).unwrap();
-    assert_eq!(staging.tables(&context).unwrap(), archive.summary.tables);
+    load_whole(&mut *staging, &archive.members, &context).unwrap();
+    assert_eq!(staging.tables(None, &context).unwrap(), archive.summary.tables);
     let compared = staging.compare(&archive.members, &context).unwrap();
     assert!(compared.iter().all(domain::Comparison::is_equal), "{compared:?}");
     staging.publish(&context).unwrap();
@@ -236,8 +236,8 @@ fn forced_row_security_hides_no_row_from_the_comparison() {
     let archive = back_up(&server, "mine");
     let context = Context::default();
     let mut staging = source(&server, "maker").stage(&archive.request("again"), &context).unwrap();
-    staging.load(&archive.members, &context).unwrap();
-    assert_eq!(staging.tables(&context).unwrap(), archive.summary.tables);
+    load_whole(&mut *staging, &archive.members, &context).unwrap();
+    assert_eq!(staging.tables(None, &context).unwrap(), archive.summary.tables);
     staging.publish(&context).unwrap();
     same(&server, "mine", "again");
     assert_eq!(server.psql("again", "set role maker; select count(*) from t").unwrap(), "1");

@@ -130,7 +130,7 @@ impl Archive {
         let mut staging = self.load(server, request, &context)?;
         let notes = staging.notes();
         if request.only_table.is_none() {
-            assert_eq!(staging.tables(&context)?, self.summary.tables);
+            assert_eq!(staging.tables(None, &context)?, self.summary.tables);
         }
         for compared in staging.compare(&self.members, &context)? {
             // Whoever keeps going looks at what differs himself.
@@ -143,7 +143,7 @@ impl Archive {
     /// Restores up to the moment before the comparison.
     pub fn load(&self, server: &PostgresServer, request: &StageRequest, context: &Context) -> Result<Box<dyn Staging>> {
         let mut staging = source(server, "postgres").stage(request, context)?;
-        staging.load(&self.members, context)?;
+        load_whole(&mut *staging, &self.members, context)?;
         Ok(staging)
     }
 }
@@ -188,4 +188,10 @@ fn dumped(server: &PostgresServer, database: &str) -> Vec<Vec<u8>> {
 pub fn staged(server: &PostgresServer) -> Vec<String> {
     let names = server.psql("postgres", "select datname from pg_database where datname like 'rookery_staging%' order by 1").unwrap();
     names.lines().map(str::to_owned).collect()
+}
+
+/// Loads a single archive as the engine does: all that comes before the comparison.
+pub fn load_whole(staging: &mut dyn Staging, archive: &dyn Members, context: &Context) -> Result<()> {
+    staging.load(&[archive], context)?;
+    staging.finish(archive, context)
 }

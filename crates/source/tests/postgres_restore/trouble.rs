@@ -1,6 +1,6 @@
 //! Restores that are killed, and rows that are too large for memory.
 
-use crate::round::{self, back_up_by, fresh_name, source, source_at, staged};
+use crate::round::{self, back_up_by, fresh_name, load_whole, source, source_at, staged};
 use domain::{Code, Result};
 use source::{Context, Members, Source};
 use std::{env, io::Read, thread};
@@ -52,7 +52,7 @@ fn restore_for_ever(told: &str) {
     request.create_roles = true;
     request.description.properties["roles"] = serde_json::json!(["made for it"]);
     let mut staging = source.stage(&request, &context).unwrap();
-    staging.load(&Stuck(&archive.members), &context).unwrap();
+    load_whole(&mut *staging, &Stuck(&archive.members), &context).unwrap();
 }
 
 /// An archive whose rows never come.
@@ -115,7 +115,7 @@ fn what_breaks_in_the_middle_leaves_nothing() {
     let context = Context::default();
     let failed = |archive: &dyn Members, request: &source::StageRequest| {
         let mut staging = source(&server, "postgres").stage(request, &context).unwrap();
-        let error = staging.load(archive, &context).unwrap_err();
+        let error = load_whole(&mut *staging, archive, &context).unwrap_err();
         drop(staging);
         assert_eq!(staged(&server), [""; 0]);
         error

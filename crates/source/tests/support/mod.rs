@@ -4,7 +4,7 @@
 pub mod sqlite;
 
 use domain::{Error, Result};
-use source::{Member, Members, Sink};
+use source::{Context, Member, Members, Sink, Staging};
 use std::{
     collections::BTreeMap,
     io::{Cursor, Read},
@@ -74,4 +74,10 @@ impl Members for Archive {
         let bytes = self.get(name).ok_or_else(|| source::value::damaged(format!("The member {name} is missing.")))?;
         Ok(Box::new(Cursor::new(bytes)))
     }
+}
+
+/// Loads a single archive as the engine does: all that comes before the comparison.
+pub fn load_whole(staging: &mut dyn Staging, archive: &dyn Members, context: &Context) -> Result<()> {
+    staging.load(&[archive], context)?;
+    staging.finish(archive, context)
 }

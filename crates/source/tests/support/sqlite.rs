@@ -1,6 +1,6 @@
 //! Folders of SQLite databases for tests, and the round trip through an archive.
 
-use super::Archive;
+use super::{Archive, load_whole};
 use domain::{Result, Summary, TableSummary};
 use rusqlite::Connection;
 use source::{Context, Description, Scope, Source, StageRequest, sqlite::Sqlite};
@@ -77,8 +77,8 @@ impl Folder {
     pub fn restore(&self, backup: &Backup, name: &str) -> Result<Vec<TableSummary>> {
         let context = Context::default();
         let mut staging = self.source().stage(&self.request(backup, name), &context)?;
-        staging.load(&backup.archive, &context)?;
-        let tables = staging.tables(&context)?;
+        load_whole(&mut *staging, &backup.archive, &context)?;
+        let tables = staging.tables(None, &context)?;
         let compared = staging.compare(&backup.archive, &context)?;
         assert!(compared.iter().all(domain::Comparison::is_equal), "{compared:?}");
         assert_eq!(compared.iter().map(|it| it.what.as_str()).collect::<Vec<_>>(), ["definitions", "properties of the database"]);

@@ -6,6 +6,7 @@ mod aside;
 mod draft;
 mod encryption;
 mod fields;
+mod retention;
 mod review;
 mod schedule;
 mod sheet;
@@ -15,12 +16,15 @@ mod when;
 use crate::{
     api::{
         Failure,
-        task::{AddTask, BackUpOnce, ChangeTask, preview_task, task_form},
+        task::{AddTask, BackUpOnce, ChangeTask, preview_retention, preview_task, task_form},
     },
     components::{PageHead, may},
     loaded::loaded_page,
 };
-use domain::{Role, ServerId, TaskForm, TaskId, view::task::TaskPreview};
+use domain::{
+    Role, ServerId, TaskForm, TaskId,
+    view::{retention::RetentionView, task::TaskPreview},
+};
 use draft::Draft;
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
@@ -59,6 +63,8 @@ struct Opened {
     version: Option<i64>,
     /// What the task would do, as the address has it.
     preview: TaskPreview,
+    /// What its rule would delete, if the address has a step that shows it.
+    plan: Option<RetentionView>,
 }
 
 /// The ways to send the last step.
@@ -111,9 +117,13 @@ async fn open(target: Target, search: &str) -> Result<Opened, Failure> {
             (server, format!("/tasks/{task}/edit"), Some(task), form, Some(version))
         }
     };
-    let form = Draft::read(base.clone(), version, search).form();
-    let preview = preview_task(server, task, form, once).await?;
-    Ok(Opened { server, path, once, task, base, version, preview })
+    let draft = Draft::read(base.clone(), version, search).for_once(once);
+    let preview = preview_task(server, task, draft.form(), once).await?;
+    let plan = match retention::question(&draft) {
+        Some(form) => preview_retention(server, task, form).await?,
+        None => None,
+    };
+    Ok(Opened { server, path, once, task, base, version, preview, plan })
 }
 
 /// A task like another one, by another name.

@@ -2,16 +2,23 @@
 
 use super::{FORM, Sending, draft::Draft, encryption::Downgrade, step::Step};
 use crate::components::{Button, ButtonKind, Faults, FormProblem, Glyph, Hidden, Icon, OwnPassword};
-use domain::{ServerId, TaskForm, TaskId, view::task::TaskPreview};
+use crate::pages::task::plan::outlook;
+use domain::{
+    ServerId, TaskForm, TaskId,
+    view::{retention::RetentionView, task::TaskPreview},
+};
 use leptos::prelude::*;
 
 /// Every answer, with the way to change it.
 #[component]
-pub(super) fn Answers(draft: Memo<Draft>, preview: RwSignal<TaskPreview>) -> impl IntoView {
+pub(super) fn Answers(draft: Memo<Draft>, preview: RwSignal<TaskPreview>, plan: RwSignal<Option<RetentionView>>) -> impl IntoView {
     let once = draft.read_untracked().once;
     let line = move |step: Step| {
         let answer = move || step.answer(&draft.read(), &preview.read());
-        let more = move || more_of(step, &draft.read().form(), &preview.read());
+        let more = move || match (step, &*plan.read()) {
+            (Step::Retention, Some(plan)) => outlook(plan),
+            _ => more_of(step, &draft.read().form(), &preview.read()),
+        };
         let wrong = move || {
             step.errors(&draft.read(), &preview.read()).into_iter().map(|error| view! { <p class="wrong">{error}</p> }).collect_view()
         };
@@ -77,7 +84,9 @@ pub(super) fn Submit(
         let reason = if wrong { Some("Correct what is marked first.") } else { conflict().then_some("Choose first whose values count.") };
         reason.map(String::from)
     });
-    let seals_otherwise = move || draft.read().differences().iter().any(|(field, ..)| matches!(*field, "encryption" | "recipients"));
+    let needs_password = move || {
+        draft.read().differences().iter().any(|(field, ..)| *field == "encryption" || *field == "recipients" || field.starts_with("keep_"))
+    };
     let fields = move || {
         view! { <Hidden values=fields(&draft.read())/> }
     };
@@ -111,7 +120,7 @@ pub(super) fn Submit(
                     <Hidden values=vec![("task", task.to_string())]/>
                     {fields}
                     <div class="own">
-                        <Show when=seals_otherwise fallback=|| view! { <input type="hidden" name="current_password" value=""/> }>
+                        <Show when=needs_password fallback=|| view! { <input type="hidden" name="current_password" value=""/> }>
                             <OwnPassword id="own-task" faults=Faults::of(send.change.value())/>
                         </Show>
                     </div>

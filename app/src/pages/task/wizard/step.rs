@@ -92,7 +92,9 @@ impl Step {
             Self::Schedule => {
                 "A full backup holds everything; an incremental one holds what changed since the one before, and needs it. Where both are due at once, the full one is made. The first backup of a database is full in any case."
             }
-            Self::Retention => "There is one answer so far.",
+            Self::Retention => {
+                "A chain is a full backup with the incrementals that build on it. It goes as a whole, after a newer backup succeeded, and never the newest good one. While backups fail, nothing goes."
+            }
             Self::Encryption => {
                 "What is sealed can be read with one of its keys alone, and not by this console. A change counts from the next backup on, which begins a new chain."
             }
@@ -124,7 +126,8 @@ impl Step {
             Self::Schedule => &["full", "incremental", "time_zone", "chain_incrementals", "chain_days", "catch_up"],
             Self::Encryption => &["encryption", "recipients"],
             Self::Destination => &["destination"],
-            Self::Retention | Self::Review => &[],
+            Self::Retention => &["keep_how", "keep_days", "keep_count", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly"],
+            Self::Review => &[],
         }
     }
 
@@ -149,7 +152,11 @@ impl Step {
             Self::Name => form.name.trim().into(),
             Self::Type => "Backup (logical)".into(),
             Self::Schedule => preview.schedule.clone().unwrap_or_default(),
-            Self::Retention => "Every backup is kept".into(),
+            Self::Retention => match form.rule() {
+                Ok(None) => "Every backup is kept".into(),
+                Ok(Some(rule)) => rule.in_words().trim_end_matches('.').into(),
+                Err(_) => "Not clear yet".into(),
+            },
             Self::Encryption => match form.encryption.as_str() {
                 "none" => "Not encrypted".into(),
                 "sealed" => sealed_for(&form, preview),

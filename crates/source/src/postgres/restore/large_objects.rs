@@ -18,7 +18,7 @@ const BATCH: usize = 500;
 
 /// Makes all large objects and writes their bytes.
 pub(super) fn load(archive: &dyn Members, no_owner: bool, crew: &Crew<'_>) -> Result<()> {
-    if !archive.names().iter().any(|name| name == LARGE_OBJECTS_METADATA) {
+    if !are_in(archive) {
         return Ok(());
     }
     let metadata = small_member(archive, LARGE_OBJECTS_METADATA)?;
@@ -37,6 +37,18 @@ pub(super) fn load(archive: &dyn Members, no_owner: bool, crew: &Crew<'_>) -> Re
             sql.extend(dress(session, object, no_owner)?);
         }
         session.execute(&sql.join(";"))
+    })
+}
+
+/// Whether an archive tells of all large objects.
+pub(super) fn are_in(archive: &dyn Members) -> bool {
+    archive.names().iter().any(|name| name == LARGE_OBJECTS_METADATA)
+}
+
+/// Removes all large objects.
+pub(super) fn clear(crew: &Crew<'_>) -> Result<()> {
+    crew.alone(Ok, |session: &mut Session| {
+        session.query("SELECT pg_catalog.count(pg_catalog.lo_unlink(oid)) FROM pg_catalog.pg_largeobject_metadata").map(drop)
     })
 }
 

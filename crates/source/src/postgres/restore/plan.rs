@@ -5,7 +5,7 @@
 //! follows in order, then foreign keys side by side. Where a statement makes a new object (a view that
 //! groups by a primary key), what comes after it may build on it and waits in a wave of its own.
 
-use crate::postgres::sql::{self, Class, Statement, added_constraint, commented_constraint};
+use crate::postgres::sql::{self, Class, Statement, added_constraint, commented_constraint, is_primary_key};
 use domain::Result;
 use std::collections::HashSet;
 
@@ -45,6 +45,17 @@ pub(super) struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
+    /// Takes the statements out that make primary keys.
+    pub fn take_primary_keys(&mut self) -> Plan<'a> {
+        let mut keys = vec![];
+        for step in &mut self.steps {
+            if let Step::Parallel(items) = step {
+                keys.extend(items.extract_if(.., |item| item.class == Class::Key && is_primary_key(item.statement.text)));
+            }
+        }
+        Plan { header: self.header.clone(), steps: vec![Step::Parallel(keys)], ..Plan::default() }
+    }
+
     /// Every statement but the settings.
     pub fn items(&self) -> impl Iterator<Item = &Item<'a>> {
         let steps = self.steps.iter().flat_map(|step| match step {

@@ -20,33 +20,37 @@ use std::{collections::BTreeMap, io::Read};
 /// Bytes of COPY text that are collected before they are handed on.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// Loads the rows of all tables, or of one, part by part over several sessions.
-pub(super) fn load(archive: &dyn Members, only_table: Option<&str>, crew: &Crew<'_>) -> Result<()> {
-    let parts = match only_table {
-        Some(table) => table::parts(archive, table),
-        None => interleaved(archive),
-    };
-    if let (Some(table), true) = (only_table, parts.is_empty()) {
-        let sentence = format!("The backup holds no table named {table}.");
-        return Err(Error::new(Code::NotFound, sentence, "Give it as schema.table, as `rookery cat` lists it."));
+/// A member with rows, and the archive that it lies in.
+pub(super) type Place<'a> = (&'a dyn Members, String);
+
+/// Loads rows, part by part over several sessions.
+pub(super) fn load(parts: &[Place<'_>], crew: &Crew<'_>) -> Result<()> {
+    crew.each(parts, Ok, |session: &mut Session, (archive, name)| Part { archive: *archive, crew, name }.load(session))
+}
+
+/// The parts of one table.
+pub(super) fn of_table<'a>(archive: &'a dyn Members, table: &str) -> Vec<Place<'a>> {
+    table::parts(archive, table).into_iter().map(|name| (archive, name)).collect()
+}
+
+/// The folders of tables in an archive, each with its parts; those of large objects are none.
+pub(super) fn folders(archive: &dyn Members) -> BTreeMap<String, Vec<String>> {
+    let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for name in archive.names() {
+        if let Some(end) = name.strip_prefix("data/").and_then(|rest| rest.find('/')) {
+            tables.entry(name[..end + "data//".len()].to_owned()).or_default().push(name);
+        }
     }
-    crew.each(&parts, Ok, |session: &mut Session, part| Part { archive, crew, name: part }.load(session))
+    tables.remove(&table::folder(LARGE_OBJECTS));
+    tables
 }
 
 /// The parts of all tables, one of each table in turn: tables get in their own way least where many are written at once.
 /// Those with most parts come first, so that no big one is left at the end.
-fn interleaved(archive: &dyn Members) -> Vec<String> {
-    let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for name in archive.names() {
-        if let Some((folder, _)) = name.strip_prefix("data/").and_then(|rest| rest.split_once('/')) {
-            tables.entry(folder.to_owned()).or_default().push(name);
-        }
-    }
-    let large_objects = table::folder(LARGE_OBJECTS);
-    let mut turns: Vec<_> = tables.into_values().filter(|parts| !parts[0].starts_with(&large_objects)).collect();
-    turns.sort_by_key(|parts| std::cmp::Reverse(parts.len()));
-    let longest = turns.first().map_or(0, Vec::len);
-    (0..longest).flat_map(|turn| turns.iter().filter_map(move |parts| parts.get(turn).cloned())).collect()
+pub(super) fn interleaved(mut tables: Vec<Vec<Place<'_>>>) -> Vec<Place<'_>> {
+    tables.sort_by_key(|parts| std::cmp::Reverse(parts.len()));
+    let longest = tables.first().map_or(0, Vec::len);
+    (0..longest).flat_map(|turn| tables.iter().filter_map(move |parts| parts.get(turn).cloned()).collect::<Vec<_>>()).collect()
 }
 
 /// One part of a table.
@@ -145,15 +149,15 @@ fn placeholder(number: usize, field: &Field<'_>, column_type: &str) -> String {
 }
 
 /// A table as statements name it.
-struct Target {
-    table: String,
+pub(super) struct Target {
+    pub table: String,
     /// ` ("a", "b")`, or nothing where there are no columns: SQL has no empty list.
-    columns: String,
+    pub columns: String,
 }
 
 impl Target {
     /// Names come from the archive and go into statements: what is not a name is refused.
-    fn new(header: &Header) -> Result<Self> {
+    pub fn new(header: &Header) -> Result<Self> {
         if !is_table_name(&header.table) || header.types.len() != header.columns.len() {
             return Err(damaged("A part of a table in the archive has a header line that contradicts itself."));
         }

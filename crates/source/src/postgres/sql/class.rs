@@ -146,6 +146,19 @@ pub fn added_constraint(statement: &[u8]) -> Option<(String, String)> {
     (words.take("ADD") && words.take("CONSTRAINT")).then(|| (table, words.name()))
 }
 
+/// Whether the statement makes a primary key.
+#[must_use]
+pub fn is_primary_key(statement: &[u8]) -> bool {
+    let mut words = Words::new(statement);
+    if !(words.take("ALTER") && words.take("TABLE")) {
+        return false;
+    }
+    words.after("ONLY").name();
+    let adds = words.take("ADD") && words.take("CONSTRAINT");
+    words.name();
+    adds && words.take("PRIMARY")
+}
+
 /// Table and name of the constraint that `COMMENT ON CONSTRAINT … ON …` speaks of, as written.
 #[must_use]
 pub fn commented_constraint(statement: &[u8]) -> Option<(String, String)> {
@@ -297,6 +310,14 @@ mod tests {
             ("", Class::Other),
         ] {
             assert_eq!(classify(sql.as_bytes()), class, "{sql}");
+        }
+    }
+
+    #[test]
+    fn primary_keys_are_told_from_other_keys() {
+        assert!(is_primary_key(b"ALTER TABLE ONLY public.\"a b\"\n    ADD CONSTRAINT \"UNIQUE\" PRIMARY KEY (x)"));
+        for other in ["ALTER TABLE ONLY a ADD CONSTRAINT \"PRIMARY\" UNIQUE (x)", "CREATE UNIQUE INDEX a ON b USING btree (c)", ""] {
+            assert!(!is_primary_key(other.as_bytes()), "{other}");
         }
     }
 

@@ -31,12 +31,22 @@ pub(super) struct Greeting {
     pub client_encoding: String,
 }
 
+/// What a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Statements.
+    Statements,
+    /// Statements and replication commands, of one database
+    /// (<https://www.postgresql.org/docs/current/protocol-replication.html>).
+    Replication,
+}
+
 /// Connects and logs in, with TLS as the target asks for it.
-pub(super) fn log_in(target: &Target, database: &str, context: &Context) -> Result<(Channel, Greeting)> {
+pub(super) fn log_in(target: &Target, database: &str, purpose: Purpose, context: &Context) -> Result<(Channel, Greeting)> {
     let attempt = |with_tls: bool| -> Result<Option<(Channel, Greeting)>> {
         let Some(socket) = Socket::open(target, with_tls, &context.cancel)? else { return Ok(None) };
         let mut channel = Channel::new(socket, target, database, &context.cancel);
-        let greeting = start_up(&mut channel)?;
+        let greeting = start_up(&mut channel, purpose)?;
         Ok(Some((channel, greeting)))
     };
     let plain = || attempt(false)?.ok_or_else(|| Error::internal("A connection without TLS gave no session."));
@@ -54,9 +64,12 @@ pub(super) fn log_in(target: &Target, database: &str, context: &Context) -> Resu
     }
 }
 
-fn start_up(channel: &mut Channel) -> Result<Greeting> {
-    let parameters =
-        [("user", channel.target.user.clone()), ("database", channel.database.clone()), ("application_name", "rookery".into())];
+fn start_up(channel: &mut Channel, purpose: Purpose) -> Result<Greeting> {
+    let mut parameters =
+        vec![("user", channel.target.user.clone()), ("database", channel.database.clone()), ("application_name", "rookery".into())];
+    if purpose == Purpose::Replication {
+        parameters.push(("replication", "database".into()));
+    }
     channel.put_untagged(|out| {
         out.extend_from_slice(&PROTOCOL.to_be_bytes());
         for (key, value) in &parameters {

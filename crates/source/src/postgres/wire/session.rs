@@ -2,7 +2,7 @@
 
 use super::{
     CopyIn, Row, Target,
-    auth::{Greeting, log_in, parameter},
+    auth::{Greeting, Purpose, log_in, parameter},
     buffer::{Channel, Message},
     error::ServerError,
     socket::{Socket, Wait},
@@ -35,6 +35,18 @@ impl Session {
     /// # Errors
     /// `unreachable`, `tls`, `auth-failed`, `database-gone`, `busy` (too many connections), `connection-lost`.
     pub fn connect(target: &Target, database: &str, context: &Context) -> Result<Self> {
+        Self::connect_for(Purpose::Statements, target, database, context)
+    }
+
+    /// The same, in replication mode: commands such as `CREATE_REPLICATION_SLOT` are understood beside statements.
+    ///
+    /// # Errors
+    /// Those of [`Self::connect`], and whatever a pooler in between answers that does not know the mode.
+    pub fn connect_for_replication(target: &Target, database: &str, context: &Context) -> Result<Self> {
+        Self::connect_for(Purpose::Replication, target, database, context)
+    }
+
+    fn connect_for(purpose: Purpose, target: &Target, database: &str, context: &Context) -> Result<Self> {
         if database.contains('\0') || target.user.contains('\0') {
             return Err(Error::new(
                 domain::Code::NotFound,
@@ -42,7 +54,7 @@ impl Session {
                 "Check the names.",
             ));
         }
-        let (channel, greeting) = log_in(target, database, context)?;
+        let (channel, greeting) = log_in(target, database, purpose, context)?;
         let mut session = Self { channel, greeting };
         let own = session.greeting.server_encoding.clone();
         let wanted = if LOSSLESS.iter().any(|known| own.starts_with(known)) { "UTF8" } else { own.as_str() };
@@ -96,6 +108,15 @@ impl Session {
     pub fn execute_bytes(&mut self, sql: &[u8]) -> Result<()> {
         self.begin(sql)?;
         self.finish(None, drop)
+    }
+
+    /// Runs a statement that changes rows, and says how many.
+    pub fn affect(&mut self, sql: &str) -> Result<u64> {
+        let mut tag = String::new();
+        self.begin(sql.as_bytes())?;
+        self.finish(Some(&mut tag), drop)?;
+        let rows = tag.rsplit(' ').next().and_then(|rows| rows.parse().ok());
+        rows.ok_or_else(|| self.channel.protocol("a change of rows ended without their number"))
     }
 
     /// Runs a statement and returns its rows, as text.

@@ -1,0 +1,90 @@
+//! Full or incremental: which of the two a backup can be, and why.
+
+use crate::{BackupRequest, archive::FromArchive, backup::fingerprints, unless_cancelled, verify::stored_bytes};
+use domain::{BackupKind, BackupType, Code, Result};
+use jiff::Timestamp;
+use repository::{ArchiveReader, Manifest, Point};
+use source::{Context, Following, Members};
+use std::{path::Path, sync::Arc};
+
+/// What a backup can be.
+pub(crate) enum Choice {
+    /// A full one: why, a sentence.
+    Full(String),
+    /// An incremental that builds on the last of these backups, the full one first.
+    After(Vec<Point>),
+}
+
+/// Chooses by what lies under the root; whether the source can go on from there is its own question.
+pub(crate) async fn choose(request: &BackupRequest, database: &str, now: Timestamp) -> Result<Choice> {
+    if request.kind == BackupKind::Full {
+        return Ok(Choice::Full(request.reason.clone()));
+    }
+    if let Some(doubt) = &request.doubt {
+        return Ok(Choice::Full(doubt.clone()));
+    }
+    let chain = request.repository.newest_chain(database, &request.server.name, BackupType::Logical).await?;
+    Ok(match why_not(request, &chain, now) {
+        Some(why) => Choice::Full(why),
+        None => Choice::After(chain),
+    })
+}
+
+/// Why a chain takes no incremental.
+fn why_not(request: &BackupRequest, chain: &[Point], now: Timestamp) -> Option<String> {
+    let (Some(full), Some(last)) = (chain.first(), chain.last()) else { return Some("There is no full backup yet.".into()) };
+    for point in chain {
+        if let Err(error) = request.repository.usable(point) {
+            return Some(format!("The chain of the backups before it cannot be used. {error}"));
+        }
+    }
+    let manifest = last.manifest.as_ref().ok()?;
+    if manifest.server.instance != request.server.instance {
+        return Some("The backups before it are of another server that had the same name.".into());
+    }
+    let (mut before, mut now_for) = (manifest.recipients.clone(), fingerprints(&request.recipients));
+    before.iter_mut().chain(&mut now_for).for_each(|keys| keys.sort_unstable());
+    if before != now_for {
+        return Some("The keys that open the archives are others than before.".into());
+    }
+    request.limit.reached(full.place.label().at(), chain.len() - 1, now)
+}
+
+/// Makes the lost state of the last backup of a chain anew from its archives, in the folder `state`.
+///
+/// # Errors
+/// Outer: what failed for want of a store, or that it was cancelled. Inner: why it cannot be made, a sentence.
+pub(crate) async fn rebuild(
+    request: &BackupRequest,
+    chain: &[Point],
+    following: &Arc<dyn Following>,
+    state: &Path,
+    context: &Context,
+) -> Result<Result<(), String>> {
+    let manifests: Vec<(&Point, &Manifest)> =
+        chain.iter().map(|point| Ok((point, request.repository.usable(point)?))).collect::<Result<_>>()?;
+    if manifests.iter().any(|(_, manifest)| manifest.sealed()) {
+        return Ok(Err(
+            "What the console keeps of the last backup is lost, and the chain is sealed, so that it cannot be made anew.".into()
+        ));
+    }
+    let mut archives = vec![];
+    for (point, manifest) in manifests {
+        let pieces = stored_bytes(&request.repository, &point.place, manifest, context).await;
+        let pieces = match pieces {
+            Err(error) if error.code() == Code::Damaged => {
+                return Ok(Err(format!("The chain of the backups before it cannot be used. {error}")));
+            }
+            other => other?,
+        };
+        archives.push(unless_cancelled(context, request.repository.archive(&point.place, manifest, Some(pieces), None)).await?);
+    }
+    let (following, state, context) = (Arc::clone(following), state.to_owned(), context.clone());
+    crate::blocking(move || {
+        let archives: Vec<FromArchive<'_>> = archives.iter().map(|archive: &ArchiveReader| FromArchive(archive)).collect();
+        let members: Vec<&dyn Members> = archives.iter().map(|archive| archive as &dyn Members).collect();
+        following.rebuild(&members, &state, &context)
+    })
+    .await?;
+    Ok(Ok(()))
+}

@@ -1,0 +1,183 @@
+//! What a restore does one after the other: the full backup, each incremental, and when which tables are compared.
+
+use super::{RestoreRequest, TableOutcome};
+use crate::{archive::FromArchive, check};
+use domain::{Code, Comparison, Error, Phase, Result, Summary, TableSummary, display};
+use jiff::Timestamp;
+use repository::ArchiveReader;
+use source::{Context, Members, Staging};
+use std::{collections::BTreeSet, time::Instant};
+
+/// The steps of a restore: one for each archive, the full backup's first.
+pub struct Steps<'a> {
+    steps: Vec<Step<'a>>,
+    until: Option<Timestamp>,
+    /// Whether all tables are expected, so that one too many is a difference.
+    all: bool,
+}
+
+struct Step<'a> {
+    archive: FromArchive<'a>,
+    plain_bytes: u64,
+    /// Tables whose rows are known after this step and after none that follows.
+    expected: Vec<TableSummary>,
+}
+
+/// What the steps did.
+pub struct Done {
+    /// Every table that was compared.
+    pub tables: Vec<TableOutcome>,
+    /// Rows that were changed after their table was compared.
+    changes: u64,
+    /// Seconds spent loading and indexing.
+    pub load_seconds: f64,
+    /// Seconds spent comparing rows.
+    pub compare_seconds: f64,
+}
+
+impl<'a> Steps<'a> {
+    /// The steps of a restore from these archives, the full one first.
+    pub fn plan(archives: &'a [ArchiveReader], request: &RestoreRequest) -> Result<Self> {
+        let mut summaries = archives.iter().map(check::summary).collect::<Result<Vec<_>>>()?;
+        // Of one that is applied in part nothing is known at its end.
+        if let (Some(last), Some(_)) = (summaries.last_mut(), request.until) {
+            (last.tables, last.after) = (vec![], vec![]);
+        }
+        let expected = expected(summaries, request.only_table.as_deref())?;
+        let steps = archives.iter().zip(expected);
+        let steps =
+            steps.map(|(archive, expected)| Step { archive: FromArchive(archive), plain_bytes: archive.all_plain_bytes(), expected });
+        Ok(Self { steps: steps.collect(), until: request.until, all: request.only_table.is_none() })
+    }
+
+    /// Takes them.
+    pub fn take(self, staging: &mut dyn Staging, context: &Context) -> Result<Done> {
+        let mut done = Done { tables: vec![], changes: 0, load_seconds: 0.0, compare_seconds: 0.0 };
+        let chain: Vec<&dyn Members> = self.steps.iter().map(|step| &step.archive as &dyn Members).collect();
+        let last = self.steps.len() - 1;
+        for (at, step) in self.steps.iter().enumerate() {
+            let began = Instant::now();
+            context.meter.enter(Phase::Loading, step.plain_bytes);
+            if at == 0 {
+                staging.load(&chain, context)?;
+            } else {
+                let applied = staging.apply(chain[at], self.until.filter(|_| at == last), context)?;
+                done.changes += applied.changes;
+            }
+            if at == last {
+                staging.finish(chain[at], context)?;
+            }
+            done.load_seconds += began.elapsed().as_secs_f64();
+            let began = Instant::now();
+            self.compare(at, staging, &mut done, context)?;
+            done.compare_seconds += began.elapsed().as_secs_f64();
+        }
+        done.tables.sort_by(|a, b| a.table.cmp(&b.table));
+        Ok(done)
+    }
+
+    fn compare(&self, at: usize, staging: &mut dyn Staging, done: &mut Done, context: &Context) -> Result<()> {
+        let expected = &self.steps[at].expected;
+        let others = self.steps.iter().enumerate().any(|(other, step)| other != at && !step.expected.is_empty());
+        if expected.is_empty() && (others || at + 1 < self.steps.len()) {
+            return Ok(());
+        }
+        context.meter.enter(Phase::Comparing, expected.iter().map(|table| table.bytes).sum());
+        // Where all tables are compared at once, one that should not be there shows.
+        let whole = self.all && !others && at + 1 == self.steps.len();
+        let names: BTreeSet<String> = expected.iter().map(|table| table.table.clone()).collect();
+        let actual = staging.tables(Some(&names).filter(|_| !whole), context)?;
+        done.tables.extend(compare(expected, &actual, !whole));
+        Ok(())
+    }
+}
+
+impl Done {
+    /// The comparison of tables among the others.
+    pub fn rows(&self) -> Comparison {
+        let different = self.tables.iter().filter(|table| !table.equal);
+        let different = different.map(|table| format!("The rows of {} differ.", table.table)).collect();
+        let compared = Comparison::new("tables", self.tables.len(), different);
+        if self.changes == 0 {
+            return compared;
+        }
+        compared.without(format!(
+            "what {} changed rows became, unless their table was compared after them; each change hit exactly the row that it names.",
+            display::count(self.changes)
+        ))
+    }
+}
+
+/// For each archive the tables that are to be compared after it: those whose rows it tells, and none after it.
+fn expected(summaries: Vec<Summary>, only: Option<&str>) -> Result<Vec<Vec<TableSummary>>> {
+    let mut later: BTreeSet<String> = BTreeSet::new();
+    let mut expected: Vec<Vec<TableSummary>> = vec![];
+    for summary in summaries.into_iter().rev() {
+        let known = summary.tables.into_iter().chain(summary.after);
+        let mut known: Vec<_> = known.filter(|table| !later.contains(&table.table)).collect();
+        later.extend(known.iter().map(|table| table.table.clone()).chain(summary.gone));
+        known.retain(|table| only.is_none_or(|only| only == table.table));
+        expected.push(known);
+    }
+    expected.reverse();
+    match only {
+        Some(only) if expected.iter().all(Vec::is_empty) => Err(Error::new(
+            Code::NotFound,
+            format!("The backup holds no table {only:?}."),
+            "Name it as `rookery cat` without --table lists it, with its schema where there are schemas.",
+        )),
+        _ => Ok(expected),
+    }
+}
+
+/// Every expected table, and every table that should not be there, with whether it is equal.
+fn compare(expected: &[TableSummary], actual: &[TableSummary], only_some: bool) -> Vec<TableOutcome> {
+    let find = |tables: &[TableSummary], name: &str| tables.iter().find(|table| table.table == name).cloned();
+    let compared = expected.iter().map(|table| {
+        let there = find(actual, &table.table);
+        TableOutcome {
+            table: table.table.clone(),
+            rows: there.as_ref().map_or(0, |there| there.rows),
+            equal: there.as_ref() == Some(table),
+        }
+    });
+    let surplus = actual.iter().filter(|table| !only_some && find(expected, &table.table).is_none());
+    compared.chain(surplus.map(|table| TableOutcome { table: table.table.clone(), rows: table.rows, equal: false })).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::RowDigest;
+
+    fn table(name: &str, rows: u64, hash: u128) -> TableSummary {
+        let mut digest = RowDigest::default();
+        digest.add(hash);
+        TableSummary { table: name.into(), rows, bytes: rows, digest }
+    }
+
+    #[test]
+    fn a_table_that_differs_lacks_or_is_too_many_is_named() {
+        let expected = [table("a", 1, 1), table("b", 2, 2), table("c", 3, 3)];
+        let actual = [table("a", 1, 1), table("b", 2, 9), table("d", 4, 4)];
+        let named = |outcomes: Vec<TableOutcome>| outcomes.into_iter().map(|t| (t.table, t.equal)).collect::<Vec<_>>();
+        let differ = [("a".into(), true), ("b".into(), false), ("c".into(), false), ("d".into(), false)];
+        assert_eq!(named(compare(&expected, &actual, false)), differ);
+        assert_eq!(named(compare(&expected[..1], &actual, true)), differ[..1]);
+    }
+
+    #[test]
+    fn each_table_is_compared_where_its_rows_are_told_last() {
+        let full = Summary { tables: vec![table("a", 1, 1), table("b", 2, 2), table("c", 3, 3)], ..Summary::default() };
+        let second = Summary { tables: vec![table("b", 4, 4)], gone: vec!["c".into()], ..Summary::default() };
+        let third = Summary { after: vec![table("b", 5, 5)], ..Summary::default() };
+        let names = |only: Option<&str>, summaries: &[&Summary]| -> Vec<Vec<String>> {
+            let expected = expected(summaries.iter().map(|summary| (*summary).clone()).collect(), only).unwrap();
+            expected.into_iter().map(|tables| tables.into_iter().map(|table| table.table).collect()).collect()
+        };
+        assert_eq!(names(None, &[&full, &second]), [vec!["a"], vec!["b"]]);
+        assert_eq!(names(None, &[&full, &second, &third]), [vec!["a"], vec![], vec!["b"]]);
+        assert_eq!(names(Some("a"), &[&full, &third]), [vec!["a"], vec![]]);
+        assert_eq!(expected(vec![full, second], Some("d")).unwrap_err().code(), Code::NotFound);
+    }
+}

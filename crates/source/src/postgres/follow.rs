@@ -1,0 +1,82 @@
+//! The chain of one database.
+
+mod incremental;
+pub(super) mod known;
+mod position;
+pub(super) mod start;
+mod state;
+
+use super::{
+    Postgres,
+    full::Full,
+    snapshot::pinned,
+    stream::{
+        slot::{self, Names},
+        window::Stretch,
+    },
+    wire::Target,
+};
+use crate::{Begun, Context, Following, Members, Owner, Reading, Since};
+use domain::{Code, Error, Result};
+use position::Position;
+use serde::Deserialize;
+use serde_json::Value;
+use std::path::Path;
+
+/// See [`Following`].
+#[derive(Clone)]
+pub(super) struct Chain {
+    pub target: Target,
+    pub database: String,
+    pub workers: usize,
+    pub names: Names,
+    /// Bytes of log that a slot may hold back.
+    pub held_limit: u64,
+    /// Bytes of log that are read at once in the beginning.
+    pub window_bytes: u64,
+}
+
+impl Chain {
+    /// The chain of `database`.
+    pub fn new(source: &Postgres, database: &str, owner: &Owner) -> Self {
+        Self {
+            target: source.target.clone(),
+            database: database.into(),
+            workers: source.workers,
+            names: Names::new(owner, database),
+            held_limit: source.held_limit,
+            window_bytes: source.window_bytes.unwrap_or(Stretch::WINDOW_BYTES),
+        }
+    }
+}
+
+impl Following for Chain {
+    fn begin_full(&self, next: &Path, context: &Context) -> Result<Box<dyn Reading>> {
+        Ok(Box::new(Full::begin_followed(self, next, context)?))
+    }
+
+    fn begin_incremental(&self, since: &Since<'_>, context: &Context) -> Result<Begun> {
+        incremental::begin(self, since, context)
+    }
+
+    /// Marks of definitions are in no archive: what was lost stays lost, and [`Begun::StateLost`] is never answered.
+    fn rebuild(&self, _: &[&dyn Members], _: &Path, _: &Context) -> Result<()> {
+        Err(Error::new(Code::Unsupported, "What is kept between two backups of PostgreSQL cannot be made anew.", "Make a full backup."))
+    }
+
+    fn settle(&self, position: &Value, context: &Context) -> Result<()> {
+        let place = Position::deserialize(position).ok().and_then(|position| position.stream);
+        let mut session = pinned(&self.target, &self.database, context)?;
+        slot::drop_others(&mut session, &self.names, place.as_ref().map(|place| place.slot.as_str()))?;
+        place.map_or(Ok(()), |place| slot::advance(&mut session, &place.slot, place.advance))
+    }
+
+    fn release(&self, context: &Context) -> Result<()> {
+        match pinned(&self.target, &self.database, context) {
+            Ok(mut session) => slot::drop_others(&mut session, &self.names, None),
+            // The slots of a database go with it.
+            Err(error) if error.code() == Code::DatabaseGone => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}

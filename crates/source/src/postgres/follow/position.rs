@@ -1,0 +1,67 @@
+//! Where a backup ended, for the next one to go on from.
+
+use crate::postgres::{stream::lsn::Lsn, wire::Session};
+use domain::{Error, Result};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// What [`domain::Summary::position`] holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::postgres) struct Position {
+    /// Which server, and which of its histories.
+    pub server: History,
+    /// When its snapshot was taken, by the server's clock.
+    pub at: Timestamp,
+    /// Which transactions the snapshot sees, as `txid_current_snapshot()` writes it.
+    pub snapshot: String,
+    /// SHA-256 of the state that belongs to it.
+    pub state: String,
+    /// Where the change stream goes on, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<Place>,
+    /// Why there is none: what to do, the end of a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_stream: Option<String>,
+}
+
+/// A place in the stream of a slot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::postgres) struct Place {
+    /// The slot.
+    pub slot: String,
+    /// What was committed before this is in the backup, or in one before it.
+    pub advance: Lsn,
+}
+
+/// What tells that a log is the one that was read before, going on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::postgres) struct History {
+    /// The system identifier; `None` if the role may not know it.
+    pub system: Option<String>,
+    /// The timeline.
+    pub timeline: String,
+}
+
+impl History {
+    /// That of the session's server.
+    pub fn of(session: &mut Session) -> Result<Self> {
+        // Asked for first, for an error would end the transaction.
+        let may = session.query("SELECT has_function_privilege('pg_control_system()', 'EXECUTE')")?;
+        let system = match may.first().is_some_and(|row| row.is_true(0)) {
+            true => session.query("SELECT system_identifier FROM pg_control_system()")?.first().map(|row| row.text(0).map(str::to_owned)),
+            false => None,
+        };
+        let system = system.transpose()?;
+        // A standby's own functions for it are refused while it is one.
+        let rows = session
+            .query("SELECT CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END")?;
+        let timeline = rows.first().ok_or_else(|| Error::internal("The server told no timeline."))?.text(0)?.to_owned();
+        Ok(Self { system, timeline })
+    }
+}
+
+/// The end of the server's log now.
+pub(in crate::postgres) fn end_of_log(session: &mut Session) -> Result<Lsn> {
+    let rows = session.query("SELECT pg_current_wal_insert_lsn()")?;
+    rows.first().ok_or_else(|| Error::internal("The server told no end of its log."))?.text(0)?.parse()
+}

@@ -1,0 +1,126 @@
+//! Which archive of a chain each table's rows come from.
+//!
+//! An incremental holds some tables whole. What comes before it of such a table need not be loaded or applied, and could not be
+//! if its definition has changed since. The last archive is different: a moment inside of it may have been asked for,
+//! and then what it holds whole is not wanted. Definitions are always those of the last archive that has any; a moment before
+//! they changed, and inside the same incremental, is refused.
+
+use super::{
+    large_objects,
+    rows::{self, Place},
+};
+use crate::{
+    Members,
+    postgres::{archive::PRE_DATA, names, wire::Session},
+    table,
+    value::damaged,
+};
+use domain::{Code, Error, Result, Summary};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The tables of the new database.
+pub(super) fn tables(session: &mut Session) -> Result<Vec<String>> {
+    let rows = session.query(
+        "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'",
+    )?;
+    rows.iter().map(|row| Ok(names::label(row.text(0)?, row.text(1)?))).collect()
+}
+
+/// The archive whose definitions are used.
+pub(super) fn defining(chain: &[&dyn Members]) -> Result<usize> {
+    chain.iter().rposition(|archive| defines(*archive)).ok_or_else(|| damaged("The archive holds no definitions."))
+}
+
+fn defines(archive: &dyn Members) -> bool {
+    archive.names().iter().any(|name| name == PRE_DATA)
+}
+
+/// Refuses a moment that no schema fits.
+pub(super) fn check_moment(archive: &dyn Members, summary: &Summary, until: Timestamp) -> Result<()> {
+    match summary.covers.filter(|_| defines(archive)) {
+        None => Ok(()),
+        Some(covered) => Err(Error::new(
+            Code::NotFound,
+            format!("Definitions changed between {} and {}: {until} in between cannot be restored.", covered.from, covered.to),
+            format!("Choose {} or an earlier moment, or {} or a later one.", covered.from, covered.to),
+        )),
+    }
+}
+
+/// The archive, by its place in the chain, that the rows of each table come from.
+#[derive(Debug, Default)]
+pub(super) struct Bases {
+    tables: BTreeMap<String, (usize, Vec<String>)>,
+    /// That of large objects.
+    pub objects: Option<usize>,
+    /// The archive whose changes come next, or were the last.
+    current: usize,
+}
+
+impl Bases {
+    /// For the tables that the new database has, or one of them.
+    pub fn of(chain: &[&dyn Members], tables: &[String], only_table: Option<&str>) -> Result<Self> {
+        let mut bases = Self::default();
+        let labels: BTreeMap<String, &String> = tables.iter().map(|label| (table::folder(label), label)).collect();
+        let last = chain.len() - 1;
+        for (place, archive) in chain.iter().enumerate() {
+            if place > 0 && place == last && !defines(*archive) {
+                break;
+            }
+            if large_objects::are_in(*archive) {
+                bases.objects = Some(place);
+            }
+            for (folder, parts) in rows::folders(*archive) {
+                // A table that is not there any more was dropped after this archive.
+                let Some(label) = labels.get(&folder) else { continue };
+                if only_table.is_none_or(|only| only == *label) {
+                    bases.tables.insert((*label).clone(), (place, parts));
+                }
+            }
+        }
+        if chain.len() == 1 {
+            bases.check_whole(*chain.first().ok_or_else(|| Error::internal("A restore was given no archive."))?, &labels)?;
+        }
+        match only_table {
+            Some(table) if !bases.tables.contains_key(table) => Err(Error::new(
+                Code::NotFound,
+                format!("The backup holds no table named {table}."),
+                "Give it as schema.table, as `rookery cat` lists it.",
+            )),
+            _ => Ok(bases),
+        }
+    }
+
+    /// An archive has no rows of a table that it does not define.
+    fn check_whole(&self, archive: &dyn Members, labels: &BTreeMap<String, &String>) -> Result<()> {
+        match rows::folders(archive).keys().find(|folder| !labels.contains_key(*folder)) {
+            Some(folder) => Err(damaged(format!("The archive holds rows in {folder}, and defines no such table."))),
+            None => Ok(()),
+        }
+    }
+
+    /// The members to load, in the order to load them.
+    pub fn parts<'a>(&self, chain: &[&'a dyn Members]) -> Vec<Place<'a>> {
+        let places = |(place, parts): &(usize, Vec<String>)| parts.iter().map(|name| (chain[*place], name.clone())).collect();
+        rows::interleaved(self.tables.values().map(places).collect())
+    }
+
+    /// Goes on to the changes of the next archive; says which tables it holds whole that are not loaded from it.
+    pub fn next(&mut self, archive: &dyn Members) -> Result<BTreeSet<String>> {
+        self.current += 1;
+        let folders = rows::folders(archive);
+        Ok(self.open().into_iter().filter(|table| folders.contains_key(&table::folder(table))).collect())
+    }
+
+    /// Tables whose rows come from before the archive that is being applied: its changes are for them.
+    pub fn open(&self) -> BTreeSet<String> {
+        self.tables.iter().filter(|(_, (place, _))| *place < self.current).map(|(table, _)| table.clone()).collect()
+    }
+
+    /// Whether large objects come from before the archive that is being applied.
+    pub fn objects_are_older(&self) -> bool {
+        self.objects.is_none_or(|place| place < self.current)
+    }
+}

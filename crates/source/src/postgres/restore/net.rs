@@ -1,0 +1,254 @@
+//! Changes of one table taken together: what they come to, whatever happened in between.
+//!
+//! Rows are told apart by the text of their key, as the stream gives it: it is the text that the stored row has.
+
+use crate::{changes::UNCHANGED, value::damaged};
+use domain::{Error, Result};
+use serde_json::value::RawValue;
+use std::collections::{HashMap, HashSet};
+
+/// What the changes so far come to.
+#[derive(Debug, Default)]
+pub(super) struct Net {
+    /// Whether the table was emptied before all the rest.
+    pub is_emptied: bool,
+    /// Keys of rows of the table that are gone.
+    pub gone: HashSet<Vec<u8>>,
+    /// Rows that are new or changed, by the key that they have now.
+    pub rows: HashMap<Vec<u8>, Changed>,
+    /// Rows of a table without a key.
+    pub appended: Vec<Vec<u8>>,
+}
+
+/// A row that is new or changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Changed {
+    /// The key that the row has in the table; `None` for a new one.
+    pub origin: Option<Vec<u8>>,
+    /// Its values, encoded.
+    pub row: Vec<u8>,
+}
+
+/// Where the columns of a table's key are among its columns.
+pub(super) type KeyPlaces = [usize];
+
+impl Net {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        !self.is_emptied && self.gone.is_empty() && self.rows.is_empty() && self.appended.is_empty()
+    }
+
+    /// A row was inserted.
+    pub fn insert(&mut self, places: &KeyPlaces, row: &[u8]) -> Result<()> {
+        if places.is_empty() {
+            self.appended.push(row.to_vec());
+            return Ok(());
+        }
+        let key = key_of(row, places)?;
+        match self.rows.insert(key, Changed { origin: None, row: row.to_vec() }) {
+            None => Ok(()),
+            Some(_) => Err(contradiction("A row was inserted where one was")),
+        }
+    }
+
+    /// The row with this key became another one.
+    pub fn update(&mut self, places: &KeyPlaces, key: &[u8], row: &[u8]) -> Result<()> {
+        let changed = match self.take(key)? {
+            Some(before) => Changed { row: merged(row, &before.row)?, origin: before.origin },
+            None => Changed { row: with_key(row, places, key)?, origin: Some(key.to_vec()) },
+        };
+        let key = key_of(&changed.row, places)?;
+        match self.rows.insert(key, changed) {
+            None => Ok(()),
+            Some(_) => Err(contradiction("A row was given the key of another one")),
+        }
+    }
+
+    /// The row with this key was deleted.
+    pub fn delete(&mut self, key: &[u8]) -> Result<()> {
+        let origin = match self.take(key)? {
+            Some(before) => before.origin,
+            None => Some(key.to_vec()),
+        };
+        self.gone.extend(origin);
+        Ok(())
+    }
+
+    /// All rows were removed.
+    pub fn empty(&mut self) {
+        *self = Self { is_emptied: true, ..Self::default() };
+    }
+
+    /// The changed row with this key; `None` if it has to be in the table.
+    fn take(&mut self, key: &[u8]) -> Result<Option<Changed>> {
+        let found = self.rows.remove(key);
+        if found.is_none() && (self.is_emptied || self.gone.contains(key)) {
+            return Err(contradiction("A row was changed that was gone"));
+        }
+        Ok(found)
+    }
+}
+
+fn contradiction(what: &str) -> Error {
+    damaged(format!("{what}: the changes in the archive contradict themselves."))
+}
+
+/// The values of an encoded row, each as it stands there.
+pub(super) fn values(row: &[u8]) -> Result<Vec<&RawValue>> {
+    serde_json::from_slice(row).map_err(|error| damaged("A changed row in the archive cannot be read.").because(error))
+}
+
+/// An encoded row of these values.
+pub(super) fn encoded<'a>(values: impl IntoIterator<Item = &'a str>) -> Vec<u8> {
+    let mut row = vec![b'['];
+    for value in values {
+        if row.len() > 1 {
+            row.push(b',');
+        }
+        row.extend_from_slice(value.as_bytes());
+    }
+    row.push(b']');
+    row
+}
+
+/// Whether a value stands for one that did not change.
+pub(super) fn is_unchanged(value: &RawValue) -> bool {
+    value.get().as_bytes() == UNCHANGED
+}
+
+fn key_of(row: &[u8], places: &KeyPlaces) -> Result<Vec<u8>> {
+    let values = values(row)?;
+    let key: Option<Vec<_>> = places.iter().map(|place| values.get(*place).map(|value| value.get())).collect();
+    key.map(encoded).ok_or_else(|| contradiction("A row has fewer values than its table has columns"))
+}
+
+/// The row with values that did not change taken from what it was.
+fn merged(row: &[u8], before: &[u8]) -> Result<Vec<u8>> {
+    if memchr::memmem::find(row, UNCHANGED).is_none() {
+        return Ok(row.to_vec());
+    }
+    let (now, before) = (values(row)?, values(before)?);
+    if now.len() != before.len() {
+        return Err(contradiction("A row has not as many values as it had"));
+    }
+    Ok(encoded(now.iter().zip(&before).map(|(now, before)| if is_unchanged(now) { before.get() } else { now.get() })))
+}
+
+/// The row with those columns of its key that did not change taken from the key that it had.
+fn with_key(row: &[u8], places: &KeyPlaces, key: &[u8]) -> Result<Vec<u8>> {
+    if memchr::memmem::find(row, UNCHANGED).is_none() {
+        return Ok(row.to_vec());
+    }
+    let (now, key) = (values(row)?, values(key)?);
+    let value = |(at, now): (usize, &&RawValue)| match places.iter().position(|place| *place == at) {
+        Some(part) if is_unchanged(now) => key.get(part).map_or("null", |value| value.get()).to_owned(),
+        _ => now.get().to_owned(),
+    };
+    let row: Vec<_> = now.iter().enumerate().map(value).collect();
+    Ok(encoded(row.iter().map(String::as_str)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    const KEY: &KeyPlaces = &[0];
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let mut net = Net::default();
+        net.insert(KEY, b"[1,2]").unwrap();
+        assert!(net.insert(KEY, b"[1,3]").is_err());
+        let mut net = Net::default();
+        net.delete(b"[1]").unwrap();
+        assert!(net.delete(b"[1]").is_err());
+        assert!(net.update(KEY, b"[1]", b"[1,2]").is_err());
+        let mut net = Net::default();
+        net.empty();
+        assert!(net.delete(b"[1]").is_err());
+        assert!(Net::default().insert(&[3], b"[1,2]").is_err() && Net::default().insert(KEY, b"[1,").is_err());
+    }
+
+    #[test]
+    fn a_key_that_did_not_change_is_known_from_the_old_one() {
+        let mut net = Net::default();
+        net.update(&[1, 0], b"[\"k\",1]", br#"[2,{"unchanged":true},{"unchanged":true}]"#).unwrap();
+        let expected = Changed { origin: Some(b"[\"k\",1]".to_vec()), row: br#"[2,"k",{"unchanged":true}]"#.to_vec() };
+        assert_eq!(net.rows, HashMap::from([(b"[\"k\",2]".to_vec(), expected)]));
+    }
+
+    /// A row: its key, a small value, and a large one.
+    type Rows = BTreeMap<u8, (u8, u8)>;
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Insert(u8, u8, u8),
+        Update(u8, u8, u8, Option<u8>),
+        Delete(u8),
+        Empty,
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        let key = || 0..5_u8;
+        prop_oneof![
+            4 => (key(), any::<u8>(), any::<u8>()).prop_map(|(key, a, b)| Op::Insert(key, a, b)),
+            6 => (key(), key(), any::<u8>(), proptest::option::of(any::<u8>())).prop_map(|(old, new, a, b)| Op::Update(old, new, a, b)),
+            3 => key().prop_map(Op::Delete),
+            1 => Just(Op::Empty),
+        ]
+    }
+
+    /// What the table is after the net changes.
+    fn applied(mut table: Rows, net: &Net) -> Rows {
+        let number = |text: &[u8]| String::from_utf8(text.to_vec()).unwrap().trim_matches(['[', ']']).parse::<u8>().unwrap();
+        let before = if net.is_emptied { Rows::new() } else { table.clone() };
+        table.clone_from(&before);
+        for key in &net.gone {
+            table.remove(&number(key)).unwrap();
+        }
+        for origin in net.rows.values().filter_map(|row| row.origin.as_ref()) {
+            table.remove(&number(origin)).unwrap();
+        }
+        for (key, changed) in &net.rows {
+            let values = values(&changed.row).unwrap();
+            let large = if is_unchanged(values[2]) {
+                before[&number(changed.origin.as_ref().unwrap())].1
+            } else {
+                values[2].get().parse().unwrap()
+            };
+            let other = table.insert(number(key), (values[1].get().parse().unwrap(), large));
+            assert_eq!(other, None);
+        }
+        table
+    }
+
+    proptest! {
+        #[test]
+        fn the_net_of_any_changes_is_their_effect(start in proptest::collection::btree_map(0..5_u8, (any::<u8>(), any::<u8>()), 0..5), ops in proptest::collection::vec(op(), 0..30)) {
+            let (mut truth, mut net): (Rows, _) = (start.clone(), Net::default());
+            for op in ops {
+                match op {
+                    Op::Insert(key, a, b) if !truth.contains_key(&key) => {
+                        truth.insert(key, (a, b));
+                        net.insert(KEY, format!("[{key},{a},{b}]").as_bytes()).unwrap();
+                    }
+                    Op::Update(old, new, a, b) if truth.contains_key(&old) && (old == new || !truth.contains_key(&new)) => {
+                        let (_, large) = truth.remove(&old).unwrap();
+                        truth.insert(new, (a, b.unwrap_or(large)));
+                        let large = b.map_or(r#"{"unchanged":true}"#.to_owned(), |b| b.to_string());
+                        net.update(KEY, format!("[{old}]").as_bytes(), format!("[{new},{a},{large}]").as_bytes()).unwrap();
+                    }
+                    Op::Delete(key) if truth.remove(&key).is_some() => net.delete(format!("[{key}]").as_bytes()).unwrap(),
+                    Op::Empty => {
+                        truth.clear();
+                        net.empty();
+                    }
+                    _ => {}
+                }
+            }
+            prop_assert_eq!(applied(start, &net), truth);
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Lines of a slot's stream, read in windows of the log.
+//!
+//! The server's functions give all lines of a window only when the last is decoded, and keep them in a temporary file until
+//! then. They are several times faster than the streaming protocol nevertheless, so that the log is cut into windows.
+//! A look does not move the slot, and would begin at its start each time: where there is more than one window, they are taken
+//! out of a temporary copy of the slot, which goes with its session.
+
+use super::{lsn::Lsn, slot::drop_slot};
+use crate::{
+    Context,
+    postgres::{
+        snapshot::pinned,
+        wire::{Session, Target, quote_literal, sqlstate},
+    },
+};
+use domain::{Code, Error, Result};
+use std::time::{Duration, Instant};
+
+/// Size of the first window, and what windows grow to.
+const FIRST_BYTES: u64 = 64 << 20;
+const MOST_BYTES: u64 = 256 << 20;
+
+/// A window is not cut smaller than this.
+const LEAST_BYTES: u64 = 16 << 10;
+
+/// How long the server may take to write its log to its disk.
+const FLUSH_LIMIT: Duration = Duration::from_secs(60);
+
+/// What the plugin is asked for.
+const OPTIONS: &str = "'include-timestamp', 'on', 'skip-empty-xacts', 'on'";
+
+/// The start of binary COPY (<https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.3.55.9.4>).
+const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
+const HEADER_BYTES: usize = SIGNATURE.len() + 8;
+
+/// A stretch of a slot's stream: up to a place that a snapshot was taken before.
+pub(in crate::postgres) struct Stretch<'a> {
+    pub target: &'a Target,
+    pub database: &'a str,
+    pub slot: &'a str,
+    /// Where the slot stands.
+    pub from: Lsn,
+    pub upto: Lsn,
+    /// Size of the first window; for tests too.
+    pub window_bytes: u64,
+}
+
+impl Stretch<'_> {
+    /// The size that windows begin with.
+    pub const WINDOW_BYTES: u64 = FIRST_BYTES;
+
+    /// A session to read with. All that was committed before `upto` is in the log on the server's disk then: only that is decoded.
+    pub fn open(&self, context: &Context) -> Result<Session> {
+        let mut session = pinned(self.target, self.database, context)?;
+        let flushed = format!("SELECT pg_current_wal_flush_lsn() >= {}::pg_lsn", quote_literal(&self.upto.to_string()));
+        let begun = Instant::now();
+        while !session.query(&flushed)?.first().is_some_and(|row| row.is_true(0)) {
+            context.check()?;
+            if begun.elapsed() > FLUSH_LIMIT {
+                return Err(Error::new(
+                    Code::Busy,
+                    "The server does not get its log written to its disk.",
+                    "Look at the load of the server's disk, then start again.",
+                ));
+            }
+            // An idle server writes the tail of its log when somebody commits. No standby is waited for.
+            session.query("SET synchronous_commit = local; SELECT pg_logical_emit_message(true, 'rookery', '')")?;
+        }
+        Ok(session)
+    }
+
+    /// Gives the first lines, whole transactions, until there are at least `count` (`None`: all).
+    pub fn look(&self, session: &mut Session, count: Option<u32>, mut each: impl FnMut(Lsn, &[u8]) -> Result<()>) -> Result<()> {
+        let count = count.map_or("NULL".into(), |count| count.to_string());
+        let function = format!("pg_logical_slot_peek_changes({}, '{}', {count}, {OPTIONS})", quote_literal(self.slot), self.upto);
+        copy(session, &function, &mut each)
+    }
+
+    /// Gives every line.
+    pub fn read(&self, session: &mut Session, context: &Context, mut each: impl FnMut(Lsn, &[u8]) -> Result<()>) -> Result<()> {
+        let bytes = self.upto.0.saturating_sub(self.from.0);
+        if bytes <= self.window_bytes {
+            let mut lines = 0_u64;
+            let looked = self.look(session, None, |lsn, line| {
+                lines += 1;
+                each(lsn, line)
+            });
+            match looked {
+                Err(error) if is_too_much(&error) && lines == 0 => {}
+                other => return other,
+            }
+        }
+        let name = format!("rookery_reading_{}", self.slot.rsplit('_').next().unwrap_or_default());
+        match self.copy_slot(session, &name) {
+            Ok(()) => {}
+            // No slot to spare: all at once, then.
+            Err(error) if sqlstate(&error) == Some("53400") => return self.look(session, None, each),
+            Err(error) => return Err(error),
+        }
+        self.windows(session, &name, context, &mut each)?;
+        drop_slot(session, &name)
+    }
+
+    fn copy_slot(&self, session: &mut Session, name: &str) -> Result<()> {
+        let (slot, name) = (quote_literal(self.slot), quote_literal(name));
+        session.query(&format!("SELECT pg_copy_logical_replication_slot({slot}, {name}, true)")).map(drop)
+    }
+
+    /// Takes every line out of a slot that is ours alone.
+    fn windows(&self, session: &mut Session, slot: &str, context: &Context, each: &mut dyn FnMut(Lsn, &[u8]) -> Result<()>) -> Result<()> {
+        let (mut at, mut most) = (self.from, MOST_BYTES);
+        let mut size = self.window_bytes.min(self.upto.0.saturating_sub(self.from.0) / 2).max(1);
+        while at < self.upto {
+            context.check()?;
+            let end = Lsn(at.0.saturating_add(size).min(self.upto.0));
+            let function = format!("pg_logical_slot_get_changes({}, '{end}', NULL, {OPTIONS})", quote_literal(slot));
+            let mut lines = 0_u64;
+            let taken = copy(session, &function, &mut |lsn, line| {
+                lines += 1;
+                each(lsn, line)
+            });
+            match taken {
+                Ok(()) => (at, size) = (end, (size * 2).min(most)),
+                // It fails before it gives a line. A temporary slot goes with any error: another one is moved to where it was.
+                Err(error) if is_too_much(&error) && lines == 0 && size > LEAST_BYTES => {
+                    self.copy_slot(session, slot)?;
+                    if at > self.from {
+                        session.query(&format!("SELECT pg_replication_slot_advance({}, '{at}')", quote_literal(slot)))?;
+                    }
+                    most = size / 2;
+                    size = most;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the server refused because its temporary files are bounded (`temp_file_limit`).
+pub(in crate::postgres) fn is_too_much(error: &Error) -> bool {
+    sqlstate(error) == Some("53400")
+}
+
+/// Runs a function of the server that gives lines of a stream.
+fn copy(session: &mut Session, function: &str, each: &mut dyn FnMut(Lsn, &[u8]) -> Result<()>) -> Result<()> {
+    session.copy_out(&format!("COPY (SELECT lsn, data FROM {function}) TO STDOUT (FORMAT binary)"), |message| {
+        let row = if message.starts_with(SIGNATURE) { message.get(HEADER_BYTES..).unwrap_or_default() } else { message };
+        // Number of fields, and for each its length and bytes; a place in the log has eight. The trailer has -1 fields.
+        match row.split_first_chunk::<18>() {
+            Some(([0, 2, 0, 0, 0, 8, rest @ ..], line)) => {
+                let (lsn, length) = rest.split_first_chunk::<8>().ok_or_else(broken)?;
+                let length: [u8; 4] = length.try_into().map_err(|_| broken())?;
+                if u32::from_be_bytes(length) as usize != line.len() {
+                    return Err(broken());
+                }
+                each(Lsn(u64::from_be_bytes(*lsn)), line)
+            }
+            None if matches!(row, [] | [0xff, 0xff]) => Ok(()),
+            _ => Err(broken()),
+        }
+    })
+}
+
+fn broken() -> Error {
+    Error::internal("A line of the stream came out of a binary COPY in a form that PostgreSQL does not document.")
+}

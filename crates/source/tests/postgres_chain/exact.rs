@@ -1,0 +1,198 @@
+//! Exactness under load: writers of every kind run while a full backup and twenty incrementals are taken. The end, and moments in
+//! between at which the true state was recorded, come back row for row.
+
+use crate::chain::{Came, Chain, connection, fresh_name, server};
+use domain::TableSummary;
+use jiff::Timestamp;
+use source::{
+    Context,
+    postgres::wire::{Session, Target, sqlstate},
+};
+use std::{
+    sync::{
+        RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+    },
+    thread,
+    time::Duration,
+};
+
+const TABLES: &str = r#"
+create table docs(id int primary key, n int, body text, meta jsonb); alter table docs alter body set storage external;
+create table items(a int, b text, v numeric, primary key (b, a));
+create table ledger(id bigint generated always as identity primary key, amount numeric(12,2), doubled numeric generated always as (amount * 2) stored, note text);
+create table moved(id int generated always as identity, k text primary key, big text); alter table moved alter big set storage external;
+create table full_pk(id int primary key, a text, b text); alter table full_pk replica identity full;
+create table full_dup(a int, b text); alter table full_dup replica identity full;
+create table parted(id int, day int, t text, primary key (id, day)) partition by range (day);
+create table parted_1 partition of parted for values from (0) to (100); create table parted_2 partition of parted for values from (100) to (200);
+create table nokey(a int, b text); create table log(line text, at timestamptz default now());
+create table by_index(u int not null, v text, w float8); create unique index by_index_u on by_index(u); alter table by_index replica identity using index by_index_u;
+create table "strange ""t:[]'"("old-key:" int primary key, "new tuple [x]:'" text);
+insert into docs select i, 0, string_agg(md5((i * 1000 + j)::text), ''), '{}' from generate_series(1, 40) i, generate_series(1, 150) j group by i;
+insert into parted select i, i % 200, 'x' from generate_series(1, 200) i; insert into nokey select i % 7, 'y' from generate_series(1, 50) i;
+insert into by_index select i, 'v', i from generate_series(1, 50) i; insert into moved(k, big) select 'k' || i, repeat(md5(i::text), 100) from generate_series(1, 30) i;
+"#;
+
+/// What a writer does at its n-th turn: one transaction, which may fail by itself.
+type Turn = fn(u64) -> String;
+
+static WRITERS: [Turn; 8] = [
+    // Rows that are updated with their large value untouched, and with it rewritten.
+    |n| match n % 3 {
+        0 => format!("update docs set body = repeat(md5('{n}'), 100 + {}) where id = {}", n % 60, n % 40 + 1),
+        1 => format!("update docs set n = n + 1, meta = jsonb_build_object('text', {n}, 'q', E'\\'\"\\n') where id = {}", n % 40 + 1),
+        _ => format!("update docs set n = n + 1 where id % 5 = {}", n % 5),
+    },
+    // Deleted and inserted again, also in one transaction; keys of two columns, not in the order of the columns.
+    |n| {
+        let key = n % 20;
+        format!(
+            "begin; delete from items where a = {key}; insert into items values ({key}, E'k\\'\\\\{}', {n}.50), ({key}, '', 'NaN'); update items set v = v + 1 where a = {}; commit",
+            n % 3,
+            (n + 7) % 20
+        )
+    },
+    // Savepoints and transactions that are rolled back.
+    |n| {
+        let end = if n % 4 == 0 { "rollback" } else { "commit" };
+        format!(
+            "begin; insert into ledger(amount, note) values ({n}, E'line\\none'); savepoint a; insert into ledger(amount) values (-1); update ledger set note = 'lost'; rollback to a; savepoint b; update ledger set amount = amount + 0.01, note = null where id % 9 = {}; release b; delete from ledger where id < (select max(id) - 60 from ledger); {end}",
+            n % 9
+        )
+    },
+    // Keys that change, with a large value that does not, and an identity that is given anew.
+    |n| match n % 4 {
+        0 => format!("update moved set k = 'n' || id || '_{n}' where id % 6 = {}", n % 6),
+        1 => {
+            "begin; update moved set k = k || 'x' where id % 5 = 1; update moved set k = left(k, 20), id = default where id % 5 = 2; commit"
+                .into()
+        }
+        2 => format!("insert into moved(k, big) values ('new{n}', repeat('{n}', 900)) on conflict do nothing"),
+        _ => format!("delete from moved where id % 11 = {} and (select count(*) from moved) > 20", n % 11),
+    },
+    // Replica identity full: with a key, and duplicates with NULLs without one.
+    |n| {
+        format!(
+            "begin; insert into full_pk values ({n}, null, 'x'); update full_pk set a = b, b = null where id % 4 = {}; delete from full_pk where id = {}; insert into full_dup values (null, 'd'), (null, 'd'), ({n}, null); {}; commit",
+            n % 4,
+            n.saturating_sub(15),
+            if n % 10 == 9 { "delete from full_dup where a is null" } else { "select 1" }
+        )
+    },
+    // Rows that move between partitions.
+    |n| {
+        format!(
+            "update parted set day = (day + 37) % 200, t = '{n}' where id = {} and not exists (select from parted p where p.id = {} and p.day = (parted.day + 37) % 200)",
+            n % 200 + 1,
+            n % 200 + 1
+        )
+    },
+    // Without a key: only inserted, and updated and deleted now and then.
+    |n| match n % 12 {
+        11 => format!("update nokey set b = b || '{n}' where a = {}", n % 7),
+        5 => format!("delete from nokey where ctid = (select ctid from nokey where a = {} limit 1)", n % 7),
+        _ => format!("insert into log(line) values (E'\\\\.\\t{n}'), (null); insert into nokey values ({}, 'z')", n % 7),
+    },
+    // An index as the identity, and strange names.
+    |n| {
+        format!(
+            "update by_index set v = md5(v), w = case when u % 2 = 0 then '-0'::float8 else 'Infinity' end, u = u + case when u = {} then 1000 else 0 end where u % 13 = {}; insert into by_index values ({}, null, 0.1) on conflict do nothing; insert into \"strange \"\"t:[]'\" values ({n}, E'table x.y: INSERT: a[b]:\\'\\n') on conflict do nothing; delete from \"strange \"\"t:[]'\" where \"old-key:\" = {}",
+            n % 50,
+            n % 13,
+            n % 90,
+            n.saturating_sub(9)
+        )
+    },
+];
+
+/// The true state at a moment at which nobody wrote.
+struct Barrier {
+    at: Timestamp,
+    tables: Vec<TableSummary>,
+}
+
+#[test]
+fn everything_comes_back_that_writers_committed() {
+    let database = fresh_name();
+    server().create_database(&database).unwrap();
+    server().psql(&database, TABLES).unwrap();
+    let source = source::postgres::Postgres::new(&connection(server(), "postgres"), 3).unwrap().with_windows(64 << 10);
+    let mut chain = Chain::none(server(), &database, source);
+    let (gate, is_over, turns) = (RwLock::new(()), AtomicBool::new(false), Turns::default());
+    let mut barriers = vec![];
+    thread::scope(|scope| {
+        for writer in &WRITERS {
+            scope.spawn(|| write(&database, *writer, &gate, &is_over, &turns));
+        }
+        // The scope waits for the writers, whatever becomes of the chain.
+        let work = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            turns.allow(400);
+            chain.full().unwrap();
+            for round in 0..20 {
+                turns.allow(200);
+                if round % 4 == 1 {
+                    let quiet = gate.write().unwrap();
+                    let at = chain.sql("select (extract(epoch from clock_timestamp()) * 1000000)::bigint").parse().unwrap();
+                    barriers.push(Barrier { at: Timestamp::from_microsecond(at).unwrap(), tables: chain.digests(&database) });
+                    drop(quiet);
+                    turns.allow(100);
+                }
+                // Each third time the process dies before it tells the server.
+                let came = if round % 3 == 2 { chain.unsettled() } else { chain.incremental() };
+                assert_eq!(came.unwrap(), Came::Changes);
+            }
+            turns.allow(100);
+        }));
+        is_over.store(true, SeqCst);
+        work.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    });
+    assert_eq!(chain.incremental().unwrap(), Came::Changes);
+    chain.check();
+    for barrier in barriers {
+        let (name, notes) = chain.restore(Some(barrier.at)).unwrap();
+        let noted = |table: &TableSummary| notes.iter().any(|note| note.contains(&format!("The table {} ", table.table)));
+        let exact = |tables: Vec<TableSummary>| tables.into_iter().filter(|table| !noted(table)).collect::<Vec<_>>();
+        assert_eq!(exact(chain.digests(&name)), exact(barrier.tables), "{notes:?}");
+        for note in &notes {
+            assert!(note.contains("public.nokey ") || note.contains("public.full_dup "), "{note}");
+        }
+    }
+}
+
+fn write(database: &str, writer: Turn, gate: &RwLock<()>, is_over: &AtomicBool, turns: &Turns) {
+    let target = Target::new(&connection(server(), "postgres")).unwrap();
+    let mut session = Session::connect(&target, database, &Context::default()).unwrap();
+    let mut n = 0;
+    while !is_over.load(SeqCst) {
+        if turns.done.load(SeqCst) >= turns.allowed.load(SeqCst) {
+            thread::sleep(Duration::from_millis(1));
+            continue;
+        }
+        let open = gate.read().unwrap();
+        if let Err(error) = session.execute(&writer(n)) {
+            assert!(matches!(sqlstate(&error), Some("40P01" | "40001" | "23505" | "25P02")), "{error}");
+            session.execute("rollback").unwrap();
+        }
+        drop(open);
+        n += 1;
+        turns.done.fetch_add(1, SeqCst);
+    }
+}
+
+/// What writers may do: a backup that falls behind must not have ever more to read.
+#[derive(Default)]
+struct Turns {
+    allowed: AtomicU64,
+    done: AtomicU64,
+}
+
+impl Turns {
+    /// Allows so many turns more, and waits until half of them are done: the others are done beside what comes next.
+    fn allow(&self, more: u64) {
+        let allowed = self.allowed.fetch_add(more, SeqCst) + more;
+        while self.done.load(SeqCst) < allowed - more / 2 {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}

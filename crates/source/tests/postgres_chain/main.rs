@@ -1,0 +1,14 @@
+//! Chains of a real PostgreSQL server: full backups, incrementals out of the change stream, and databases restored from them.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test that fails is to say where")]
+
+mod chain;
+mod exact;
+mod moments;
+mod simple;
+mod traps;
+mod trouble;
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code)]
+mod support;
