@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test that fails is to say where")]
 
 mod chain;
+mod compare;
 mod exact;
 mod moments;
 mod simple;
@@ -10,5 +11,4 @@ mod traps;
 mod trouble;
 
 #[path = "../support/mod.rs"]
-#[allow(dead_code)]
 mod support;
