@@ -5,6 +5,7 @@
 mod chain;
 mod compare;
 mod exact;
+mod kinds;
 mod moments;
 mod simple;
 mod traps;
