@@ -1,8 +1,11 @@
 //! The chain of one database.
 
+mod compare;
 mod incremental;
 pub(super) mod known;
+mod news;
 mod position;
+mod prior;
 pub(super) mod start;
 mod state;
 
