@@ -301,12 +301,11 @@ impl Reading for Incremental {
             tables,
             gone: self.gone,
             changes: Some(changes),
-            covers: Some(Covered { from: self.since, to: at }),
+            covers,
             position: to_json(&position)?,
             extra: to_json(&extra)?,
             ..Summary::default()
         })
-        Ok(Summary { tables, changes: Some(changes), covers, position: to_json(&position)?, extra: to_json(&extra)?, ..Summary::default() })
     }
 }
 
