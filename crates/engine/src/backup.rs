@@ -9,7 +9,7 @@ use crate::{
     unless_cancelled,
 };
 use domain::{BackupKind, BackupType, ChainLimit, Code, Error, Label, Phase, Result, Summary};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use repository::{
     ArchiveReader, ArchiveRef, ArchiveWriter, Instance, Key, Manifest, Place, Point, Prior, Repository, ServerRef, Written,
     archive::{DESCRIPTION, SUMMARY},
@@ -54,6 +54,8 @@ pub struct BackupRequest {
 /// A backup that exists.
 #[derive(Clone, Debug)]
 pub struct BackedUp {
+    /// Where it lies.
+    pub place: Place,
     /// Its record.
     pub manifest: Manifest,
     /// What is left out of it or special, one sentence each.
@@ -142,7 +144,7 @@ async fn once(request: &BackupRequest, context: &Context) -> Result<Outcome> {
     if let Some(state) = state {
         state.settle(place.label(), &manifest, context).await;
     }
-    Ok(Outcome::BackedUp(BackedUp { manifest, notes: description.notes }))
+    Ok(Outcome::BackedUp(BackedUp { place, manifest, notes: description.notes }))
 }
 
 /// A backup that has begun to be read.
@@ -199,6 +201,7 @@ async fn begin(request: &BackupRequest, database: &str, began_at: Timestamp, con
     let owner = follow.owner(request.instance.fingerprint().to_string(), &request.server.name);
     let following: Arc<dyn Following> = request.source.follow(name, &owner).into();
     let kept = follow.kept(&request.server.name, database);
+    kept.note(&follow.chain(&request.server, database, request.task.as_deref()))?;
     let reason = match unless_cancelled(context, chain::choose(request, database, began_at)).await? {
         Choice::Full(reason) => reason,
         Choice::After(chain) => match incremental(request, &following, &kept, &chain, began_at, context).await? {
@@ -243,9 +246,7 @@ async fn incremental(
 ) -> Result<Incremental> {
     let last = chain.last().ok_or_else(|| Error::internal("A chain holds no backup."))?;
     let manifest = request.repository.usable(last)?;
-    // Later than what it builds on, whatever the clock says.
-    let at = began_at.max(last.place.label().at() + SignedDuration::from_secs(1));
-    let place = Place::after(&last.place, Label::new(at, BackupKind::Incremental, BackupType::Logical));
+    let place = unless_cancelled(context, request.repository.free_place_after(&last.place, began_at)).await?;
     let state = kept.of(last.place.label());
     let mut rebuilt = false;
     loop {

@@ -13,7 +13,7 @@ use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering::Relaxed},
 };
-use store::{Fault, Faulty, Local, Memory, ObjectName, Store};
+use store::{Faulty, Local, Memory, ObjectName, Store};
 use support::{FAULTS, Shared, World, context};
 
 /// A store in which somebody exchanges an archive for another one of the same size after so many calls.

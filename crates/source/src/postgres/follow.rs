@@ -1,8 +1,11 @@
 //! The chain of one database.
 
+mod compare;
 mod incremental;
 pub(super) mod known;
+mod news;
 mod position;
+mod prior;
 pub(super) mod start;
 mod state;
 
@@ -69,6 +72,14 @@ impl Following for Chain {
         let mut session = pinned(&self.target, &self.database, context)?;
         slot::drop_others(&mut session, &self.names, place.as_ref().map(|place| place.slot.as_str()))?;
         place.map_or(Ok(()), |place| slot::advance(&mut session, &place.slot, place.advance))
+    }
+
+    fn held_bytes(&self, context: &Context) -> Result<Option<u64>> {
+        match pinned(&self.target, &self.database, context) {
+            Ok(mut session) => slot::held(&mut session, &self.names),
+            Err(error) if error.code() == Code::DatabaseGone => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn release(&self, context: &Context) -> Result<()> {

@@ -3,12 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test that fails is to say where")]
 
 mod chain;
+mod compare;
 mod exact;
+mod kinds;
 mod moments;
 mod simple;
 mod traps;
 mod trouble;
 
 #[path = "../support/mod.rs"]
-#[allow(dead_code)]
 mod support;

@@ -1,18 +1,19 @@
-//! An incremental backup out of the change stream.
+//! An incremental backup.
 //!
-//! Everything is seen through one snapshot: the stream gives the transactions that it sees and the prior's did not, and what no
-//! stream tells (tables whose definition changed, tables without a key that were updated, sequences, large objects) is
-//! read under it.
+//! Everything is seen through one snapshot: the changes of rows (see [`super::news`]), and what no stream tells (tables whose
+//! definition changed, tables without a key that were updated, sequences, large objects), which is read under it.
 
 use super::{
     Chain,
+    compare::Comparing,
     known::{self, Known},
-    position::{History, Place, Position, end_of_log},
+    news::{News, Streaming},
+    position::{History, Position},
+    prior::{self, Prior},
     state::{self, State},
 };
 use crate::{
     Begun, Context, Description, Nowhere, Reading, Since, Sink,
-    changes::ChangeWriter,
     postgres::{
         archive::{Extra, LARGE_OBJECTS_METADATA, LargeObject, POST_DATA, PRE_DATA, SCHEMA_ARCHIVE, to_json},
         blobs,
@@ -21,83 +22,13 @@ use crate::{
         moment::{Moment, gone},
         properties,
         snapshot::{self, ATTEMPTS, Snapshot, Taken},
-        stream::{
-            lsn::Lsn,
-            slot::{self, Shown},
-            translate::{Sieve, Translator},
-            visible::Visible,
-            window::{Stretch, is_too_much},
-        },
+        stream::visible::Visible,
         tools::{self, Asked, Schema},
         wire::{Session, sqlstate},
     },
 };
 use domain::{Code, Covered, Error, Result, Summary, TableSummary};
-use serde::{Deserialize, Serialize};
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
-
-/// The file in the prior's state that tells how far the slot was moved when nothing had changed.
-const PASSED: &str = "passed.json";
-
-/// What the prior left.
-struct Prior {
-    position: Position,
-    place: Place,
-    visible: Visible,
-    state: State,
-    /// The slot stands here or before.
-    passed: Lsn,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Passed {
-    slot: String,
-    advance: Lsn,
-}
-
-impl Prior {
-    /// What can be gone on from, or why nothing can.
-    fn of(since: &Since<'_>) -> std::result::Result<Self, String> {
-        let position = Position::deserialize(since.position);
-        let Ok(position) = position else { return Err("The backup before says nothing of where the server's log stood.".into()) };
-        let Some(place) = position.stream.clone() else {
-            let step = position.no_stream.as_deref().unwrap_or("look at what the server allows.");
-            return Err(format!("The backup before was made without a change stream. To have one, {step}"));
-        };
-        let Ok(visible) = position.snapshot.parse() else { return Err("The backup before tells its snapshot in an unknown form.".into()) };
-        let Some(state) = State::read(since.state, &position.state) else {
-            return Err("What the console keeps between two backups was lost.".into());
-        };
-        let passed = std::fs::read(since.state.join(PASSED)).ok().and_then(|bytes| serde_json::from_slice::<Passed>(&bytes).ok());
-        let passed = passed.filter(|passed| passed.slot == place.slot).map_or(place.advance, |passed| passed.advance.max(place.advance));
-        Ok(Self { position, place, visible, state, passed })
-    }
-
-    /// Why the slot cannot be gone on from, if it cannot.
-    fn refused(&self, history: &History, slot: Option<&Shown>, held_limit: u64) -> Option<String> {
-        if *history != self.position.server {
-            return Some("The server is another one than before, or was restored or promoted since.".into());
-        }
-        let Some(slot) = slot else { return Some(format!("The replication slot {} is gone.", self.place.slot)) };
-        let Some(confirmed) = slot.confirmed.filter(|_| !slot.is_lost) else {
-            return Some(format!("The server has removed log that the replication slot {} needs (max_slot_wal_keep_size).", slot.name));
-        };
-        if confirmed > self.passed {
-            return Some(format!("The replication slot {} was moved by somebody else.", slot.name));
-        }
-        (slot.held_bytes > held_limit).then(|| {
-            format!(
-                "The replication slot {} held back {} of log on the server, more than the limit of {}: it was dropped.",
-                slot.name,
-                domain::display::size(slot.held_bytes),
-                domain::display::size(held_limit)
-            )
-        })
-    }
-}
+use std::{collections::BTreeSet, path::PathBuf};
 
 /// Looks for what has changed since the prior.
 pub(super) fn begin(chain: &Chain, since: &Since<'_>, context: &Context) -> Result<Begun> {
@@ -107,12 +38,16 @@ pub(super) fn begin(chain: &Chain, since: &Since<'_>, context: &Context) -> Resu
     };
     for _ in 0..ATTEMPTS {
         context.check()?;
-        match Looked::at(chain, &prior, context)
-            .and_then(|looked| looked.map_or(Ok(None), |looked| looked.begun(chain, &prior, since, context)))
-        {
+        let looked = Now::at(chain, &prior, since, context);
+        let begun = looked.and_then(|looked| match looked {
+            Ok(now) => now.begun(chain, &prior, since, context),
+            Err(why) => Ok(Some(Begun::MustBeFull(why))),
+        });
+        match begun {
             Ok(Some(begun)) => return Ok(begun),
             // Something changed under our hands: all is let go, and looked at again.
             Ok(None) => {}
+            Err(error) if error.code() == Code::StateLost => return Ok(Begun::MustBeFull(error.to_string())),
             Err(error) if error.code() == Code::Busy && sqlstate(&error) != Some("55P03") => {
                 tracing::info!(%error, "a new moment is taken")
             }
@@ -123,95 +58,38 @@ pub(super) fn begin(chain: &Chain, since: &Since<'_>, context: &Context) -> Resu
 }
 
 /// A moment, and what is known of it before anything is read.
-enum Looked {
-    Refused(String),
-    Moment(Box<Now>),
-}
-
 struct Now {
     leader: Session,
     taken: Taken,
     history: History,
-    from: Lsn,
-    upto: Lsn,
-    /// Whether there are changes of rows.
-    has_changes: bool,
-    /// How far the stream may be forgotten if there are none.
-    advance: Lsn,
-}
-
-impl Looked {
-    fn at(chain: &Chain, prior: &Prior, context: &Context) -> Result<Option<Self>> {
-        let mut leader = snapshot::leader(&chain.target, &chain.database, context)?;
-        let history = History::of(&mut leader)?;
-        let found = slot::shown(&mut leader, &prior.place.slot)?.into_iter().find(|slot| slot.name == prior.place.slot);
-        if let Some(why) = prior.refused(&history, found.as_ref(), chain.held_limit) {
-            if let Some(slot) = found.filter(|slot| !slot.is_active) {
-                slot::drop_slot(&mut leader, &slot.name)?;
-            }
-            return Ok(Some(Self::Refused(why)));
-        }
-        let Some(from) = found.and_then(|slot| slot.confirmed) else { return Ok(None) };
-        snapshot::begin(&mut leader)?;
-        let taken = Taken::now(&mut leader)?;
-        let upto = end_of_log(&mut leader)?;
-        if taken.visible.xmax < prior.visible.xmax || upto < prior.place.advance {
-            return Ok(Some(Self::Refused("The server stands where it stood before the last backup: it was set back.".into())));
-        }
-        let mut now = Now { leader, taken, history, from, upto, has_changes: false, advance: from };
-        match now.look(chain, prior, context) {
-            Ok(()) => Ok(Some(Self::Moment(Box::new(now)))),
-            Err(error) => match sqlstate(&error) {
-                Some("54000") => Ok(Some(Self::Refused("A row that was changed is too large for the server's change stream.".into()))),
-                Some("55000" | "58P01") => Ok(Some(Self::Refused(format!("The server does not give its changes any more: {error}")))),
-                _ => Err(error),
-            },
-        }
-    }
-
-    fn begun(self, chain: &Chain, prior: &Prior, since: &Since<'_>, context: &Context) -> Result<Option<Begun>> {
-        match self {
-            Self::Refused(why) => Ok(Some(Begun::MustBeFull(why))),
-            Self::Moment(now) => now.begun(chain, prior, since, context),
-        }
-    }
+    news: News,
 }
 
 impl Now {
-    fn stretch<'a>(&self, chain: &'a Chain, slot: &'a str) -> Stretch<'a> {
-        Stretch {
-            target: &chain.target,
-            database: &chain.database,
-            slot,
-            from: self.from,
-            upto: self.upto,
-            window_bytes: chain.window_bytes,
+    /// Takes the snapshot and looks for changes; or says why that cannot be.
+    fn at(chain: &Chain, prior: &Prior, since: &Since<'_>, context: &Context) -> Result<std::result::Result<Self, String>> {
+        let mut leader = snapshot::leader(&chain.target, &chain.database, context)?;
+        let history = History::of(&mut leader)?;
+        if let Some(why) = prior.refuses(&history) {
+            return Ok(Err(why));
         }
-    }
-
-    /// Finds out whether there is a change at all: most often the first transaction tells.
-    fn look(&mut self, chain: &Chain, prior: &Prior, context: &Context) -> Result<()> {
-        let stretch = self.stretch(chain, &prior.place.slot);
-        let mut session = stretch.open(context)?;
-        for count in [Some(1), Some(10_000), None] {
-            let mut sieve = Sieve::new(&self.taken.visible, &prior.visible, self.from);
-            let (mut lines, mut has_changes) = (0, false);
-            let looked = stretch.look(&mut session, count, |lsn, line| {
-                lines += 1;
-                has_changes |= sieve.is_change(lsn, line)?;
-                Ok(())
-            });
-            match looked {
-                // That many lines are not nothing.
-                Err(error) if is_too_much(&error) && lines == 0 => has_changes = true,
-                other => other?,
-            }
-            (self.has_changes, self.advance) = (has_changes, sieve.advance(self.upto));
-            if has_changes || count.is_none_or(|count| lines < count) {
-                break;
-            }
+        let stream = match &prior.position.stream {
+            None => None,
+            Some(place) => match Streaming::check(chain, place, since.state, &mut leader)? {
+                Ok(from) => Some((place, from)),
+                Err(why) => return Ok(Err(why)),
+            },
+        };
+        snapshot::begin(&mut leader)?;
+        let taken = Taken::now(&mut leader)?;
+        if taken.visible.xmax < prior.visible.xmax {
+            return Ok(Err("The server stands where it stood before the last backup: it was set back.".into()));
         }
-        Ok(())
+        let news = match stream {
+            Some(stream) => Streaming::look(chain, prior, stream, (&mut leader, &taken), context)?.map(News::Stream),
+            None => Comparing::new(prior, (since.state, since.next), &mut leader)?.map(News::Rows),
+        };
+        Ok(news.map(|news| Self { leader, taken, history, news }))
     }
 
     /// Compares what no stream tells.
@@ -226,7 +104,11 @@ impl Now {
             ..before.clone()
         };
         let defined = after.catalogs != before.catalogs;
-        let tables = if defined || self.has_changes || !before.compared.is_empty() { known::tables(leader)? } else { vec![] };
+        let tables = if defined || self.news.has_changes() || matches!(self.news, News::Rows(_)) || !before.compared.is_empty() {
+            known::tables(leader)?
+        } else {
+            vec![]
+        };
         let mut altered = BTreeSet::new();
         let mut schema = None;
         if defined {
@@ -242,35 +124,41 @@ impl Now {
             schema = (after.definitions != before.definitions).then_some(read);
         }
         let objects = blobs::list(leader, database)?;
-        let wanted = |known: &&Known| altered.contains(&known.oid) || known.is_compared || (self.has_changes && known.is_keyless());
+        let wanted = |known: &&Known| altered.contains(&known.oid) || known.is_compared || self.news.may_need(known);
         let locked: Vec<u32> = tables.iter().filter(wanted).map(|known| known.oid).collect();
         let Some(readable) = lock(leader, database, &locked, context)? else { return Ok(None) };
         let description = full::describe(leader, database, &properties, &after.tool)?;
+        let mut whole = altered;
+        if let News::Rows(rows) = &mut self.news {
+            let (dirty, counts) = rows.scan(&tables, &whole, &before.counts, leader)?;
+            whole.extend(dirty);
+            after.counts = counts;
+        }
 
         let snapshot = Snapshot { leader: self.leader, id: self.taken.id, visible: self.taken.visible, at: self.taken.at, tables: vec![] };
         let mut moment = Moment::of(target, database, chain.workers, snapshot, vec![])?;
         let compared: BTreeSet<u32> = tables.iter().filter(|known| known.is_compared).map(|known| known.oid).collect();
         after.compared = digest(&mut moment, readable.iter().filter(|table| compared.contains(&table.oid)).cloned().collect(), context)?;
         let differing: Vec<_> = after.compared.iter().filter(|now| !before.compared.contains(now)).map(|now| now.table.as_str()).collect();
-        let mut whole = altered.clone();
         whole.extend(tables.iter().filter(|known| differing.contains(&known.label.as_str())).map(|known| known.oid));
         after.objects = mark_of_objects(&mut moment, &objects, context)?;
         let objects = (after.objects != before.objects).then_some(objects);
 
-        let is_changed = self.has_changes || schema.is_some() || objects.is_some() || !whole.is_empty();
+        let is_changed = self.news.has_changes() || schema.is_some() || objects.is_some() || !whole.is_empty();
         if !is_changed && after.extra == before.extra && after.properties == before.properties {
-            pass(&mut moment.snapshot.leader, prior, self.advance, since.state)?;
+            if let News::Stream(stream) = &self.news {
+                let leader = &mut moment.snapshot.leader;
+                leader.execute("COMMIT")?;
+                prior::pass(leader, &stream.place, stream.advance, since.state)?;
+            }
             return Ok(Some(Begun::Unchanged));
         }
         Ok(Some(Begun::Changes(Box::new(Incremental {
-            has_changes: self.has_changes,
-            advance: self.advance,
-            from: self.from,
-            upto: self.upto,
+            news: self.news,
             history: self.history,
             gone: before.labels.difference(&after.labels).cloned().collect(),
+            no_stream: prior.position.no_stream.clone(),
             chain: chain.clone(),
-            slot: prior.place.slot.clone(),
             saw: prior.visible.clone(),
             since: prior.position.at,
             next: since.next.to_owned(),
@@ -332,31 +220,14 @@ fn mark_of_objects(moment: &mut Moment, objects: &[LargeObject], context: &Conte
     state::objects(&mut moment.snapshot.leader, objects, || Ok(read))
 }
 
-/// Lets the server forget log in which nothing of this database changed. What is written down first allows the place that the
-/// slot has afterwards.
-fn pass(leader: &mut Session, prior: &Prior, advance: Lsn, folder: &Path) -> Result<()> {
-    leader.execute("COMMIT")?;
-    if advance > prior.passed {
-        let passed = Passed { slot: prior.place.slot.clone(), advance };
-        let bytes =
-            serde_json::to_vec(&passed).map_err(|error| Error::internal("A place in the log could not be written.").because(error))?;
-        state::write_file(folder, PASSED, &bytes)?;
-    }
-    slot::advance(leader, &prior.place.slot, advance)
-}
-
 /// An incremental backup, ready to be read.
 struct Incremental {
-    has_changes: bool,
-    /// How far the stream may be forgotten if it has no changes.
-    advance: Lsn,
-    from: Lsn,
-    upto: Lsn,
+    news: News,
     history: History,
     /// Tables that are there no more.
     gone: Vec<String>,
+    no_stream: Option<String>,
     chain: Chain,
-    slot: String,
     saw: Visible,
     since: jiff::Timestamp,
     next: PathBuf,
@@ -381,7 +252,11 @@ impl Reading for Incremental {
 
     fn expected_bytes(&self) -> u64 {
         let whole = self.readable.iter().filter(|table| self.whole.contains(&table.oid));
-        self.upto.0.saturating_sub(self.from.0) + whole.map(|table| table.total_bytes).sum::<u64>()
+        let stream = match &self.news {
+            News::Stream(stream) => stream.bytes(),
+            News::Rows(_) => 0,
+        };
+        stream + whole.map(|table| table.total_bytes).sum::<u64>()
     }
 
     fn read(mut self: Box<Self>, sink: &dyn Sink, context: &Context) -> Result<Summary> {
@@ -390,7 +265,15 @@ impl Reading for Incremental {
             member(sink, PRE_DATA, &schema.pre_data)?;
             member(sink, POST_DATA, &schema.post_data)?;
         }
-        let (changes, advance, unclear) = self.changes(sink, context)?;
+        let (at, visible) = (self.moment.snapshot.at, self.moment.snapshot.visible.clone());
+        let (changes, stream, unclear) = match &self.news {
+            News::Stream(stream) => {
+                let (changes, place, unclear) =
+                    stream.write(&self.chain, (&visible, &self.saw), (&self.tables, &self.whole), sink, context)?;
+                (changes, Some(place), unclear)
+            }
+            News::Rows(rows) => (rows.write(at, &self.tables, &mut self.moment.snapshot.leader, sink)?, None, BTreeSet::new()),
+        };
         let unstreamed = self.labels(&self.whole);
         self.whole.extend(unclear);
         self.choose_tables(context)?;
@@ -403,22 +286,22 @@ impl Reading for Incremental {
             )?;
             self.moment.objects = objects;
         }
-        let (at, visible) = (self.moment.snapshot.at, self.moment.snapshot.visible.to_string());
         let tables = self.moment.read(sink, true, context)?;
         let extra = Extra { unstreamed, ..self.after.extra.clone() };
+        let covers = stream.as_ref().map(|_| Covered { from: self.since, to: at });
         let position = Position {
             server: self.history,
             at,
-            snapshot: visible,
+            snapshot: visible.to_string(),
             state: self.after.write(&self.next)?,
-            stream: Some(Place { slot: self.slot, advance }),
-            no_stream: None,
+            stream,
+            no_stream: self.no_stream,
         };
         Ok(Summary {
             tables,
             gone: self.gone,
             changes: Some(changes),
-            covers: Some(Covered { from: self.since, to: at }),
+            covers,
             position: to_json(&position)?,
             extra: to_json(&extra)?,
             ..Summary::default()
@@ -427,36 +310,6 @@ impl Reading for Incremental {
 }
 
 impl Incremental {
-    /// Reads the stream: what was written of it, how far it may be forgotten, and the tables that it leaves unclear.
-    fn changes(&self, sink: &dyn Sink, context: &Context) -> Result<(domain::ChangeSummary, Lsn, BTreeSet<u32>)> {
-        let (chain, sees) = (&self.chain, &self.moment.snapshot.visible);
-        let stretch = Stretch {
-            target: &chain.target,
-            database: &chain.database,
-            slot: &self.slot,
-            from: self.from,
-            upto: self.upto,
-            window_bytes: chain.window_bytes,
-        };
-        let sieve = Sieve::new(sees, &self.saw, self.from);
-        let mut translator = Translator::new(sieve, &self.tables, &self.whole, ChangeWriter::new(sink));
-        if !self.has_changes {
-            let (nothing, _, unclear) = translator.finish(self.upto)?;
-            return Ok((nothing, self.advance, unclear));
-        }
-        let mut unreported = (0, 0);
-        stretch.read(&mut stretch.open(context)?, context, |lsn, line| {
-            unreported = (unreported.0 + 1, unreported.1 + line.len() as u64);
-            if unreported.1 > 256 << 10 {
-                let (lines, bytes) = std::mem::take(&mut unreported);
-                context.meter.add(lines, bytes);
-                context.check()?;
-            }
-            translator.line(lsn, line)
-        })?;
-        translator.finish(self.upto)
-    }
-
     fn labels(&self, oids: &BTreeSet<u32>) -> Vec<String> {
         self.tables.iter().filter(|known| oids.contains(&known.oid)).map(|known| known.label.clone()).collect()
     }

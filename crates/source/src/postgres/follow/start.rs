@@ -1,7 +1,7 @@
 //! The beginning of a chain: a full backup at a moment from which the change stream goes on.
 
 use super::{
-    Chain,
+    Chain, compare,
     known::{self, Known},
     position::{History, Place, Position},
     state::{self, State},
@@ -72,6 +72,9 @@ impl<'a> Start<'a> {
             ..State::default()
         };
         state.take_marks(leader, &tables)?;
+        if self.slot.is_none() {
+            state.counts = compare::scan(leader, &tables, None, next)?.counts;
+        }
         let mut reads_objects = false;
         state.objects = state::objects(leader, &moment.objects, || {
             reads_objects = true;

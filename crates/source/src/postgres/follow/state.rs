@@ -43,6 +43,9 @@ pub(in crate::postgres) struct State {
     pub extra: Extra,
     /// Stands for all large objects.
     pub objects: String,
+    /// Number of rows of each table without a key, where rows are compared.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counts: BTreeMap<u32, u64>,
     /// Tables that no stream shows as a backup has them.
     pub compared: Vec<TableSummary>,
 }

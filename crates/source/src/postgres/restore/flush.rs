@@ -121,7 +121,7 @@ impl Goal {
                 // The first error is the one to tell.
                 let _ = session.execute("ROLLBACK");
                 Err(match error.code() {
-                    Code::Cancelled | Code::Damaged | Code::ConnectionLost => error,
+                    Code::Cancelled | Code::ConnectionLost => error,
                     _ => error.during(format!("Applying changes to the table {}", self.label)),
                 })
             }
@@ -259,7 +259,7 @@ impl Goal {
         for row in rows {
             text.clear();
             if !decode::copy_line(&row?, columns, &mut text)? {
-                return Err(damaged(format!("A changed row of {} in the archive is not in its place.", self.label)));
+                return Err(damaged("a changed row in the archive is not in its place."));
             }
             copy.write(&text)?;
             sent += 1;
@@ -276,10 +276,9 @@ impl Goal {
     fn expect(&self, rows: Option<usize>, sql: &str, session: &mut Session) -> Result<()> {
         let hit = session.affect(sql)?;
         match rows {
-            Some(rows) if rows as u64 != hit => Err(damaged(format!(
-                "The changes of the table {} in the archive do not fit its rows: {rows} are named, and {hit} were found.",
-                self.label
-            ))),
+            Some(rows) if rows as u64 != hit => {
+                Err(damaged(format!("the changes in the archive do not fit the rows: {rows} are named, and {hit} were found.")))
+            }
             _ => Ok(()),
         }
     }
