@@ -103,12 +103,13 @@ pub fn take(text: &str) -> Result<Made, Failure> {
     work::take(text)
 }
 
-/// Takes the data key out of an archive's envelope; both travel in base64.
+/// Takes the data keys out of the envelopes of archives, which the same keys open; all of it travels in base64, with blanks between
+/// the data keys.
 ///
 /// # Errors
-/// In one sentence, if what was given does not open it.
-pub fn unseal(envelope: &str, known: &[KnownKey], given: Given) -> Result<Secret<String>, Failure> {
-    work::unseal(envelope, known, given)
+/// In one sentence, if what was given does not open them.
+pub fn unseal(envelopes: &[String], known: &[KnownKey], given: Given) -> Result<Secret<String>, Failure> {
+    work::unseal(envelopes, known, given)
 }
 
 /// Answers a drill.
@@ -145,7 +146,7 @@ mod work {
         refused()
     }
 
-    pub(super) fn unseal(_: &str, _: &[KnownKey], _: Given) -> Result<Secret<String>, Failure> {
+    pub(super) fn unseal(_: &[String], _: &[KnownKey], _: Given) -> Result<Secret<String>, Failure> {
         refused()
     }
 
@@ -230,19 +231,22 @@ mod work {
         Err(wrong.unwrap_or_else(no_file))
     }
 
-    pub(super) fn unseal(envelope: &str, known: &[KnownKey], given: Given) -> std::result::Result<Secret<String>, Failure> {
-        let bytes = seal::base64_bytes(envelope)?;
-        let envelope = Envelope::parse(&bytes)?;
+    pub(super) fn unseal(envelopes: &[String], known: &[KnownKey], given: Given) -> std::result::Result<Secret<String>, Failure> {
         let key = private(known, given)?;
-        let opened = envelope.open(&key).map_err(|error| match error.code() {
-            Code::WrongKey => {
-                let names: Vec<_> = known.iter().map(|key| key.name.clone().unwrap_or_else(|| key.fingerprint.clone())).collect();
-                let sentence = format!("This key does not open the backup: it was sealed for {}.", names.join(" and "));
-                Error::new(Code::WrongKey, sentence, "Give the key with one of the fingerprints above.")
-            }
-            _ => error,
-        })?;
-        Ok(Secret::new(opened.to_base64().to_string()))
+        let open = |envelope: &String| -> Result<String> {
+            let envelope = Envelope::parse(&seal::base64_bytes(envelope)?)?;
+            let data_key = envelope.open(&key).map_err(|error| match error.code() {
+                Code::WrongKey => {
+                    let names: Vec<_> = known.iter().map(|key| key.name.clone().unwrap_or_else(|| key.fingerprint.clone())).collect();
+                    let sentence = format!("This key does not open the backup: it was sealed for {}.", names.join(" and "));
+                    Error::new(Code::WrongKey, sentence, "Give the key with one of the fingerprints above.")
+                }
+                _ => error,
+            })?;
+            Ok(data_key.to_base64().to_string())
+        };
+        let opened = envelopes.iter().map(open).collect::<Result<Vec<_>>>()?;
+        Ok(Secret::new(opened.join(" ")))
     }
 
     pub(super) fn answer(question: &str, known: &[KnownKey], given: Given) -> std::result::Result<String, Failure> {

@@ -75,6 +75,7 @@ fn Work() -> AnyNestedRoute {
         <Route path=path!("/servers/:id/tasks/new") view=pages::task::TaskNew ssr=SsrMode::Async/>
         <Route path=path!("/tasks/:id") view=pages::task::TaskPage ssr=SsrMode::Async/>
         <Route path=path!("/tasks/:id/edit") view=pages::task::TaskEdit ssr=SsrMode::Async/>
+        <Route path=path!("/tasks/:id/retention") view=pages::task::TaskRetention ssr=SsrMode::Async/>
         <Route path=path!("/rounds/:id") view=pages::round::RoundPage ssr=SsrMode::Async/>
         <Route path=path!("/runs") view=pages::run::Runs ssr=SsrMode::Async/>
         <Route path=path!("/runs/:id") view=pages::run::RunPage ssr=SsrMode::Async/>
@@ -90,6 +91,7 @@ fn Places() -> AnyNestedRoute {
         <Route path=path!("/backups/:destination") view=pages::backups::RootPage ssr=SsrMode::Async/>
         <Route path=path!("/backups/:destination/:database") view=pages::backups::FolderPage ssr=SsrMode::Async/>
         <Route path=path!("/backups/:destination/:database/verify") view=pages::backups::VerifyPage ssr=SsrMode::Async/>
+        <Route path=path!("/backups/:destination/:database/hold") view=pages::backups::HoldPage ssr=SsrMode::Async/>
         <Route path=path!("/restore") view=pages::restore::Restore ssr=SsrMode::Async/>
         <Route path=path!("/destinations") view=pages::destinations::Destinations ssr=SsrMode::Async/>
         <Route path=path!("/destinations/new") view=pages::destinations::DestinationNew ssr=SsrMode::Async/>

@@ -13,27 +13,14 @@ use crate::{
     arguments::{Chosen, Home},
     data_dir::DataDir,
 };
-use domain::{Code, Destination, Error, Result, name};
-use repository::{Fingerprint, Place, Point, Repository, layout};
+use domain::{Code, Destination, Error, Result};
+use repository::{Fingerprint, Point, Repository, layout};
 
 /// Opens a root to read it.
 async fn open(root: &Destination, home: Home, accept: Option<Fingerprint>) -> Result<Repository> {
     let data_dir = DataDir::open(home)?;
     let trust = data_dir.trust(&data_dir.instance()?, accept)?;
     Repository::open(store::open(root, store::Mode::Read).await?, trust).await
-}
-
-/// The database that a backup's folder belongs to, whether or not its manifest can be read.
-fn database_of(point: &Point) -> String {
-    match &point.manifest {
-        Ok(manifest) => manifest.database.clone(),
-        Err(_) => folder_name(&point.place),
-    }
-}
-
-fn folder_name(place: &Place) -> String {
-    let segment = place.folder().segments().next().unwrap_or_default();
-    name::unescape(segment).unwrap_or_else(|| segment.into())
 }
 
 /// The backup that the arguments choose: by its label, else the newest that there is. A newest backup that is

@@ -253,7 +253,7 @@ fn open_and_use(seen: &mut Seen, ada: &Client, key: &PrivateKey, place: &str, se
     let label = folder["chains"][0]["points"][0]["label"].as_str().unwrap().to_owned();
     let sealed = ada.call("sealed_point", &format!("destination={place}&database=shop.db&point={label}&origin=")).text();
     let sealed: serde_json::Value = serde_json::from_str(&sealed).unwrap();
-    let envelope = Envelope::parse(&STANDARD.decode(sealed["envelope"].as_str().unwrap()).unwrap()).unwrap();
+    let envelope = Envelope::parse(&STANDARD.decode(sealed["envelopes"][0].as_str().unwrap()).unwrap()).unwrap();
     let data_key = envelope.open(key).unwrap();
     let sent: String = url::form_urlencoded::byte_serialize(data_key.to_base64().as_bytes()).collect();
     let restore =

@@ -55,6 +55,7 @@ fn an_incremental_may_be_killed_at_any_step() {
     let mut template = Template::with(|world| drop(world.run(incremental(world)).succeeds()));
     template.world.database("shop.db", "update item set name = 'new' where id % 50 = 7; delete from item where id > 990;");
     template.files = files(&template.world.path("dbs"));
+    fs::create_dir(template.world.path("recovered")).unwrap();
     let changed = dump_of_copy(&template.world, "shop.db");
     fs::remove_dir_all(template.world.path("recovered")).unwrap();
     let steps = template.kill_at_every_step(incremental, 0, |world| {

@@ -28,6 +28,24 @@ pub async fn folder(destination: DestinationId, database: String) -> Result<Fold
     Ok(control.folder(&permit, destination, &database).await?)
 }
 
+/// Pins a chain, so that it is not deleted until it is released, and goes back to the backups.
+#[server(endpoint = "hold_chain")]
+pub async fn hold_chain(destination: DestinationId, folder: String, note: String, back: String) -> Result<(), Failure> {
+    let (control, permit) = asked::<Operate>().await?;
+    control.hold_chain(&permit, destination, &folder, &note).await?;
+    redirect(crate::address::local(&back));
+    Ok(())
+}
+
+/// Lets a chain that was pinned go when its time comes, and goes back to the backups.
+#[server(endpoint = "release_chain")]
+pub async fn release_chain(destination: DestinationId, folder: String, back: String) -> Result<(), Failure> {
+    let (control, permit) = asked::<Operate>().await?;
+    control.release_chain(&permit, destination, &folder).await?;
+    redirect(crate::address::local(&back));
+    Ok(())
+}
+
 /// Reads a root again, for backups that another process made.
 #[server(endpoint = "read_again")]
 pub async fn read_again(destination: DestinationId) -> Result<(), Failure> {

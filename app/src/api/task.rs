@@ -3,7 +3,10 @@
 use super::Failure;
 use domain::{
     RoundId, ServerId, TaskForm, TaskId,
-    view::task::{TaskPreview, TaskView},
+    view::{
+        retention::{Freed, RetentionView},
+        task::{TaskPreview, TaskView},
+    },
 };
 use leptos::prelude::*;
 
@@ -33,6 +36,27 @@ pub async fn task_form(task: TaskId) -> Result<(TaskForm, i64, ServerId), Failur
 pub async fn preview_task(server: ServerId, task: Option<TaskId>, form: TaskForm) -> Result<TaskPreview, Failure> {
     let (control, permit) = asked::<View>().await?;
     Ok(control.preview_task(&permit, server, task, &form).await?)
+}
+
+/// What a task's rule would delete of what lies at its destination, if the task were as the form says.
+#[server(endpoint = "preview_retention")]
+pub async fn preview_retention(server: ServerId, task: Option<TaskId>, form: TaskForm) -> Result<Option<RetentionView>, Failure> {
+    let (control, permit) = asked::<View>().await?;
+    Ok(control.preview_retention(&permit, server, task, &form).await?)
+}
+
+/// A task, and what its rule deletes of what lies at its destination if it is applied now.
+#[server(endpoint = "retention_plan")]
+pub async fn retention_plan(task: TaskId) -> Result<(TaskView, RetentionView), Failure> {
+    let (control, permit) = asked::<View>().await?;
+    Ok((control.task(&permit, task).await?, control.retention_plan(&permit, task).await?))
+}
+
+/// Deletes what the plan that was seen deletes.
+#[server(endpoint = "apply_retention")]
+pub async fn apply_retention(task: TaskId, seen: String) -> Result<Freed, Failure> {
+    let (control, permit) = asked::<Operate>().await?;
+    Ok(control.apply_retention(&permit, task, &seen).await?)
 }
 
 /// Adds a task, and goes to it.

@@ -18,7 +18,7 @@ pub fn Opening(
     /// Where the way back leads.
     #[prop(into)]
     back: String,
-    /// Gets the data key.
+    /// Gets the data keys.
     opened: Callback<Secret<String>>,
 ) -> impl IntoView {
     let (given, error, busy) = (Given::nothing(), RwSignal::new(None), RwSignal::new(false));
@@ -32,7 +32,7 @@ pub fn Opening(
         busy.set(true);
         soon(move || {
             // Nothing, if the page was left meanwhile.
-            let Some(result) = sealed.try_with_value(|sealed| keyring::unseal(&sealed.envelope, &sealed.keys, given)) else { return };
+            let Some(result) = sealed.try_with_value(|sealed| keyring::unseal(&sealed.envelopes, &sealed.keys, given)) else { return };
             busy.set(false);
             match result {
                 Ok(key) => {

@@ -1,6 +1,7 @@
 //! The backups browser: destinations, the database folders of a root, the restore points of a folder.
 
 mod folder;
+mod hold;
 mod picture;
 mod points;
 mod root;
@@ -8,6 +9,7 @@ mod timeline;
 mod verify;
 
 pub use folder::FolderPage;
+pub use hold::HoldPage;
 pub(super) use picture::Picture;
 pub(super) use points::kind_word;
 pub use root::RootPage;

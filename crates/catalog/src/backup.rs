@@ -36,6 +36,10 @@ pub struct BackupRecord {
     pub size_bytes: Option<u64>,
     /// Rows of all tables.
     pub rows: Option<u64>,
+    /// Bytes of its rows and definitions, before they were sealed.
+    pub plain_bytes: Option<u64>,
+    /// Why it is suspicious, a sentence.
+    pub suspicion: Option<String>,
     /// The task that ordered it; none for the command line.
     pub task_name: Option<String>,
     /// Why it cannot be used, as the last reading of the repository found.
@@ -59,7 +63,7 @@ impl BackupRecord {
     }
 }
 
-/// What is known of the good backups of one database: trusted ones without a fault.
+/// What is known of the good backups of one database: trusted ones without a fault, and not suspicious.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BackupFacts {
     /// The server's instance.
@@ -110,12 +114,17 @@ statements! {
     OF_DATABASE = "SELECT * FROM backups WHERE destination_id = $1 AND database_name = $2 ORDER BY at DESC, folder";
     FACTS = "SELECT server_instance, database_name, server_name, count(*) AS points, max(at) AS last_good,
         max(proven_at) AS last_proven, max(destination_id) AS destination_id FROM backups
-        WHERE trusted AND read_fault IS NULL AND verify_fault IS NULL AND server_instance IS NOT NULL
+        WHERE trusted AND read_fault IS NULL AND verify_fault IS NULL AND suspicion IS NULL AND server_instance IS NOT NULL
         GROUP BY server_instance, database_name, server_name";
     FACTS_OF_INSTANCE = "SELECT server_instance, database_name, server_name, count(*) AS points, max(at) AS last_good,
         max(proven_at) AS last_proven, max(destination_id) AS destination_id FROM backups
-        WHERE trusted AND read_fault IS NULL AND verify_fault IS NULL AND server_instance = $1
+        WHERE trusted AND read_fault IS NULL AND verify_fault IS NULL AND suspicion IS NULL AND server_instance = $1
         GROUP BY server_instance, database_name, server_name";
+    SUSPICIOUS = "SELECT * FROM backups WHERE suspicion IS NOT NULL AND trusted AND read_fault IS NULL AND verify_fault IS NULL
+        AND NOT EXISTS (SELECT 1 FROM backups AS newer WHERE newer.destination_id = backups.destination_id
+            AND newer.database_name = backups.database_name AND newer.server_instance = backups.server_instance
+            AND newer.at > backups.at)
+        ORDER BY at DESC, folder";
     COUNT_AT = "SELECT count(*) FROM backups WHERE destination_id = $1";
     SPACE = "SELECT destination_id, CAST(coalesce(sum(bytes), 0) AS BIGINT) AS bytes, CAST(sum(backups) AS BIGINT) AS backups,
         count(*) AS databases
@@ -124,12 +133,13 @@ statements! {
         GROUP BY destination_id";
     UPSERT = "INSERT INTO backups
         (destination_id, folder, label, database_name, server_name, server_instance, dbms, at, size_bytes, row_count, task_name,
-        read_fault, verify_fault, trusted, checked_at, proven_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+        read_fault, verify_fault, trusted, checked_at, proven_at, plain_bytes, suspicion)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
         ON CONFLICT (destination_id, folder, label) DO UPDATE SET database_name = excluded.database_name,
         server_name = excluded.server_name, server_instance = excluded.server_instance, dbms = excluded.dbms, at = excluded.at,
         size_bytes = excluded.size_bytes, row_count = excluded.row_count, task_name = excluded.task_name,
         read_fault = excluded.read_fault, trusted = excluded.trusted,
+        plain_bytes = excluded.plain_bytes, suspicion = excluded.suspicion,
         checked_at = CASE WHEN backups.checked_at > excluded.checked_at THEN backups.checked_at ELSE excluded.checked_at END,
         proven_at = CASE WHEN excluded.proven_at IS NULL OR backups.proven_at > excluded.proven_at THEN backups.proven_at
             ELSE excluded.proven_at END";
@@ -154,6 +164,8 @@ impl Record for BackupRecord {
             at: row.get("at")?,
             size_bytes: row.get("size_bytes")?,
             rows: row.get("row_count")?,
+            plain_bytes: row.get("plain_bytes")?,
+            suspicion: row.get("suspicion")?,
             task_name: row.get("task_name")?,
             read_fault: row.get("read_fault")?,
             verify_fault: row.get("verify_fault")?,
@@ -224,6 +236,14 @@ impl Catalog {
     /// [`domain::Code::Catalog`].
     pub async fn all_backup_facts(&self) -> Result<Vec<BackupFacts>> {
         sql(FACTS).all(self.reader()).await
+    }
+
+    /// The newest backup of each database at each destination where that one is suspicious.
+    ///
+    /// # Errors
+    /// [`domain::Code::Catalog`].
+    pub async fn suspicious_backups(&self) -> Result<Vec<BackupRecord>> {
+        sql(SUSPICIOUS).all(self.reader()).await
     }
 
     /// What each destination holds. A destination without backups is not in the answer.
@@ -334,6 +354,8 @@ async fn upsert(write: &mut Write, backup: &BackupRecord) -> Result<()> {
         .with(&backup.trusted)
         .with(&backup.checked_at)
         .with(&backup.proven_at)
+        .with(&backup.plain_bytes)
+        .with(&backup.suspicion)
         .run(write.on())
         .await?;
     Ok(())

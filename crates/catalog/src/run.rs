@@ -101,6 +101,8 @@ statements! {
     OF_ROUND = "SELECT * FROM runs WHERE round_id = $1 ORDER BY database_name, id";
     QUEUED = "SELECT * FROM runs WHERE state = 'queued' ORDER BY queued_at, id";
     RUNNING = "SELECT * FROM runs WHERE state = 'running' ORDER BY queued_at, id";
+    NEEDING = "SELECT * FROM runs WHERE state IN ('queued', 'running') AND destination_id = $1 AND (kind <> 'backup' OR state = 'running')
+        ORDER BY queued_at, id";
     PAGE = "SELECT * FROM runs WHERE kind IN ($1, $2, $3) ORDER BY queued_at DESC, id DESC LIMIT $4 OFFSET $5";
     COUNT = "SELECT count(*) FROM runs WHERE kind IN ($1, $2, $3)";
     FAILED = "SELECT * FROM runs WHERE kind IN ($1, $2, $3) AND state NOT IN ('queued', 'running', 'succeeded')
@@ -115,6 +117,9 @@ statements! {
             WHERE newest.server_id = databases.server_id AND newest.database_name = databases.name AND newest.kind = 'backup'
             ORDER BY newest.queued_at DESC LIMIT 1)
         WHERE databases.server_id = $1";
+    NEWEST_AT = "SELECT server_id, database_name, id, round_id, state, ended_at, error FROM runs
+        WHERE server_id = $1 AND database_name = $2 AND kind = 'backup' AND destination_id = $3
+        ORDER BY queued_at DESC, id DESC LIMIT 1";
     FAILING = "SELECT count(*) FROM (
             SELECT server_id, database_name, max(queued_at) AS queued_at FROM runs
             WHERE kind = 'backup' AND state NOT IN ('queued', 'running', 'succeeded') AND server_id IS NOT NULL
@@ -208,6 +213,14 @@ impl Catalog {
         sql(RUNNING).all(self.reader()).await
     }
 
+    /// Runs that need what lies at a destination: those that read it, working or waiting to; and backups that work.
+    ///
+    /// # Errors
+    /// [`domain::Code::Catalog`].
+    pub async fn runs_needing(&self, destination: DestinationId) -> Result<Vec<RunRecord>> {
+        sql(NEEDING).with(&destination).all(self.reader()).await
+    }
+
     /// A page of all runs of these kinds, newest first; with `only_failed` those alone that ended and did not succeed.
     ///
     /// # Errors
@@ -235,6 +248,14 @@ impl Catalog {
     /// [`domain::Code::Catalog`].
     pub async fn newest_backup_runs(&self) -> Result<Vec<NewestRun>> {
         sql(NEWEST).all(self.reader()).await
+    }
+
+    /// The newest backup run of a database to a destination, in whatever state it is.
+    ///
+    /// # Errors
+    /// [`domain::Code::Catalog`].
+    pub async fn newest_backup_run_to(&self, server: ServerId, database: &str, destination: DestinationId) -> Result<Option<NewestRun>> {
+        sql(NEWEST_AT).with(&server).with(database).with(&destination).one(self.reader()).await
     }
 
     /// How many databases there are, of all servers, whose newest ended backup run did not succeed.

@@ -2,7 +2,7 @@
 
 use domain::{
     Connection, Dbms, Destination, DestinationId, KeyId, Label, Origin, Role, RoundId, RoundState, RunId, RunKind, RunState, Selection,
-    ServerId, TaskId, Told, UserId, view::run::ComparedTable,
+    ServerId, TaskId, Told, UserId, retention::Rule, view::run::ComparedTable,
 };
 use jiff::Timestamp;
 use sqlx::{Decode, Encode, Sqlite, Type};
@@ -105,7 +105,7 @@ macro_rules! as_text {
         }
     )*};
 }
-as_text! { ServerId, DestinationId, TaskId, RoundId, RunId, UserId, KeyId, Label, Role, }
+as_text! { ServerId, DestinationId, TaskId, RoundId, RunId, UserId, KeyId, Label, Role, Rule, }
 
 macro_rules! as_word {
     ($($type:ty,)*) => {$(

@@ -32,10 +32,11 @@ statements! {
     ONE = "SELECT * FROM tasks WHERE id = $1";
     DUE = "SELECT * FROM tasks WHERE enabled AND next_at <= $1 ORDER BY next_at, id";
     INSERT = "INSERT INTO tasks
-        (id, name, server_id, destination_id, selection, cron, time_zone, catch_up, enabled, next_at, version, created_at, sealed)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+        (id, name, server_id, destination_id, selection, cron, time_zone, catch_up, enabled, next_at, version, created_at, sealed,
+        retention)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
     UPDATE = "UPDATE tasks SET name = $3, destination_id = $4, selection = $5, cron = $6, time_zone = $7, catch_up = $8,
-        next_at = CASE WHEN enabled THEN CAST($9 AS BIGINT) END, sealed = $10, version = version + 1
+        next_at = CASE WHEN enabled THEN CAST($9 AS BIGINT) END, sealed = $10, retention = $11, version = version + 1
         WHERE id = $1 AND version = $2";
     ENABLE = "UPDATE tasks SET enabled = $2, next_at = $3 WHERE id = $1";
     NEXT = "UPDATE tasks SET next_at = $3 WHERE id = $1 AND next_at = $2 AND enabled";
@@ -57,6 +58,7 @@ impl Record for Unsealed {
             schedule: Schedule { cron: row.get("cron")?, time_zone: row.get("time_zone")? },
             catch_up: row.get("catch_up")?,
             destination: row.get("destination_id")?,
+            retention: row.get("retention")?,
             // In a table of their own.
             recipients: vec![],
         };
@@ -168,6 +170,7 @@ impl Catalog {
             .with(&record.version)
             .with(&record.created_at)
             .with(&!task.recipients.is_empty())
+            .with(&task.retention)
             .run(write.on())
             .await
             .map_err(|error| named("task", error))?;
@@ -195,6 +198,7 @@ impl Catalog {
             .with(&task.catch_up)
             .with(&record.next_at)
             .with(&!task.recipients.is_empty())
+            .with(&task.retention)
             .run(write.on())
             .await
             .map_err(|error| named("task", error))?;

@@ -7,6 +7,7 @@ mod open;
 mod people;
 mod portable;
 mod records;
+mod retention;
 mod rounds;
 
 /// Every statement of the crate, with its name.
@@ -16,6 +17,8 @@ fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         crate::backup::ALL,
         crate::database::ALL,
         crate::destination::ALL,
+        crate::expired::ALL,
+        crate::hold::ALL,
         crate::key::ALL,
         crate::log::ALL,
         crate::open::ALL,

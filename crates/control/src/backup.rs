@@ -6,7 +6,7 @@ use domain::{
     Code, DestinationId, Error, Label, Result,
     view::{
         Page,
-        backup::{ChainView, FolderLine, FolderQuery, FolderView, PointLine, RootView, Verified},
+        backup::{ChainView, FolderLine, FolderQuery, FolderView, Held, PointLine, RootView, Verified},
     },
 };
 use jiff::Timestamp;
@@ -46,6 +46,11 @@ impl Control {
     pub async fn folder(&self, _: &Permit<View>, id: DestinationId, database: &str) -> Result<FolderView> {
         let destination = self.catalog.destination(id).await?;
         let points = self.points(&destination, database).await?;
+        let holds = self.catalog.holds_at(id).await?;
+        let held = |folder: &str| {
+            let hold = holds.iter().find(|hold| hold.folder == folder)?;
+            Some(Held { by: hold.held_by.clone(), at: hold.held_at, note: hold.note.clone() })
+        };
         if points.is_empty() {
             return Err(Error::new(
                 Code::NotFound,
@@ -58,7 +63,7 @@ impl Control {
         for (folder, line) in points {
             match chains.iter_mut().find(|chain| chain.folder == folder) {
                 Some(chain) => chain.points.push(line),
-                None => chains.push(ChainView { folder, origin: line.origin.clone(), points: vec![line] }),
+                None => chains.push(ChainView { held: held(&folder), folder, origin: line.origin.clone(), points: vec![line] }),
             }
         }
         Ok(FolderView {
@@ -127,7 +132,7 @@ fn vanished(destination: &DestinationRecord, error: Error) -> Error {
 }
 
 /// What verifications found wrong is not seen by looking at manifests.
-fn adopt_faults(found: &mut [BackupRecord], known: &[BackupRecord]) {
+pub(crate) fn adopt_faults(found: &mut [BackupRecord], known: &[BackupRecord]) {
     let known: HashMap<(&str, Label), &BackupRecord> =
         known.iter().map(|record| ((record.folder.as_str(), record.label), record)).collect();
     for record in found {
@@ -198,6 +203,7 @@ fn point_line(point: &Point, trusted: bool, known: Option<&BackupRecord>) -> Poi
         task: manifest.and_then(|manifest| manifest.task.clone()),
         origin: shelf::origin(point),
         verified,
+        suspicion: known.and_then(|record| record.suspicion.clone()).filter(|_| fault.is_none()),
         fault,
     }
 }
@@ -222,6 +228,8 @@ mod tests {
             at: label.at(),
             size_bytes: Some(10),
             rows: Some(1),
+            plain_bytes: Some(20),
+            suspicion: None,
             task_name: None,
             read_fault: fault.map(String::from),
             verify_fault: None,
@@ -245,6 +253,26 @@ mod tests {
         assert_eq!(shown, [("blog", Some("a"), 0, 1), ("shop", Some("a"), 2, 1), ("shop", Some("b"), 1, 0)]);
         assert_eq!((lines[1].newest, lines[1].oldest, lines[1].stored_bytes), (Some(at("02:00:00")), Some(at("01:00:00")), 30));
         assert_eq!((lines[0].newest, lines[0].oldest), (None, None));
+    }
+
+    #[test]
+    fn a_backup_is_suspicious_beside_those_of_its_own_database_and_server_alone() {
+        let sized = |database: &str, server: &str, time: &str, plain_bytes| BackupRecord {
+            plain_bytes: Some(plain_bytes),
+            ..record(database, server, time, None)
+        };
+        let mut records = [
+            sized("shop", "a", "01:00:00", 1000),
+            sized("shop", "a", "02:00:00", 499),
+            sized("shop", "b", "03:00:00", 10),
+            sized("blog", "a", "04:00:00", 10),
+            // Nobody compares with what cannot be used.
+            BackupRecord { verify_fault: Some("Broken.".into()), ..sized("news", "a", "01:00:00", 1000) },
+            sized("news", "a", "02:00:00", 10),
+        ];
+        shelf::suspect(&mut records);
+        let suspicious: Vec<_> = records.iter().map(|record| record.suspicion.is_some()).collect();
+        assert_eq!(suspicious, [false, true, false, false, false, false]);
     }
 
     #[test]

@@ -61,6 +61,7 @@ pub fn task() -> TaskRecord {
             schedule: Schedule::parse("0 2 * * *", "UTC").unwrap(),
             catch_up: true,
             destination: DestinationId::new(Uuid::now_v7()),
+            retention: None,
             recipients: vec![],
         },
         enabled: true,

@@ -20,6 +20,7 @@ mod prepare;
 mod queue;
 mod reconcile;
 mod restore;
+mod retention;
 mod round;
 mod run;
 mod safe;

@@ -5,7 +5,7 @@ use crate::{
     key::seen_at,
     survey::{Survey, needs_attention, rank},
 };
-use catalog::{DestinationRecord, ServerRecord, TaskRecord};
+use catalog::{BackupRecord, DestinationRecord, ServerRecord, TaskRecord};
 use domain::{
     DestinationId, Protection, Result, RoundState,
     view::{
@@ -52,6 +52,7 @@ impl Control {
         }
         attention.sort_by_key(|(rank, _)| *rank);
         troubles.extend(destinations.iter().filter_map(unreadable));
+        troubles.extend(self.catalog.suspicious_backups().await?.into_iter().filter_map(|backup| suspicious(backup, &destinations)));
         let mut overdue: Vec<_> = survey.keys_overdue().collect();
         overdue.sort_by_key(|key| seen_at(key));
         troubles.extend(overdue.into_iter().map(|key| Trouble::Key { id: key.id, name: key.name.clone(), at: seen_at(key) }));
@@ -171,6 +172,12 @@ fn failed_rounds(line: &ServerLine) -> impl Iterator<Item = Trouble> + '_ {
 fn unreadable(destination: &DestinationRecord) -> Option<Trouble> {
     let (at, error) = (destination.read_at?, destination.read_error.clone()?);
     Some(Trouble::Destination { id: destination.id, name: destination.name.clone(), at, error })
+}
+
+fn suspicious(backup: BackupRecord, destinations: &[DestinationRecord]) -> Option<Trouble> {
+    let destination = destinations.iter().find(|destination| destination.id == backup.destination)?;
+    let (name, why) = (destination.name.clone(), backup.suspicion?);
+    Some(Trouble::Suspicious { destination: destination.id, name, database: backup.database, at: backup.at, why })
 }
 
 /// When enabled tasks are due soon, in order.

@@ -1,7 +1,10 @@
 //! What lies under a root, as records: of one backup, and of all.
 
 use catalog::BackupRecord;
-use domain::{DestinationId, Result, display, name};
+use domain::{
+    BackupKind, DestinationId, Result, display,
+    retention::{Measure, suspicion},
+};
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use repository::{Manifest, Place, Point, Repository, Trust};
@@ -31,6 +34,8 @@ fn record_at(place: &Place, manifest: &Manifest, destination: DestinationId, tru
         at: manifest.label.at(),
         size_bytes: Some(manifest.archive.size_bytes),
         rows: Some(manifest.archive.rows),
+        plain_bytes: Some(manifest.archive.plain_bytes),
+        suspicion: None,
         task_name: manifest.task.clone(),
         read_fault: None,
         verify_fault: None,
@@ -49,13 +54,15 @@ pub(crate) fn record(point: &Point, destination: DestinationId, trust: &Trust) -
             destination,
             folder: point.place.folder().as_str().into(),
             label,
-            database: database(point),
+            database: point.database(),
             server_name: None,
             server_instance: None,
             dbms: None,
             at: label.at(),
             size_bytes: point.archive_bytes,
             rows: None,
+            plain_bytes: None,
+            suspicion: None,
             task_name: None,
             read_fault: None,
             verify_fault: None,
@@ -80,20 +87,32 @@ pub(crate) fn fault(point: &Point) -> Option<String> {
     }
 }
 
-/// The database of a backup, whether or not its manifest can be read.
-pub(crate) fn database(point: &Point) -> String {
-    match &point.manifest {
-        Ok(manifest) => manifest.database.clone(),
-        Err(_) => {
-            let segment = point.place.folder().segments().next().unwrap_or_default();
-            name::unescape(segment).unwrap_or_else(|| segment.into())
-        }
-    }
-}
-
 /// The server that a backup came from, as its manifest names it.
 pub(crate) fn origin(point: &Point) -> Option<String> {
     point.manifest.as_ref().ok().map(|manifest| manifest.server.name.clone())
+}
+
+/// Says of each chain whether its full backup is suspicious, compared with the usable ones of the same database before it.
+pub(crate) fn suspect(records: &mut [BackupRecord]) {
+    type Full<'a> = (Timestamp, &'a str, Measure);
+    let mut fulls: HashMap<(&str, Option<&str>), Vec<Full<'_>>> = HashMap::new();
+    for record in records.iter().filter(|record| record.label.kind() == BackupKind::Full && record.trusted && record.fault().is_none()) {
+        let Some((size_bytes, rows)) = record.plain_bytes.zip(record.rows) else { continue };
+        let of = (record.database.as_str(), record.server_instance.as_deref());
+        fulls.entry(of).or_default().push((record.at, &record.folder, Measure { size_bytes, rows }));
+    }
+    let mut suspicious: HashMap<String, String> = HashMap::new();
+    for mut of_one in fulls.into_values() {
+        of_one.sort_by_key(|(at, ..)| std::cmp::Reverse(*at));
+        for (place, (_, folder, measure)) in of_one.iter().enumerate() {
+            if let Some(why) = suspicion(*measure, of_one[place + 1..].iter().map(|(.., measure)| *measure)) {
+                suspicious.insert((*folder).to_owned(), why);
+            }
+        }
+    }
+    for record in records {
+        record.suspicion = suspicious.get(&record.folder).cloned();
+    }
 }
 
 /// Every backup in a repository. Where many are known, chains whose backups are all known to be good are not read again:

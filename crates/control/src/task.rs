@@ -53,6 +53,7 @@ impl Control {
             tally,
             databases,
             rounds: self.round_lines(self.catalog.rounds_of_task(id, ROUNDS).await?).await?,
+            retention: self.retention_state(&task).await?,
             version: task.version,
             task: task.task,
             now: survey.now(),
@@ -89,13 +90,16 @@ impl Control {
     ///
     /// # Errors
     /// [`Code::Invalid`] with every field that is wrong; [`Code::Conflict`], with both values, if somebody else was quicker;
-    /// [`Code::Forbidden`] if it changes who can read the backups and the password was not typed lately.
+    /// [`Code::Forbidden`] if it changes who can read the backups, or which are deleted, and the password was not typed lately.
     pub async fn change_task(&self, permit: &Permit<Administer>, id: TaskId, version: i64, form: &TaskForm) -> Result<()> {
         let known = self.catalog.task(id).await?;
         let task = form.check(known.task.server)?;
         self.ensure_references(&task).await?;
         if task.recipients != known.task.recipients {
             self.ensure_fresh(permit, "This changes who can read the backups.", Timestamp::now())?;
+        }
+        if task.retention != known.task.retention && task.retention.is_some() {
+            self.ensure_fresh(permit, "This changes which backups are deleted.", Timestamp::now())?;
         }
         let next_at = task.schedule.next_after(Timestamp::now());
         let record = TaskRecord { task, next_at, version, ..known };
@@ -162,7 +166,11 @@ impl Control {
         let keys = self.catalog.keys().await?;
         let keys: Vec<_> = keys.iter().filter(|key| task.recipients.contains(&key.id)).map(|key| key.name.as_str()).collect();
         let sealed = if keys.is_empty() { "not encrypted".into() } else { format!("sealed for {}", keys.join(", ")) };
-        Ok(format!("{} ({}), {all}, {sealed}", task.schedule.describe(), task.schedule.time_zone))
+        let kept = match &task.retention {
+            Some(rule) => format!("kept by the rule {rule}"),
+            None => "all kept".into(),
+        };
+        Ok(format!("{} ({}), {all}, {sealed}, {kept}", task.schedule.describe(), task.schedule.time_zone))
     }
 }
 
@@ -186,6 +194,7 @@ fn form_of(task: &Task) -> TaskForm {
         recipients: task.recipients.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
         ..TaskForm::default()
     }
+    .keeping(task.retention.as_ref())
 }
 
 fn page(id: TaskId) -> String {

@@ -9,6 +9,7 @@ use crate::{
     pace::Pace,
     queue::{Limits, Plan, Queue, Taken, Wait},
     reconcile::Background,
+    retention::Turns,
 };
 use catalog::RunRecord;
 use domain::{RoundId, RunId, ServerId, view::run::Progress};
@@ -37,6 +38,8 @@ pub(crate) struct Underway {
     pub live: Channels,
     /// How the background work is.
     pub background: Background,
+    /// Who deletes chains, and of which databases.
+    pub retention: Turns,
     nudges: [Notify; Nudge::ALL.len()],
     /// The lock of the data directory, while the console works.
     pub lock: Mutex<Option<File>>,
@@ -55,10 +58,12 @@ pub(crate) enum Nudge {
     Inventory,
     /// Which databases there are.
     Discover,
+    /// Which chains may go.
+    Expire,
 }
 
 impl Nudge {
-    const ALL: [Self; 5] = [Self::Schedule, Self::Rounds, Self::Queue, Self::Inventory, Self::Discover];
+    const ALL: [Self; 6] = [Self::Schedule, Self::Rounds, Self::Queue, Self::Inventory, Self::Discover, Self::Expire];
 }
 
 #[derive(Default)]
@@ -126,6 +131,7 @@ impl Default for Underway {
             stopping: CancellationToken::new(),
             live: Channels::default(),
             background: Background::default(),
+            retention: Turns::default(),
             nudges: Default::default(),
             lock: Mutex::default(),
         }

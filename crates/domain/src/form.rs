@@ -3,6 +3,7 @@
 //! A form keeps whatever was typed, so that nothing is lost when it is shown again. Names of its fields are the names in
 //! its HTML and in [`FieldError`].
 
+pub mod keep;
 mod key;
 mod task;
 

@@ -3,77 +3,16 @@
 //! A chain is one thing. It goes only when no rule keeps it, and never if it is what is left to restore from: the newest one that is
 //! whole, and all that came after it, stay whatever the rule. While newer backups fail, nothing goes at all.
 
-use crate::{Code, Error, Result};
+mod agreed;
+mod rule;
+mod suspicion;
+
+pub use agreed::{Wish, agreed};
+pub use rule::Rule;
+pub use suspicion::{Measure, suspicion};
+
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
-use std::{collections::BTreeSet, fmt, str::FromStr};
-
-/// What is kept. A chain stays if any part of the rule wants it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rule {
-    /// Chains whose newest restore point is not more than this many days older than the newest good one.
-    pub days: Option<u32>,
-    /// So many of the newest chains.
-    pub count: Option<u32>,
-    /// The newest chain of each of so many days that have one.
-    pub daily: Option<u32>,
-    /// The same by weeks, which begin on Monday.
-    pub weekly: Option<u32>,
-    /// The same by months.
-    pub monthly: Option<u32>,
-    /// The same by years.
-    pub yearly: Option<u32>,
-}
-
-/// Names of a rule's parts, as they are written.
-const PARTS: [&str; 6] = ["days", "count", "daily", "weekly", "monthly", "yearly"];
-
-/// The largest number that a part takes: a century of days.
-const MOST: u32 = 36_525;
-
-impl Rule {
-    fn part(&mut self, name: &str) -> Option<&mut Option<u32>> {
-        Some(match name {
-            "days" => &mut self.days,
-            "count" => &mut self.count,
-            "daily" => &mut self.daily,
-            "weekly" => &mut self.weekly,
-            "monthly" => &mut self.monthly,
-            "yearly" => &mut self.yearly,
-            _ => return None,
-        })
-    }
-}
-
-impl FromStr for Rule {
-    type Err = Error;
-
-    /// Reads a rule such as `days=30` or `daily=7,weekly=4,monthly=12`.
-    fn from_str(text: &str) -> Result<Self> {
-        let refused = |sentence: String| {
-            let next_step = format!("Give one or more of {} with a number, such as daily=7,weekly=4.", PARTS.join(", "));
-            Error::new(Code::Usage, sentence, next_step)
-        };
-        let mut rule = Self::default();
-        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            let (name, number) = part.split_once('=').ok_or_else(|| refused(format!("{part:?} is no part of a rule.")))?;
-            let slot = rule.part(name.trim()).ok_or_else(|| refused(format!("{name:?} is no part of a rule.")))?;
-            let number = number.trim().parse().ok().filter(|number| (1..=MOST).contains(number));
-            let number = number.ok_or_else(|| refused(format!("{part:?} needs a number from 1 to {MOST}.")))?;
-            if slot.replace(number).is_some() {
-                return Err(refused(format!("{name:?} is there twice.")));
-            }
-        }
-        if rule == Self::default() { Err(refused("The rule keeps nothing.".into())) } else { Ok(rule) }
-    }
-}
-
-impl fmt::Display for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut copy = self.clone();
-        let parts = PARTS.iter().filter_map(|name| Some(format!("{name}={}", (*copy.part(name)?)?)));
-        f.write_str(&parts.collect::<Vec<_>>().join(","))
-    }
-}
+use std::collections::BTreeSet;
 
 /// How a chain is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,10 +32,8 @@ pub struct Chain {
     pub began_at: Timestamp,
     /// When its newest member was made.
     pub ended_at: Timestamp,
-    /// Bytes of the full backup's rows and definitions.
-    pub size_bytes: u64,
-    /// Rows of the full backup.
-    pub rows: u64,
+    /// How much its full backup holds.
+    pub measure: Measure,
     /// How it is.
     pub condition: Condition,
     /// Why it must not go, if it was pinned: a sentence.
@@ -112,9 +49,6 @@ pub struct Decision {
     pub reason: String,
 }
 
-/// Backups before one that it is compared with.
-const COMPARED: usize = 7;
-
 /// A backup that is dated later than this after the moment of the plan tells of a clock that was wrong, and of nothing else.
 const AHEAD: SignedDuration = SignedDuration::from_hours(24);
 
@@ -129,13 +63,15 @@ pub fn plan(chains: &[Chain], rule: &Rule, zone: &TimeZone, failing: Option<&str
     let mut order: Vec<usize> = (0..chains.len()).filter(|at| !is_ahead(&chains[*at])).collect();
     order.sort_by_key(|at| std::cmp::Reverse((chains[*at].began_at, *at)));
     let whole: Vec<usize> = order.iter().copied().filter(|at| chains[*at].condition == Condition::Whole).collect();
-    let good: Vec<usize> = (0..whole.len()).filter(|at| !is_suspicious(chains, &whole[*at..])).map(|at| whole[at]).collect();
+    let good: Vec<usize> = (0..whole.len()).filter(|at| oddity(chains, &whole[*at..]).is_none()).map(|at| whole[at]).collect();
     // What there is to restore from, and all that came after it.
     let last = good.first().copied().or(whole.first().copied());
     let newest = order.first().copied();
     let failing = match failing {
         Some(why) => Some(why.to_owned()),
-        None if newest != good.first().copied() => Some("The newest backup is not good".into()),
+        None if newest == good.first().copied() => None,
+        None if newest == whole.first().copied() => oddity(chains, &whole).map(|why| format!("The newest backup is suspicious. {why}")),
+        None if newest.is_some() => Some("The newest backup cannot be used".into()),
         None => None,
     };
     let today = good.first().map_or(now, |newest| chains[*newest].ended_at.min(now));
@@ -184,20 +120,10 @@ fn gone(chain: &Chain) -> String {
     }
 }
 
-/// Whether the first of these chains, newest first, is so much smaller than those before it that something may be missing from it.
-fn is_suspicious(chains: &[Chain], whole: &[usize]) -> bool {
-    let Some((one, before)) = whole.split_first() else { return false };
-    let before = &before[..before.len().min(COMPARED)];
-    if before.is_empty() {
-        return false;
-    }
-    let median = |of: fn(&Chain) -> u64| {
-        let mut values: Vec<u64> = before.iter().map(|at| of(&chains[*at])).collect();
-        values.sort_unstable();
-        values[values.len() / 2]
-    };
-    let is_half = |of: fn(&Chain) -> u64| of(&chains[*one]).saturating_mul(2) < median(of);
-    is_half(|chain| chain.size_bytes) || is_half(|chain| chain.rows)
+/// Why the first of these chains, newest first, may lack something.
+fn oddity(chains: &[Chain], whole: &[usize]) -> Option<String> {
+    let (one, before) = whole.split_first()?;
+    suspicion(chains[*one].measure, before.iter().map(|at| chains[*at].measure))
 }
 
 /// What tells the period of a day from all others.
@@ -223,3 +149,5 @@ fn wanted_by_period(chains: &[Chain], good: &[usize], rule: &Rule, zone: &TimeZo
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod year;

@@ -1,6 +1,6 @@
 //! A standing order.
 
-use crate::{DestinationId, KeyId, Schedule, ServerId};
+use crate::{DestinationId, KeyId, Schedule, ServerId, retention::Rule};
 use serde::{Deserialize, Serialize};
 
 /// A server-wide task: a template over all databases of a server, today's and tomorrow's.
@@ -18,6 +18,8 @@ pub struct Task {
     pub catch_up: bool,
     /// Where to.
     pub destination: DestinationId,
+    /// How long its backups are kept; none keeps everything.
+    pub retention: Option<Rule>,
     /// The keys that its archives are sealed for; none for archives that everybody can read who gets at them.
     pub recipients: Vec<KeyId>,
 }

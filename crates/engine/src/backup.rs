@@ -131,6 +131,9 @@ async fn once(request: &BackupRequest, context: &Context) -> Result<Outcome> {
         request.repository.commit(&place, &manifest, &request.instance).await
     };
     if let Err(error) = sealed.await {
+        if let Some(state) = state {
+            state.give_up(context).await;
+        }
         if let Err(left) = request.repository.discard(&place, !request.recipients.is_empty()).await {
             tracing::warn!(?left, "an archive without a manifest could not be removed; a later run will");
         }
@@ -158,6 +161,8 @@ struct State {
     following: Arc<dyn Following>,
     kept: Kept,
     next: Next,
+    /// Where the backup before ended, from which the next one goes on if this one fails.
+    before: Value,
 }
 
 impl State {
@@ -170,6 +175,16 @@ impl State {
             tracing::warn!(?error, "the server could not be told that a backup exists; the next run tells it");
         }
         self.kept.keep_only(label);
+    }
+
+    /// The backup will not exist: what was made for it on the server goes, and what there was before stays.
+    async fn give_up(self, context: &Context) {
+        // A run that was cancelled cleans up all the same.
+        let (following, position, context) =
+            (self.following, self.before, Context { meter: Arc::clone(&context.meter), ..Context::default() });
+        if let Err(error) = blocking(move || following.settle(&position, &context)).await {
+            tracing::warn!(?error, "what was kept on the server for a backup that failed could not be removed; the next one removes it");
+        }
     }
 }
 
@@ -192,11 +207,16 @@ async fn begin(request: &BackupRequest, database: &str, began_at: Timestamp, con
             Incremental::MustBeFull(reason) => reason,
         },
     };
+    // A chain that could go on but shall not is still there if this fails.
+    let there = request.repository.newest_chain(database, &request.server.name, BackupType::Logical);
+    let there = unless_cancelled(context, there).await?;
+    let last = there.last().and_then(|last| request.repository.usable(last).ok());
+    let before = last.map_or(Value::Null, |manifest| manifest.position.to.clone());
     let place = place_of_full(request, database, began_at, context).await?;
     let next = kept.begin(place.label())?;
     let (source, path, inner) = (Arc::clone(&following), next.path().to_owned(), context.clone());
     let reading = blocking(move || source.begin_full(&path, &inner)).await?;
-    let state = Some(State { following, kept, next });
+    let state = Some(State { following, kept, next, before });
     Ok(Some(Begun { place, reading, reason, state, prior: None, position: Value::Null }))
 }
 
@@ -237,8 +257,9 @@ async fn incremental(
         match begun.await? {
             source::Begun::Changes(reading) => {
                 let prior = Prior { label: last.place.label(), manifest_sha256: last.manifest_sha256.clone() };
-                let state = Some(State { following: Arc::clone(following), kept: kept.clone(), next });
                 let position = manifest.position.to.clone();
+                let state = State { following: Arc::clone(following), kept: kept.clone(), next, before: position.clone() };
+                let state = Some(state);
                 let begun = Begun { place, prior: Some(prior), position, reading, state, reason: request.reason.clone() };
                 return Ok(Incremental::Begun(Box::new(begun)));
             }

@@ -1,4 +1,4 @@
-//! Carries out one run: a backup, a restore, a verification.
+//! Carries out one run: a backup, a restore, a verification; and deletes what no rule keeps.
 //!
 //! The engine knows no tasks, users or catalog. It is given a request, reports progress and returns an
 //! outcome, so that the console and the command line share it.
@@ -8,6 +8,7 @@ pub mod backup;
 pub mod cat;
 mod chain;
 mod check;
+pub mod expire;
 mod kept;
 pub mod restore;
 pub mod round;
@@ -15,6 +16,7 @@ pub mod verify;
 
 pub use backup::{BackedUp, BackupRequest, Outcome, backup};
 pub use cat::cat;
+pub use expire::{Group, Known, groups};
 pub use kept::Follow;
 pub use restore::{RestoreRequest, Restored, TableOutcome, check_needs, restore};
 pub use round::{Observer, Round, RoundRequest, Run, RunResult, round};

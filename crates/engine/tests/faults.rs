@@ -13,8 +13,8 @@ use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering::Relaxed},
 };
-use store::{Fault, Faulty, Local, Memory, ObjectName, Store};
-use support::{World, context};
+use store::{Faulty, Local, Memory, ObjectName, Store};
+use support::{FAULTS, Shared, World, context};
 
 /// A store in which somebody exchanges an archive for another one of the same size after so many calls.
 struct Exchanged {
@@ -114,44 +114,6 @@ fn sorted(mut tables: support::Tables) -> support::Tables {
     tables.values_mut().for_each(|rows| rows.sort());
     tables
 }
-
-/// A store that several wrappers can share.
-#[derive(Clone)]
-struct Shared(Arc<dyn Store>);
-
-#[async_trait::async_trait]
-impl Store for Shared {
-    async fn create(&self, name: &store::ObjectName) -> domain::Result<Box<dyn store::Upload>> {
-        self.0.create(name).await
-    }
-    async fn read(&self, name: &store::ObjectName, range: std::ops::Range<u64>) -> domain::Result<bytes::Bytes> {
-        self.0.read(name, range).await
-    }
-    async fn size(&self, name: &store::ObjectName) -> domain::Result<u64> {
-        self.0.size(name).await
-    }
-    async fn list(&self, folder: Option<&store::ObjectName>) -> domain::Result<Vec<store::Entry>> {
-        self.0.list(folder).await
-    }
-    async fn remove(&self, name: &store::ObjectName) -> domain::Result<()> {
-        self.0.remove(name).await
-    }
-    async fn sweep(&self) -> domain::Result<()> {
-        self.0.sweep().await
-    }
-}
-
-/// What one round of the sweep puts into its n-th call.
-type MakeFault = fn(&tokio_util::sync::CancellationToken) -> Fault;
-
-const FAULTS: [MakeFault; 3] = [
-    |_| Fault::Before,
-    |_| Fault::After,
-    |cancel| {
-        let cancel = cancel.clone();
-        Fault::Hook(Box::new(move || cancel.cancel()))
-    },
-];
 
 /// A world with few rows, so that a sweep takes many steps and little time.
 fn small_world() -> World {

@@ -6,7 +6,7 @@ use crate::{
     marker::Marker,
 };
 use bytes::Bytes;
-use domain::{BackupType, Code, Error, Label, Result};
+use domain::{BackupType, Code, Error, Label, Result, name};
 use jiff::{SignedDuration, Timestamp};
 use seal::{Envelope, PublicKey};
 use std::sync::Arc;
@@ -39,6 +39,18 @@ pub struct Point {
 }
 
 impl Point {
+    /// The database, whether or not the manifest can be read.
+    #[must_use]
+    pub fn database(&self) -> String {
+        match &self.manifest {
+            Ok(manifest) => manifest.database.clone(),
+            Err(_) => {
+                let segment = self.place.folder().segments().next().unwrap_or_default();
+                name::unescape(segment).unwrap_or_else(|| segment.into())
+            }
+        }
+    }
+
     /// An error unless the manifest holds and an archive of the size that it tells lies beside it. Its bytes are not read.
     pub(crate) fn check(&self) -> Result<&Manifest> {
         let manifest = self.manifest.as_ref().map_err(|error| Error::new(error.code(), error.to_string(), error.next_step()))?;

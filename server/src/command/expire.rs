@@ -6,16 +6,12 @@ use crate::{
     data_dir::DataDir,
     output::{Output, harmless, table},
 };
-use domain::{
-    Code, Error, Result, display,
-    retention::{Chain, Condition, Decision, plan},
-};
-use engine::verify;
+use domain::{Code, Error, Result, display, retention::Wish};
+use engine::{Known, groups};
 use jiff::{Timestamp, tz::TimeZone};
-use repository::{Point, Repository, Trust, layout::database_folder};
+use repository::{Point, Repository, Trust};
 use serde::Serialize;
 use source::Context;
-use std::{collections::BTreeMap, sync::Arc};
 
 /// The JSON document.
 #[derive(Default, Serialize)]
@@ -45,13 +41,6 @@ struct Failed {
     error: String,
 }
 
-/// The chains of one database of one server.
-struct Group {
-    database: String,
-    server: Option<String>,
-    chains: Vec<Arc<Vec<Point>>>,
-}
-
 /// Plans for every database, then deletes what no rule keeps.
 pub async fn run(arguments: Expire, home: Home, output: &Output, context: &Context) -> Result<Exit> {
     let zone = TimeZone::get(&arguments.time_zone).map_err(|error| {
@@ -64,12 +53,13 @@ pub async fn run(arguments: Expire, home: Home, output: &Output, context: &Conte
     let repository = Repository::open(store::open(&arguments.root, mode).await?, trust).await?;
     let points = repository.points(arguments.database.as_deref()).await?;
     let mut report = Report { rule: arguments.keep.to_string(), dry_run: arguments.dry_run, ..Report::default() };
+    let (wishes, known) = ([Wish { task: "this command".into(), rule: Some(arguments.keep), zone }], Known::default());
     for group in groups(points)? {
-        let decisions = group.decide(&repository, &arguments, &zone, context).await?;
+        let decisions = group.decide_for_good(&repository, &wishes, &known, Timestamp::now(), context).await?;
         for (points, decision) in group.chains.iter().zip(decisions) {
             let line = |point: &Point| Line {
                 database: group.database.clone(),
-                server: group.server.clone(),
+                server: group.server.as_ref().map(|server| server.name.clone()),
                 label: point.place.label().to_string(),
                 size_bytes: point.archive_bytes,
                 reason: decision.reason.clone(),
@@ -96,93 +86,6 @@ pub async fn run(arguments: Expire, home: Home, output: &Output, context: &Conte
             let sentence =
                 format!("{} chains could not be deleted; the first one, {}: {}", report.failed.len(), failed.label, failed.error);
             Err(Error::new(Code::RootUnusable, sentence, "What is listed is whole. See to the root, then run it again."))
-        }
-    }
-}
-
-/// The chains of each database. Those of two servers never push each other out, whatever the servers are called. A chain of which no
-/// manifest can be read belongs to every database whose it can be: there it stays, and stands in the way if it is the newest.
-fn groups(points: Vec<Point>) -> Result<Vec<Group>> {
-    let mut folders: BTreeMap<String, Vec<Point>> = BTreeMap::new();
-    for point in points {
-        folders.entry(point.place.folder().as_str().to_owned()).or_default().push(point);
-    }
-    let (mut groups, mut unknown) = (BTreeMap::<(String, String), Group>::new(), vec![]);
-    for points in folders.into_values() {
-        let Some(manifest) = points.iter().find_map(|point| point.manifest.as_ref().ok()) else {
-            unknown.push(points);
-            continue;
-        };
-        let (database, server) = (manifest.database.clone(), manifest.server.clone());
-        let group = groups.entry((database.clone(), server.instance)).or_insert_with(|| Group { database, server: None, chains: vec![] });
-        group.server = Some(server.name);
-        group.chains.push(Arc::new(points));
-    }
-    let mut groups: Vec<Group> = groups.into_values().collect();
-    for points in unknown.into_iter().map(Arc::new) {
-        let folder = points[0].place.folder().segments().next().unwrap_or_default().to_owned();
-        let mut is_placed = false;
-        for group in &mut groups {
-            if database_folder(&group.database)?.as_str() == folder {
-                group.chains.push(Arc::clone(&points));
-                is_placed = true;
-            }
-        }
-        if !is_placed {
-            groups.push(Group { database: super::database_of(&points[0]), server: None, chains: vec![points] });
-        }
-    }
-    Ok(groups)
-}
-
-impl Group {
-    /// What becomes of each chain. Before anything goes, the newest good one is read back: what only looks whole is nothing to
-    /// delete others for.
-    async fn decide(&self, repository: &Repository, arguments: &Expire, zone: &TimeZone, context: &Context) -> Result<Vec<Decision>> {
-        let known: Vec<Chain> = self.chains.iter().map(|points| self.chain(repository, points)).collect();
-        let decisions = plan(&known, &arguments.keep, zone, None, Timestamp::now());
-        if decisions.iter().all(|decision| decision.keep) {
-            return Ok(decisions);
-        }
-        let newest =
-            (0..known.len()).filter(|at| decisions[*at].keep && known[*at].condition == Condition::Whole && known[*at].held.is_none());
-        let Some(newest) = newest.max_by_key(|at| (known[*at].began_at <= Timestamp::now(), known[*at].began_at)) else {
-            return Ok(decisions);
-        };
-        for point in self.chains[newest].iter() {
-            match verify(repository, point, None, 1, context).await {
-                Ok(_) => {}
-                Err(error) if error.code() == Code::Cancelled => return Err(error),
-                Err(error) => {
-                    let failing = format!("The newest backup, {}, does not hold: {error}", point.place.label());
-                    return Ok(plan(&known, &arguments.keep, zone, Some(&failing), Timestamp::now()));
-                }
-            }
-        }
-        Ok(decisions)
-    }
-
-    /// What the rules see of a chain.
-    fn chain(&self, repository: &Repository, points: &[Point]) -> Chain {
-        let times = || points.iter().map(|point| point.place.label().at());
-        let full = points.iter().min_by_key(|point| point.place.label()).and_then(|point| point.manifest.as_ref().ok());
-        let faults: Vec<Error> = points.iter().filter_map(|point| repository.usable(point).err()).collect();
-        // What cannot be read, or was signed by somebody else, is not known to be ours.
-        let foreign = faults.iter().find(|error| error.code() != Code::Damaged || full.is_none());
-        let condition = match (foreign, faults.first()) {
-            (Some(error), _) => Condition::Foreign(error.to_string()),
-            (None, Some(error)) => Condition::Damaged(error.to_string()),
-            (None, None) => Condition::Whole,
-        };
-        // A database may have the name under which these lie, and nothing tells the two apart.
-        let is_globals = super::is_globals(&self.database);
-        Chain {
-            began_at: times().min().unwrap_or(Timestamp::MAX),
-            ended_at: times().max().unwrap_or(Timestamp::MAX),
-            size_bytes: full.map_or(0, |manifest| manifest.archive.plain_bytes),
-            rows: full.map_or(0, |manifest| manifest.archive.rows),
-            condition,
-            held: is_globals.then(|| "Roles and tablespaces are small, and stay.".into()),
         }
     }
 }

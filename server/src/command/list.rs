@@ -50,7 +50,7 @@ pub async fn run(arguments: List, home: Home, output: &Output) -> Result<Exit> {
     for point in repository.points(arguments.database.as_deref()).await? {
         let server = point.manifest.as_ref().ok().map(|manifest| manifest.server.name.clone());
         let report = one(&point, repository.usable(&point).err().map(|error| error.to_string()));
-        found.entry((super::database_of(&point), server)).or_default().push(report);
+        found.entry((point.database(), server)).or_default().push(report);
     }
     let reports = found.into_iter().map(|((database, server), restore_points)| DatabaseReport { database, server, restore_points });
     let (globals, databases) = reports.partition(|report: &DatabaseReport| super::is_globals(&report.database));

@@ -112,7 +112,7 @@ pub async fn run(arguments: Verify, home: Home, output: &Output, context: &Conte
     let progress = Progress::new(points.len());
     let mut backups = vec![];
     for point in &points {
-        let name = format!("{} {}", super::database_of(point), point.place.label());
+        let name = format!("{} {}", point.database(), point.place.label());
         let meter: Arc<Meter> = Arc::default();
         progress.watch(&name, &meter);
         let watched = Context { cancel: context.cancel.clone(), meter };
@@ -139,7 +139,7 @@ fn one(point: &Point, verified: Result<Verified>, keys: &Keys) -> BackupReport {
             bad => (bad, Some(error.to_string()), Some(error.next_step().into())),
         },
     };
-    BackupReport { database: super::database_of(point), label: point.place.label().to_string(), result, reason, next_step }
+    BackupReport { database: point.database(), label: point.place.label().to_string(), result, reason, next_step }
 }
 
 /// Why what is sealed was not looked at, and which key it takes.

@@ -4,12 +4,13 @@ use crate::{
     address,
     api::backups::VerifyNow,
     components::{
-        Button, ButtonKind, Cell, Count, Faults, FormProblem, Glyph, Hidden, Icon, LinkButton, Size, Table, Tag, VerifiedBadge, When, may,
+        Badge, Button, ButtonKind, Cell, Count, Faults, FormProblem, Glyph, Hidden, Icon, LinkButton, Size, Table, Tag, Tone,
+        VerifiedBadge, When, may,
     },
 };
 use domain::{
     BackupKind, DestinationId, RestoreForm, Role,
-    view::backup::{ChainView, PointLine},
+    view::backup::{ChainView, Held, PointLine},
 };
 use jiff::Timestamp;
 use leptos::prelude::*;
@@ -38,8 +39,12 @@ pub fn Points(
             let words = format!("Chain of {} in ", chain.points.len());
             view! { <tr class="chain"><th scope="rowgroup" colspan="7"><Icon name=Glyph::Folder/>{words}<code>{chain.folder.clone()}</code></th></tr> }
         });
-        let folder = StoredValue::new(chain.folder);
-        let lines = chain.points.into_iter().map(move |point| view! { <Line point folder form restorable origins verify now/> });
+        let (folder, mut held) = (StoredValue::new(chain.folder), Some(chain.held));
+        // What is done with the whole chain is done on the line of its newest point.
+        let lines = chain.points.into_iter().map(move |point| {
+            let chain = held.take().map(|held| view! { <OfChain held folder form/> });
+            view! { <Line point folder form restorable origins verify now chain/> }
+        });
         view! { <tbody>{heading}{lines.collect_view()}</tbody> }
     });
     view! {
@@ -73,6 +78,7 @@ fn Line(
     origins: bool,
     verify: ServerAction<VerifyNow>,
     now: Timestamp,
+    chain: Option<impl IntoView + 'static>,
 ) -> impl IntoView {
     let (id, label) = (point.label.to_string(), point.label.to_string());
     let moment = point.at.strftime("%-d %b %Y, %H:%M:%S UTC").to_string();
@@ -95,6 +101,9 @@ fn Line(
             <Cell>
                 <span class="name" title=whole><When at=point.at now/></span>
                 {point.fault.map(|fault| view! { <p class="wrong"><Icon name=Glyph::Alert/>{fault}</p> })}
+                {point.suspicion.map(|why| view! {
+                    <p class="small"><Badge tone=Tone::Warn text="Suspicious"/> {why} " It does not count as a good one."</p>
+                })}
             </Cell>
             <Cell label="Kind">{kind_word(point.kind)} " " {point.sealed.then(|| view! { <Tag text="sealed" icon=Glyph::Lock/> })}</Cell>
             <Cell label="Size" right=true><Size bytes=point.size_bytes/></Cell>
@@ -112,9 +121,28 @@ fn Line(
                     {can_restore.then(|| view! {
                         <LinkButton kind=ButtonKind::Ghost href=restore icon=Glyph::Restore>"Restore"<span class="unseen">{format!(" the backup of {moment}")}</span></LinkButton>
                     })}
+                    {chain}
                 </span>
             </Cell>
         </tr>
+    }
+}
+
+/// That a chain is held, or the way to hold it.
+#[component]
+fn OfChain(held: Option<Held>, folder: StoredValue<String>, form: StoredValue<RestoreForm>) -> impl IntoView {
+    let page = form.with_value(|form| format!("/backups/{}/{}/hold", form.destination, address::segment(&form.database)));
+    let href = address::with_pairs(&page, [("folder", folder.get_value())]);
+    let word = if held.is_some() { "Release" } else { "Hold" };
+    let of = format!(" the chain {}", folder.get_value());
+    view! {
+        {held.map(|held| {
+            let told = if held.note.is_empty() { format!("by {}", held.by) } else { format!("by {}: {}", held.by, held.note) };
+            view! { <span class="row"><Tag text="held" icon=Glyph::Lock/> <small class="dim">{told}</small></span> }
+        })}
+        {may(Role::Operator).then(|| view! {
+            <LinkButton kind=ButtonKind::Ghost href icon=Glyph::Lock>{word}<span class="unseen">{of}</span></LinkButton>
+        })}
     }
 }
 
@@ -138,7 +166,7 @@ pub fn Meanwhile(
     view! {
         <div class="dim small">
             <p>
-                "Holding, downloading and looking into a backup come to this page later. Each is one file on the console's machine, beside its signature; the newest is "
+                "Downloading and looking into a backup come to this page later. Each is one file on the console's machine, beside its signature; the newest is "
                 <code>{file}</code> "."
             </p>
             {command.map(|command| view! {

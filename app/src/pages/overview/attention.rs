@@ -2,7 +2,7 @@
 
 use super::group::Entry;
 use crate::{
-    address::with_pairs,
+    address::{segment, with_pairs},
     api::task::BackUpNow,
     components::{Badge, Button, Card, Cell, Glyph, Hidden, LinkButton, Manner, ProtectionBadge, Table, Tone, When, counted, may},
 };
@@ -58,6 +58,15 @@ fn Whole(trouble: Trouble, now: Timestamp) -> impl IntoView {
         }
         Trouble::Destination { id, name, at, error } => {
             ("Unreadable", name, "A destination, tried last ", format!("/destinations/{id}"), "See the destination", at, error)
+        }
+        Trouble::Suspicious { destination, name, database, at, why } => {
+            let href = format!("/backups/{destination}/{}", segment(&database));
+            let why = domain::Error::new(
+                domain::Code::Damaged,
+                why,
+                "It does not count as a good one, and nothing is deleted for it. If that much was really removed, it becomes usual by itself.",
+            );
+            ("Suspicious", format!("{name} / {database}"), "Its newest backup, made ", href, "See the backups", at, why.told().clone())
         }
         Trouble::Key { id, name, at } => {
             let why = domain::Error::new(

@@ -52,7 +52,7 @@ pub(super) fn Key(draft: Draft) -> impl IntoView {
                 });
                 sealed.map(|sealed| view! {
                     <div class="form">
-                        <p>"This backup is sealed. Any one of these keys opens it. The console gets the key of this one archive, for this one restore, and forgets it then."</p>
+                        <p>"This backup is sealed. Any one of these keys opens it. The console gets the keys of the archives that this restore needs, for this one restore, and forgets them then."</p>
                         <Opening sealed word="Open the backup" back opened=keep/>
                     </div>
                 })

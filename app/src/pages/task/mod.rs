@@ -2,17 +2,20 @@
 
 mod databases;
 mod one;
+mod plan;
+mod retention;
 mod wizard;
 mod words;
 
 use crate::{
     address::param,
-    api::task::{BackUpNow, EnableTask, RemoveTask, task},
+    api::task::{ApplyRetention, BackUpNow, EnableTask, RemoveTask, retention_plan, task},
     loaded::loaded_page,
 };
 use domain::{ServerId, TaskId};
 use leptos::prelude::*;
 use one::One;
+use retention::Apply;
 use wizard::{Target, Wizard};
 
 /// A task: how safe its databases are, its order, and its rounds.
@@ -24,6 +27,15 @@ pub fn TaskPage() -> impl IntoView {
     let remove = ServerAction::<RemoveTask>::new();
     let view = Resource::new_blocking(move || (id.get(), enable.version().get()), |(id, _)| async move { task(id?).await });
     loaded_page(view, move |view| view! { <One view back_up enable remove/> }.into_any())
+}
+
+/// What a task's retention deletes if it is applied now.
+#[component]
+pub fn TaskRetention() -> impl IntoView {
+    let id = param::<TaskId>("id");
+    let apply = ServerAction::<ApplyRetention>::new();
+    let view = Resource::new_blocking(move || (id.get(), apply.version().get()), |(id, _)| async move { retention_plan(id?).await });
+    loaded_page(view, move |(task, plan)| view! { <Apply task plan apply/> }.into_any())
 }
 
 /// The wizard for a new task.

@@ -2,6 +2,7 @@
 
 use super::{
     databases::Databases,
+    retention::State,
     words::{answer, covers},
 };
 use crate::{
@@ -30,7 +31,7 @@ pub fn One(
     /// Deletes it.
     remove: ServerAction<RemoveTask>,
 ) -> impl IntoView {
-    let TaskView { line, task, server_name, tally, databases, rounds, now, .. } = view;
+    let TaskView { line, task, server_name, tally, databases, rounds, retention, now, .. } = view;
     let (id, enabled, running) = (line.id, line.enabled, line.running);
     let crumbs = vec![("Servers".into(), "/servers".into()), (server_name.clone(), format!("/servers/{}", line.server))];
     let badge = move || match enabled {
@@ -51,6 +52,7 @@ pub fn One(
     } else {
         format!("Sealed for {}", keys.join(" and "))
     };
+    let kept = retention.rule.clone().unwrap_or_else(|| "Every backup".into());
     view! {
         <PageHead title=name.clone() crumbs badge actions>{answer(tally, enabled)}</PageHead>
         <Busy back_up/>
@@ -77,12 +79,13 @@ pub fn One(
                     <Fact label="If missed">
                         {if task.catch_up { "Made up for as soon as the console runs again" } else { "Left out until the next time" }}
                     </Fact>
-                    <Fact label="Kept">"Every backup; Rookery deletes none yet"</Fact>
+                    <Fact label="Kept">{kept}</Fact>
                     <Fact label="Encryption">{sealing}</Fact>
                 </Facts>
             </div>
         </Card>
         <Databases id server server_name databases total=tally.total() now back_up/>
+        <State id state=retention now/>
         <Card title="Rounds" icon=Glyph::List flush=true>
             {if rounds.is_empty() {
                 let text = "The first one begins at the time above, or when you press “Back up now”.";

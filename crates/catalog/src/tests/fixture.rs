@@ -121,6 +121,7 @@ pub fn task(name: &str, server: ServerId, destination: DestinationId) -> TaskRec
         schedule: Schedule { cron: "0 2 * * *".into(), time_zone: "Europe/Berlin".into() },
         catch_up: true,
         destination,
+        retention: Some("days=30,count=5".parse().unwrap()),
         recipients: vec![],
     };
     TaskRecord { id: TaskId::new(Uuid::now_v7()), task, enabled: true, next_at: Some(at(60)), version: 1, created_at: at(0) }
@@ -191,6 +192,8 @@ pub fn backup(destination: DestinationId, database: &str, at: Timestamp) -> Back
         at,
         size_bytes: Some(1000),
         rows: Some(10),
+        plain_bytes: Some(2000),
+        suspicion: None,
         task_name: Some("nightly".into()),
         read_fault: None,
         verify_fault: None,

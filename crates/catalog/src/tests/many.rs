@@ -13,14 +13,15 @@ const ROUNDS: i64 = 25;
 
 /// Tables that stay small whatever happens, with a row for what an administrator adds by hand or a browser that is signed in;
 /// and answers of inner questions.
-const SMALL: [&str; 10] =
-    ["keys", "task_keys", "servers", "destinations", "tasks", "users", "settings", "sessions", "bad", "each_database"];
+const SMALL: [&str; 11] =
+    ["keys", "task_keys", "expiries", "servers", "destinations", "tasks", "users", "settings", "sessions", "bad", "each_database"];
 
 /// Statements that read a whole table or index on purpose, or sort before they take a page, with the reason.
-const WHOLE: [(&str, &str); 13] = [
+const WHOLE: [(&str, &str); 14] = [
     ("database::ALL_OF_ALL", "is asked for all of them"),
     ("run::NEWEST", "is asked for all databases, and finds each one's run by the index"),
     ("backup::SPACE", "sums up everything, from an index that holds the answer"),
+    ("backup::SUSPICIOUS", "reads all suspicious ones, from an index that holds no others"),
     ("round::PAGE", "stops after a page"),
     ("round::COUNT", "counts everything"),
     ("round::FAILED", "stops after a page"),

@@ -3,8 +3,11 @@
 use super::{fixture::Opened, statements};
 use sqlx::{Executor, SqlSafeStr};
 
-const MIGRATIONS: [&str; 2] =
-    [include_str!("../../../../migrations/0001_console.sql"), include_str!("../../../../migrations/0002_keys.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../../../../migrations/0001_console.sql"),
+    include_str!("../../../../migrations/0002_keys.sql"),
+    include_str!("../../../../migrations/0004_retention.sql"),
+];
 
 #[test]
 fn every_migration_is_tested() {

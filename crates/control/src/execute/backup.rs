@@ -3,9 +3,10 @@
 use super::{Done, workers};
 use crate::{Control, shelf, underway::Ground};
 use catalog::RunRecord;
-use domain::{BackupKind, ChainLimit, Error, Result, RoundId, display};
+use domain::{BackupKind, ChainLimit, DestinationId, Error, Result, RoundId, display};
 use engine::{BackupRequest, Outcome, backup};
 use jiff::Timestamp;
+use repository::Manifest;
 use seal::PublicKey;
 use serde::{Deserialize, Serialize};
 use source::{Context, Scope};
@@ -57,16 +58,19 @@ impl Control {
             }
         };
         let manifest = &backed_up.manifest;
-        let record = shelf::record_of(manifest, run.destination, true, Timestamp::now())?;
-        if let Err(error) = self.catalog.upsert_backup(&record).await {
-            tracing::warn!(?error, "a new backup is not in the catalog yet; the next reading of its repository will find it");
+        let mut notes = backed_up.notes.clone();
+        match self.put_on_shelf(manifest, run.destination).await {
+            Ok(suspicion) => notes.extend(suspicion.map(|why| format!("{why} It does not count as a good one."))),
+            Err(error) => {
+                tracing::warn!(?error, "a new backup is not in the catalog yet; the next reading of its repository will find it");
+            }
         }
         Ok(Done {
             label: Some(manifest.label.to_string()),
             stored_bytes: Some(manifest.archive.size_bytes),
             rows: Some(manifest.archive.rows),
             reason: Some(REASON.into()),
-            notes: backed_up.notes.clone(),
+            notes,
             said: format!(
                 "Backed up and verified: {} rows, {} stored.",
                 display::count(manifest.archive.rows),
@@ -74,6 +78,17 @@ impl Control {
             ),
             ..Done::default()
         })
+    }
+
+    /// Writes a new backup down, and says why it is suspicious if it is.
+    async fn put_on_shelf(&self, manifest: &Manifest, destination: DestinationId) -> Result<Option<String>> {
+        let record = shelf::record_of(manifest, destination, true, Timestamp::now())?;
+        let mut records = self.catalog.backups_of(destination, Some(&manifest.database)).await?;
+        records.push(record);
+        shelf::suspect(&mut records);
+        let Some(record) = records.pop() else { return Ok(None) };
+        self.catalog.upsert_backup(&record).await?;
+        Ok(record.suspicion)
     }
 
     async fn back_up(&self, id: RoundId, run: &RunRecord, context: &Context) -> Result<Outcome> {

@@ -100,7 +100,7 @@ impl Control {
         let mut wait = Duration::from_secs(1);
         loop {
             match self.change(run, verdict.state, &cause, |run| fill(run, &outcome, &verdict)).await {
-                Ok(_) => return,
+                Ok(done) => return self.expire_after(&done),
                 Err(error) if matches!(error.code(), Code::Conflict | Code::NotFound) => {
                     self.underway.forget(run.id);
                     return tracing::warn!(?error, run = %run.id, "the record of a run is not there any more");

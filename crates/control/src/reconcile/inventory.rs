@@ -2,7 +2,7 @@
 //! some vanished.
 
 use super::Piece;
-use crate::{Control, run::carried_through, shelf, underway::Nudge};
+use crate::{Control, backup::adopt_faults, run::carried_through, shelf, underway::Nudge};
 use catalog::DestinationRecord;
 use domain::{Code, DestinationId, Result};
 use jiff::Timestamp;
@@ -76,10 +76,12 @@ impl Control {
 
     async fn read_shelf(&self, destination: &DestinationRecord, whole: bool, began: Timestamp) -> Result<()> {
         let known = self.catalog.backups_of(destination.id, None).await?;
-        let found = match self.open_known(destination).await? {
+        let mut found = match self.open_known(destination).await? {
             Some(repository) => shelf::read(&repository, destination.id, &self.trust(), if whole { &[] } else { &known }).await?,
             None => vec![],
         };
+        adopt_faults(&mut found, &known);
+        shelf::suspect(&mut found);
         self.catalog.replace_backups(destination, &found, began).await
     }
 }

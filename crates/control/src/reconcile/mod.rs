@@ -2,6 +2,7 @@
 //! what a crash left undone, or that a signal was lost.
 
 mod discover;
+mod expire;
 mod inventory;
 mod mend;
 mod queue;
@@ -26,6 +27,7 @@ pub(crate) enum Piece {
     Queue,
     Inventory,
     Discover,
+    Expire,
     Mend,
     Sweep,
 }
@@ -39,6 +41,7 @@ impl Piece {
             Self::Queue => "Queue",
             Self::Inventory => "Reading destinations",
             Self::Discover => "Looking for databases",
+            Self::Expire => "Retention",
             Self::Mend => "Mending what was cut off",
             Self::Sweep => "Clearing what is old",
         }
@@ -52,14 +55,15 @@ impl Piece {
             Self::Rounds => 5,
             // So late at most is a change of the limits seen that nobody told of.
             Self::Queue => 10,
-            Self::Inventory | Self::Discover => 600,
+            Self::Inventory | Self::Discover | Self::Expire => 600,
             Self::Mend => 60,
             Self::Sweep => 3600,
         })
     }
 
     /// Every piece.
-    const ALL: [Self; 7] = [Self::Schedule, Self::Rounds, Self::Queue, Self::Inventory, Self::Discover, Self::Mend, Self::Sweep];
+    const ALL: [Self; 8] =
+        [Self::Schedule, Self::Rounds, Self::Queue, Self::Inventory, Self::Discover, Self::Expire, Self::Mend, Self::Sweep];
 
     /// What it is called in a metric.
     pub fn label(self) -> &'static str {
@@ -69,6 +73,7 @@ impl Piece {
             Self::Queue => "queue",
             Self::Inventory => "inventory",
             Self::Discover => "discover",
+            Self::Expire => "expire",
             Self::Mend => "mend",
             Self::Sweep => "sweep",
         }
@@ -151,6 +156,7 @@ impl Control {
         self.spawn_inventory();
         self.every(Piece::Rounds, Some(Nudge::Rounds), |control| async move { control.reconcile_rounds().await });
         self.every(Piece::Discover, Some(Nudge::Discover), |control| async move { control.discover_all().await });
+        self.every(Piece::Expire, Some(Nudge::Expire), |control| async move { control.expire_due(Timestamp::now()).await });
         self.every(Piece::Mend, None, |control| async move { control.mend().await });
         self.every(Piece::Sweep, None, |control| async move { control.sweep_old(Timestamp::now()).await });
         self.spawn_looking();
@@ -229,7 +235,9 @@ mod tests {
         assert_eq!(background.stuck(after(310)).map(|(piece, _)| piece), Some(Piece::Inventory));
         // A reading that takes half an hour is made as rarely as that allows.
         note(Piece::Inventory, after(200), Duration::from_secs(30 * 60));
-        note(Piece::Discover, after(400), Duration::ZERO);
+        for piece in [Piece::Discover, Piece::Expire] {
+            note(piece, after(400), Duration::ZERO);
+        }
         assert_eq!(background.stuck(after(410)), None);
     }
 }

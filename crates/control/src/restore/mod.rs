@@ -109,7 +109,7 @@ impl Control {
         if databases.iter().any(|database| database.name == order.name) {
             return Err(name::taken(&order.name, &order.server.server.name));
         }
-        let key = self.ensure_opens(order.destination.id, &order.request, key).await?;
+        let key = self.ensure_opens(RunKind::Restore, order.destination.id, &order.request, key).await?;
         let said = format!(
             "Asked for by {}: {:?} of {} from {}, as {:?} on {}.",
             permit.actor().name(),
@@ -163,7 +163,7 @@ impl Control {
             with_key: false,
         };
         let key = match key {
-            Some(key) => self.ensure_opens(id, &request, Some(key)).await?,
+            Some(key) => self.ensure_opens(RunKind::Verify, id, &request, Some(key)).await?,
             None => None,
         };
         request.with_key = key.is_some();
@@ -178,6 +178,8 @@ impl Control {
         let (control, cause) = (self.clone(), cause.clone());
         carried_through(async move {
             let (id, database) = (run.id, run.database.clone());
+            // Either the chain goes before, and the run says so; or it stays because the run waits.
+            let _turn = control.underway.retention.chains.lock().await;
             // Before the run can begin.
             if let Some(key) = key {
                 control.underway.keep_key(id, key);

@@ -4,7 +4,7 @@ use super::Request;
 use crate::{Control, Operate, Permit};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use domain::{
-    Code, DestinationId, Error, Label, Result,
+    Code, DestinationId, Error, Label, Result, RunKind,
     view::key::{KnownKey, SealedView},
 };
 use repository::Key;
@@ -40,7 +40,11 @@ impl Control {
         if !manifest.sealed() {
             return Ok(None);
         }
-        let envelope = repository.envelope(&point.place, manifest).await?;
+        let mut envelopes = vec![];
+        for point in repository.lineage(&point).await? {
+            envelopes.push(repository.envelope(&point.place, repository.usable(&point)?).await?);
+        }
+        let recipients: Vec<_> = envelopes.last().iter().flat_map(|envelope| envelope.recipients()).collect();
         let known = self.catalog.keys().await?;
         let key = |fingerprint: seal::Fingerprint| {
             let fingerprint = fingerprint.to_string();
@@ -52,7 +56,8 @@ impl Control {
                 fingerprint,
             }
         };
-        Ok(Some(SealedView { envelope: STANDARD.encode(envelope.as_bytes()), keys: envelope.recipients().map(key).collect() }))
+        let envelopes = envelopes.iter().map(|envelope| STANDARD.encode(envelope.as_bytes())).collect();
+        Ok(Some(SealedView { envelopes, keys: recipients.into_iter().map(key).collect() }))
     }
 
     /// How many runs wait with the data key of their archive, which is in memory as long.
@@ -61,17 +66,27 @@ impl Control {
         self.underway.keys()
     }
 
-    /// The key, if the backup is sealed and it opens it; none if the backup is not sealed.
-    pub(super) async fn ensure_opens(&self, destination: DestinationId, request: &Request, key: Option<Key>) -> Result<Option<Key>> {
+    /// The key, if the backup is sealed and it opens it, and for a restore those that it builds on; none if the backup is not sealed.
+    pub(super) async fn ensure_opens(
+        &self,
+        kind: RunKind,
+        destination: DestinationId,
+        request: &Request,
+        key: Option<Key>,
+    ) -> Result<Option<Key>> {
         let (repository, point) = self.find_point(destination, request).await?;
         let manifest = repository.usable(&point)?;
         if !manifest.sealed() {
             return Ok(None);
         }
-        let opened = repository.archive(&point.place, manifest, None, key.as_ref()).await;
-        opened.map(|_| key).map_err(|error| match error.code() {
-            Code::KeyNeeded => Error::new(Code::KeyNeeded, "This backup is sealed, and no key was given.", "Go back to the step Key."),
-            _ => error,
-        })
+        let needed = if kind == RunKind::Restore { repository.lineage(&point).await? } else { vec![point] };
+        for point in needed {
+            let opened = repository.archive(&point.place, repository.usable(&point)?, None, key.as_ref()).await;
+            opened.map_err(|error| match error.code() {
+                Code::KeyNeeded => Error::new(Code::KeyNeeded, "This backup is sealed, and no key was given.", "Go back to the step Key."),
+                _ => error,
+            })?;
+        }
+        Ok(key)
     }
 }

@@ -112,3 +112,25 @@ async fn the_wizard_is_told_that_a_plain_backup_would_undo_the_servers_encryptio
     control.catalog.set_seen(server, &seen, None).await.unwrap();
     assert_eq!(told().await.as_deref(), Some("pg_tde"));
 }
+
+#[tokio::test]
+async fn a_rule_is_changed_by_whoever_typed_a_password_a_moment_ago() {
+    let (console, ada) = Console::with_ada().await;
+    let control = &console.control;
+    let (server, destination) = (console.add_folder(&ada, "apps", &["a.db"]).await, console.add_destination(&ada, "backups").await);
+    let id = control.add_task(&ada, server, &task_form("nightly", destination)).await.unwrap();
+    let long_ago = Timestamp::now() - jiff::SignedDuration::from_mins(6);
+    let signed_in = control.sign_in_at("Ada", PASSWORD, &caller(), long_ago).await.unwrap();
+    let later: Permit<Administer> = console.permit(&signed_in).await;
+    let (form, version, _) = control.task_form(&later, id).await.unwrap();
+    let keeping = form.clone().keeping(Some(&"days=30".parse().unwrap()));
+    field(&control.change_task(&later, id, version, &keeping).await.unwrap_err(), "current_password");
+    control.confirm_password(&later, PASSWORD).await.unwrap();
+    control.change_task(&later, id, version, &keeping).await.unwrap();
+    let view = control.task(&later, id).await.unwrap();
+    assert_eq!(view.retention.rule.as_deref(), Some("Everything of the last 30 days."));
+    // To keep everything takes no password.
+    let signed_in = control.sign_in_at("Ada", PASSWORD, &caller(), long_ago).await.unwrap();
+    let later: Permit<Administer> = console.permit(&signed_in).await;
+    control.change_task(&later, id, version + 1, &form).await.unwrap();
+}

@@ -244,10 +244,10 @@ impl Console {
     }
 }
 
-/// What the browser does: it takes the data key out of the envelope.
+/// What the browser does: it takes the data keys out of the envelopes.
 pub fn opened(view: &SealedView, key: &PrivateKey) -> String {
-    let envelope = Envelope::parse(&seal::base64_bytes(&view.envelope).unwrap()).unwrap();
-    envelope.open(key).unwrap().to_base64().to_string()
+    let open = |text: &String| Envelope::parse(&seal::base64_bytes(text).unwrap()).unwrap().open(key).unwrap().to_base64().to_string();
+    view.envelopes.iter().map(open).collect::<Vec<_>>().join(" ")
 }
 
 /// The run of a database.

@@ -26,6 +26,20 @@ pub struct TaskForm {
     pub recipients: String,
     /// The destination's identifier.
     pub destination: String,
+    /// What is kept: `all`, a rule such as `days=30`, or `own` for one of the numbers below.
+    pub keep_how: String,
+    /// What is younger than so many days.
+    pub keep_days: String,
+    /// So many of the newest chains.
+    pub keep_count: String,
+    /// The newest chain of each of so many days.
+    pub keep_daily: String,
+    /// The same by weeks.
+    pub keep_weekly: String,
+    /// The same by months.
+    pub keep_monthly: String,
+    /// The same by years.
+    pub keep_yearly: String,
 }
 
 impl Default for TaskForm {
@@ -41,6 +55,14 @@ impl Default for TaskForm {
             encryption: String::new(),
             recipients: String::new(),
             destination: String::new(),
+            // Nothing is deleted that nobody asked to be deleted.
+            keep_how: super::keep::ALL.into(),
+            keep_days: String::new(),
+            keep_count: String::new(),
+            keep_daily: String::new(),
+            keep_weekly: String::new(),
+            keep_monthly: String::new(),
+            keep_yearly: String::new(),
         }
     }
 }
@@ -91,6 +113,7 @@ impl TaskForm {
         }
         let schedule = check.take("cron", Schedule::parse(&self.cron, &self.time_zone));
         let recipients = self.sealed_for(&mut check);
+        let retention = self.kept(&mut check);
         let destination = match self.destination.trim() {
             "" => {
                 check.fault("destination", "Choose where the backups go.");
@@ -98,15 +121,17 @@ impl TaskForm {
             }
             id => check.take::<DestinationId>("destination", id.parse()),
         };
-        let task = schedule.zip(destination).zip(recipients).map(|((schedule, destination), recipients)| Task {
-            name,
-            server,
-            selection: Selection { excluded: self.excluded().map(String::from).collect() },
-            schedule,
-            catch_up: is_on(&self.catch_up),
-            destination,
-            recipients,
-        });
+        let task =
+            schedule.zip(destination).zip(recipients.zip(retention)).map(|((schedule, destination), (recipients, retention))| Task {
+                name,
+                server,
+                selection: Selection { excluded: self.excluded().map(String::from).collect() },
+                schedule,
+                catch_up: is_on(&self.catch_up),
+                destination,
+                retention,
+                recipients,
+            });
         check.done(task)
     }
 }

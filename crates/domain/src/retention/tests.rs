@@ -7,7 +7,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn whole(began_at: Timestamp) -> Chain {
-    Chain { began_at, ended_at: began_at, size_bytes: 1000, rows: 100, condition: Condition::Whole, held: None }
+    Chain { began_at, ended_at: began_at, measure: Measure { size_bytes: 1000, rows: 100 }, condition: Condition::Whole, held: None }
 }
 
 fn rule(text: &str) -> Rule {
@@ -24,16 +24,6 @@ fn kept(chains: &[Chain], text: &str, now: Timestamp) -> Vec<String> {
 /// A full backup every day at two, until the day of `now`.
 fn days(count: i64, now: Timestamp) -> Vec<Chain> {
     (0..count).map(|day| whole(now - SignedDuration::from_hours(24 * day + 1))).collect()
-}
-
-#[test]
-fn a_rule_is_read_as_it_is_written() {
-    for text in ["days=30", "count=5", "daily=7,weekly=4,monthly=12,yearly=3"] {
-        assert_eq!(rule(text).to_string(), text);
-    }
-    for text in ["", "days", "days=0", "days=x", "years=1", "days=1,days=2", "count=99999"] {
-        assert_eq!(text.parse::<Rule>().unwrap_err().code(), Code::Usage, "{text:?}");
-    }
 }
 
 #[test]
@@ -113,18 +103,35 @@ fn what_is_held_or_not_ours_stays() {
 #[test]
 fn one_that_is_far_too_small_does_not_count_as_a_good_newer_one() {
     let now = at("2026-11-24T03:00:00Z");
-    for shrink in [|chain: &mut Chain| chain.size_bytes = 499, |chain: &mut Chain| chain.rows = 49] {
+    for shrink in [|chain: &mut Chain| chain.measure.size_bytes = 499, |chain: &mut Chain| chain.measure.rows = 49] {
         let mut chains = days(8, now);
         shrink(&mut chains[0]);
         let decisions = plan(&chains, &rule("count=1"), &TimeZone::UTC, None, now);
         assert!(decisions.iter().all(|decision| decision.keep), "{decisions:#?}");
         // Half is not yet suspicious, and one older backup is enough to compare with.
-        (chains[0].size_bytes, chains[0].rows) = (500, 50);
+        chains[0].measure = Measure { size_bytes: 500, rows: 50 };
         assert_eq!(plan(&chains, &rule("count=1"), &TimeZone::UTC, None, now).iter().filter(|one| one.keep).count(), 1);
         let mut few = days(2, now);
         shrink(&mut few[0]);
         assert!(plan(&few, &rule("count=1"), &TimeZone::UTC, None, now).iter().all(|decision| decision.keep));
     }
+}
+
+#[test]
+fn a_chain_goes_only_if_every_task_lets_it_go() {
+    let now = at("2026-11-24T03:00:00Z");
+    let chains = days(6, now);
+    let wish = |task: &str, text: Option<&str>| Wish { task: task.into(), rule: text.map(rule), zone: TimeZone::UTC };
+    let kept = |wishes: &[Wish]| agreed(&chains, wishes, None, now).iter().map(|one| one.keep).collect::<Vec<_>>();
+    assert_eq!(kept(&[wish("a", Some("count=2"))]), [true, true, false, false, false, false]);
+    let both = [wish("a", Some("count=2")), wish("b", Some("count=4"))];
+    assert_eq!(kept(&both), [true, true, true, true, false, false]);
+    let reasons: Vec<_> = agreed(&chains, &both, None, now).into_iter().map(|one| one.reason).collect();
+    assert_eq!(reasons[3], "The task \"b\" keeps it. It is one of the 4 newest.");
+    assert_eq!(reasons[1], "It is one of the 2 newest.");
+    // One that has no rule keeps everything, and so does nobody.
+    assert_eq!(kept(&[wish("a", Some("count=1")), wish("b", None)]), [true; 6]);
+    assert_eq!(kept(&[]), [true; 6]);
 }
 
 fn any_chain() -> impl Strategy<Value = Chain> {
@@ -136,7 +143,7 @@ fn any_chain() -> impl Strategy<Value = Chain> {
     (0..60_000_i64, 0..500_i64, 1..5000_u64, 0..5000_u64, condition, proptest::option::weighted(0.1, Just("Held.".to_owned()))).prop_map(
         |(hour, more, size_bytes, rows, condition, held)| {
             let began_at = at("2020-01-01T00:00:00Z") + hour.hours();
-            Chain { began_at, ended_at: began_at + more.hours(), size_bytes, rows, condition, held }
+            Chain { began_at, ended_at: began_at + more.hours(), measure: Measure { size_bytes, rows }, condition, held }
         },
     )
 }
@@ -179,6 +186,14 @@ proptest! {
         let more = Rule { count: Some(rule.count.unwrap_or(0) + 3), ..rule };
         for (less, more) in decisions.iter().zip(plan(&chains, &more, &TimeZone::UTC, None, now)) {
             prop_assert!(!less.keep || more.keep);
+        }
+        // Two tasks keep what either keeps.
+        let wish = |rule: Rule| Wish { task: String::new(), rule: Some(rule), zone: TimeZone::UTC };
+        let (one, other) = (wish(Rule { yearly: Some(2), ..Rule::default() }), wish(more.clone()));
+        let both = agreed(&chains, &[one.clone(), other.clone()], None, now);
+        let each = [one, other].map(|wish| plan(&chains, wish.rule.as_ref().unwrap(), &TimeZone::UTC, None, now));
+        for (at, decision) in both.iter().enumerate() {
+            prop_assert_eq!(decision.keep, each[0][at].keep || each[1][at].keep);
         }
         // What is failing deletes nothing.
         prop_assert!(plan(&chains, &more, &TimeZone::UTC, Some("The last run failed."), now).iter().all(|decision| decision.keep));

@@ -79,8 +79,21 @@ pub struct ChainView {
     pub folder: String,
     /// The server that it came from.
     pub origin: Option<String>,
+    /// Who pinned it, if somebody did: it is not deleted until it is released.
+    pub held: Option<Held>,
     /// Its restore points, newest first.
     pub points: Vec<PointLine>,
+}
+
+/// That a chain was pinned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// By whom.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// What for; empty if that was not said.
+    pub note: String,
 }
 
 /// A restore point.
@@ -108,6 +121,8 @@ pub struct PointLine {
     pub verified: Verified,
     /// Why it cannot be used.
     pub fault: Option<String>,
+    /// Why it may lack something, a sentence.
+    pub suspicion: Option<String>,
 }
 
 /// How far a backup is proven.

@@ -51,8 +51,8 @@ impl KeyView {
 /// A sealed archive, as far as whoever has a key needs to see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SealedView {
-    /// The archive's envelope, in base64.
-    pub envelope: String,
+    /// The envelopes of its archive and of those that it builds on, its own last, each in base64. The same keys open all of them.
+    pub envelopes: Vec<String>,
     /// The keys that open it.
     pub keys: Vec<KnownKey>,
 }

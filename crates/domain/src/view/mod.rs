@@ -6,6 +6,7 @@ pub mod key;
 pub mod overview;
 pub mod people;
 pub mod restore;
+pub mod retention;
 pub mod run;
 pub mod server;
 pub mod task;

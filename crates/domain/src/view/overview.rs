@@ -88,6 +88,20 @@ pub enum Trouble {
         /// Why it could not be read.
         error: Told,
     },
+    /// The newest backup of a database at a destination is so small that something may be missing from it. Its page is
+    /// `/backups/{destination}/{database}`.
+    Suspicious {
+        /// The destination.
+        destination: DestinationId,
+        /// Its name.
+        name: String,
+        /// The database.
+        database: String,
+        /// When it was made.
+        at: Timestamp,
+        /// Why it is suspicious, a sentence.
+        why: String,
+    },
     /// Nobody proved for long that a key is at hand which backups are sealed for. Its page is `/keys/{id}`.
     Key {
         /// The key.

@@ -1,6 +1,7 @@
 //! Tasks and the wizard.
 
 use super::{
+    retention::RetentionState,
     run::RoundLine,
     server::{DatabaseLine, Tally},
 };
@@ -56,6 +57,8 @@ pub struct TaskView {
     pub databases: Vec<DatabaseLine>,
     /// Its newest rounds, newest first.
     pub rounds: Vec<RoundLine>,
+    /// How its backups are kept.
+    pub retention: RetentionState,
     /// Number of the edit that this shows.
     pub version: i64,
     /// When this was read.

@@ -17,7 +17,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
-use store::Store;
+use store::{Fault, Store};
 
 /// Tables by name, each with its encoded rows.
 pub type Tables = BTreeMap<String, Vec<String>>;
@@ -376,3 +376,41 @@ pub fn rows(members: &dyn Members, name: &str) -> Vec<String> {
     }
     out
 }
+
+/// A store that several wrappers can share.
+#[derive(Clone)]
+pub struct Shared(pub Arc<dyn Store>);
+
+#[async_trait::async_trait]
+impl Store for Shared {
+    async fn create(&self, name: &store::ObjectName) -> domain::Result<Box<dyn store::Upload>> {
+        self.0.create(name).await
+    }
+    async fn read(&self, name: &store::ObjectName, range: std::ops::Range<u64>) -> domain::Result<bytes::Bytes> {
+        self.0.read(name, range).await
+    }
+    async fn size(&self, name: &store::ObjectName) -> domain::Result<u64> {
+        self.0.size(name).await
+    }
+    async fn list(&self, folder: Option<&store::ObjectName>) -> domain::Result<Vec<store::Entry>> {
+        self.0.list(folder).await
+    }
+    async fn remove(&self, name: &store::ObjectName) -> domain::Result<()> {
+        self.0.remove(name).await
+    }
+    async fn sweep(&self) -> domain::Result<()> {
+        self.0.sweep().await
+    }
+}
+
+/// What one round of the sweep puts into its n-th call.
+pub type MakeFault = fn(&tokio_util::sync::CancellationToken) -> Fault;
+
+pub const FAULTS: [MakeFault; 3] = [
+    |_| Fault::Before,
+    |_| Fault::After,
+    |cancel| {
+        let cancel = cancel.clone();
+        Fault::Hook(Box::new(move || cancel.cancel()))
+    },
+];

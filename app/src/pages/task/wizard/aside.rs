@@ -24,6 +24,11 @@ pub(super) fn Aside(draft: Draft, preview: TaskPreview) -> impl IntoView {
         "none" => "not encrypted".into(),
         _ => "encrypted or not, which is not chosen yet".into(),
     };
+    let kept = match form.rule() {
+        Ok(None) => "every backup".into(),
+        Ok(Some(rule)) => display::lower(rule.in_words().trim_end_matches('.')),
+        Err(_) => "what is not chosen yet".into(),
+    };
     let missed = if is_on(&form.catch_up) { "make up for a time that was missed," } else { "leave a time out that was missed," };
     view! {
         <Card title="This task will">
@@ -31,7 +36,7 @@ pub(super) fn Aside(draft: Draft, preview: TaskPreview) -> impl IntoView {
                 <Covered preview=preview.clone()/>
                 <p>"fully, " {schedule} ","</p>
                 <p>{missed}</p>
-                <p>"keep " <b>"every backup"</b> ", " {sealing} ","</p>
+                <p>"keep " <b>{kept}</b> ", " {sealing} ","</p>
                 <Place preview=preview.clone()/>
                 <Next next=preview.next/>
             </div>

@@ -9,7 +9,24 @@ use std::collections::BTreeSet;
 use url::form_urlencoded;
 
 /// A task's fields as they travel in a query, in their order.
-const FIELDS: [&str; 9] = ["name", "excluded", "backup_type", "cron", "time_zone", "catch_up", "encryption", "recipients", "destination"];
+const FIELDS: [&str; 16] = [
+    "name",
+    "excluded",
+    "backup_type",
+    "cron",
+    "time_zone",
+    "catch_up",
+    "encryption",
+    "recipients",
+    "destination",
+    "keep_how",
+    "keep_days",
+    "keep_count",
+    "keep_daily",
+    "keep_weekly",
+    "keep_monthly",
+    "keep_yearly",
+];
 
 /// A task that is being written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,6 +156,13 @@ fn slot<'a>(form: &'a mut TaskForm, field: &str) -> &'a mut String {
         "catch_up" => &mut form.catch_up,
         "encryption" => &mut form.encryption,
         "recipients" => &mut form.recipients,
+        "keep_how" => &mut form.keep_how,
+        "keep_days" => &mut form.keep_days,
+        "keep_count" => &mut form.keep_count,
+        "keep_daily" => &mut form.keep_daily,
+        "keep_weekly" => &mut form.keep_weekly,
+        "keep_monthly" => &mut form.keep_monthly,
+        "keep_yearly" => &mut form.keep_yearly,
         _ => &mut form.destination,
     }
 }
@@ -167,6 +191,14 @@ mod tests {
         let again = new(&sent(&draft, Step::Retention, &[("step", "review")]));
         assert_eq!((again.form(), again.step), (form, Step::Review));
         assert_eq!(draft.carried(Step::Name), [("destination", "7".to_owned())]);
+    }
+
+    #[test]
+    fn a_rule_travels_through_all_steps() {
+        let draft = new("step=retention&keep_how=own&keep_days=3&keep_weekly=4");
+        assert_eq!(draft.form().rule().unwrap().unwrap().to_string(), "days=3,weekly=4");
+        let again = new(&sent(&draft, Step::Destination, &[("destination", "7"), ("step", "review")]));
+        assert_eq!((again.form().rule().ok(), again.form().destination.as_str()), (draft.form().rule().ok(), "7"));
     }
 
     #[test]

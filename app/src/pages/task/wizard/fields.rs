@@ -1,11 +1,11 @@
 //! The fields of each step.
 
-use super::{draft::Draft, encryption::Encryption, review::Answers, schedule::Times, step::Step};
+use super::{draft::Draft, encryption::Encryption, retention::Retention, review::Answers, schedule::Times, step::Step};
 use crate::{
-    components::{Choice, Choices, Empty, Fact, Facts, Field, Glyph, LinkButton, Notice, TextArea, Tone, counted},
+    components::{Choice, Choices, Empty, Fact, Facts, Field, Glyph, LinkButton, TextArea, counted},
     pages::task::words::list,
 };
-use domain::view::task::TaskPreview;
+use domain::view::{retention::RetentionView, task::TaskPreview};
 use leptos::prelude::*;
 
 /// What is wrong with a field, once it is due to be said.
@@ -15,15 +15,20 @@ pub(super) fn fault(field: &'static str, draft: Memo<Draft>, preview: RwSignal<T
 
 /// The fields of one step.
 #[component]
-pub(super) fn Fields(step: Step, draft: Memo<Draft>, preview: RwSignal<TaskPreview>) -> impl IntoView {
+pub(super) fn Fields(
+    step: Step,
+    draft: Memo<Draft>,
+    preview: RwSignal<TaskPreview>,
+    plan: RwSignal<Option<RetentionView>>,
+) -> impl IntoView {
     match step {
         Step::Name => view! { <Name draft preview/> }.into_any(),
         Step::Type => view! { <Type/> }.into_any(),
         Step::Schedule => view! { <Times draft preview/> }.into_any(),
-        Step::Retention => view! { <Retention/> }.into_any(),
+        Step::Retention => view! { <Retention draft preview plan/> }.into_any(),
         Step::Encryption => view! { <Encryption draft preview/> }.into_any(),
         Step::Destination => view! { <Destination draft preview/> }.into_any(),
-        Step::Review => view! { <Answers draft preview/> }.into_any(),
+        Step::Review => view! { <Answers draft preview plan/> }.into_any(),
     }
 }
 
@@ -74,18 +79,6 @@ fn Type() -> impl IntoView {
             </Facts>
         </div>
         <p class="dim">"Snapshots, which copy a server's files and come back faster, come with a later version."</p>
-    }
-}
-
-#[component]
-fn Retention() -> impl IntoView {
-    view! {
-        <Notice tone=Tone::Calm title="Every backup is kept.">
-            <p>
-                "The console deletes nothing yet. Until it does, " <code>"rookery expire"</code>
-                " deletes by rules on the command line, and says before what it would delete; or keep an eye on the free room of the destination."
-            </p>
-        </Notice>
     }
 }
 

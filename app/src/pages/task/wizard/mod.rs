@@ -6,6 +6,7 @@ mod aside;
 mod draft;
 mod encryption;
 mod fields;
+mod retention;
 mod review;
 mod schedule;
 mod sheet;
@@ -15,12 +16,15 @@ mod when;
 use crate::{
     api::{
         Failure,
-        task::{AddTask, ChangeTask, preview_task, task_form},
+        task::{AddTask, ChangeTask, preview_retention, preview_task, task_form},
     },
     components::{PageHead, may},
     loaded::loaded_page,
 };
-use domain::{Role, ServerId, TaskForm, TaskId, view::task::TaskPreview};
+use domain::{
+    Role, ServerId, TaskForm, TaskId,
+    view::{retention::RetentionView, task::TaskPreview},
+};
 use draft::Draft;
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
@@ -51,6 +55,8 @@ struct Opened {
     version: Option<i64>,
     /// What the task would do, as the address has it.
     preview: TaskPreview,
+    /// What its rule would delete, if the address has a step that shows it.
+    plan: Option<RetentionView>,
 }
 
 /// Both ways to send the last step.
@@ -96,7 +102,11 @@ async fn open(target: Target, search: &str) -> Result<Opened, Failure> {
             (server, Some(task), form, Some(version))
         }
     };
-    let form = Draft::read(base.clone(), version, search).form();
-    let preview = preview_task(server, task, form).await?;
-    Ok(Opened { server, task, base, version, preview })
+    let draft = Draft::read(base.clone(), version, search);
+    let preview = preview_task(server, task, draft.form()).await?;
+    let plan = match retention::question(&draft) {
+        Some(form) => preview_retention(server, task, form).await?,
+        None => None,
+    };
+    Ok(Opened { server, task, base, version, preview, plan })
 }

@@ -2,15 +2,22 @@
 
 use super::{FORM, Sending, draft::Draft, encryption::Downgrade, step::Step};
 use crate::components::{Button, ButtonKind, Faults, FormProblem, Glyph, Hidden, Icon, OwnPassword};
-use domain::{ServerId, TaskForm, TaskId, view::task::TaskPreview};
+use crate::pages::task::plan::outlook;
+use domain::{
+    ServerId, TaskForm, TaskId,
+    view::{retention::RetentionView, task::TaskPreview},
+};
 use leptos::prelude::*;
 
 /// Every answer, with the way to change it.
 #[component]
-pub(super) fn Answers(draft: Memo<Draft>, preview: RwSignal<TaskPreview>) -> impl IntoView {
+pub(super) fn Answers(draft: Memo<Draft>, preview: RwSignal<TaskPreview>, plan: RwSignal<Option<RetentionView>>) -> impl IntoView {
     let line = move |step: Step| {
         let answer = move || step.answer(&draft.read(), &preview.read());
-        let more = move || more_of(step, &draft.read().form(), &preview.read());
+        let more = move || match (step, &*plan.read()) {
+            (Step::Retention, Some(plan)) => outlook(plan),
+            _ => more_of(step, &draft.read().form(), &preview.read()),
+        };
         let wrong = move || {
             step.errors(&draft.read(), &preview.read()).into_iter().map(|error| view! { <p class="wrong">{error}</p> }).collect_view()
         };
@@ -63,7 +70,9 @@ pub(super) fn Submit(
         let reason = if wrong { Some("Correct what is marked first.") } else { conflict().then_some("Choose first whose values count.") };
         reason.map(String::from)
     });
-    let seals_otherwise = move || draft.read().differences().iter().any(|(field, ..)| matches!(*field, "encryption" | "recipients"));
+    let needs_password = move || {
+        draft.read().differences().iter().any(|(field, ..)| *field == "encryption" || *field == "recipients" || field.starts_with("keep_"))
+    };
     let fields = move || {
         let draft = draft.read();
         view! { <Hidden values=fields(&draft.form(), draft.version)/> }
@@ -87,7 +96,7 @@ pub(super) fn Submit(
                     <Hidden values=vec![("task", task.to_string())]/>
                     {fields}
                     <div class="own">
-                        <Show when=seals_otherwise fallback=|| view! { <input type="hidden" name="current_password" value=""/> }>
+                        <Show when=needs_password fallback=|| view! { <input type="hidden" name="current_password" value=""/> }>
                             <OwnPassword id="own-task" faults=Faults::of(send.change.value())/>
                         </Show>
                     </div>
@@ -111,7 +120,7 @@ pub(super) fn Submit(
 }
 
 fn fields(form: &TaskForm, version: Option<i64>) -> Vec<(&'static str, String)> {
-    let TaskForm { name, backup_type, cron, time_zone, catch_up, excluded, encryption, recipients, destination } = form.clone();
+    let TaskForm { name, backup_type, cron, time_zone, catch_up, excluded, encryption, recipients, destination, .. } = form.clone();
     let mut fields = vec![
         ("name", name),
         ("backup_type", backup_type),
@@ -123,6 +132,8 @@ fn fields(form: &TaskForm, version: Option<i64>) -> Vec<(&'static str, String)> 
         ("recipients", recipients),
         ("destination", destination),
     ];
+    fields.push(("keep_how", form.keep_how.clone()));
+    fields.extend(form.keep_numbers().into_iter().map(|(_, field, number)| (field, number.to_owned())));
     fields.extend(version.map(|version| ("version", version.to_string())));
     fields
 }

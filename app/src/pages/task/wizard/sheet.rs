@@ -6,11 +6,12 @@ use super::{
     aside::Aside,
     draft::Draft,
     fields::Fields,
+    retention::follow_plan,
     review::Submit,
     step::Step,
 };
 use crate::{
-    api::task::preview_task,
+    api::task::{preview_retention, preview_task},
     components::{Button, ButtonKind, Conflict, Glyph, Hidden, PageHead, StepLine, StepState, Steps},
 };
 use domain::view::task::TaskPreview;
@@ -20,7 +21,7 @@ use leptos_router::{components::Form, hooks::use_location};
 /// The wizard, opened.
 #[component]
 pub(super) fn Sheet(opened: Opened, send: Sending) -> impl IntoView {
-    let Opened { server, task, base, version, preview } = opened;
+    let Opened { server, task, base, version, preview, plan } = opened;
     let path = task.map_or_else(|| format!("/servers/{server}/tasks/new"), |task| format!("/tasks/{task}/edit"));
     let search = use_location().search;
     let draft = Memo::new({
@@ -28,6 +29,7 @@ pub(super) fn Sheet(opened: Opened, send: Sending) -> impl IntoView {
         move |_| Draft::read(base.clone(), version, &search.read())
     });
     let preview = follow(draft, preview, move |form| preview_task(server, task, form));
+    let plan = follow_plan(draft, plan, move |form| preview_retention(server, task, form));
     let typed = StoredValue::new(None::<Draft>);
     let type_on = typing(path.clone(), move |search| {
         typed.set_value(Some(Draft::read(base.clone(), version, search)));
@@ -42,7 +44,7 @@ pub(super) fn Sheet(opened: Opened, send: Sending) -> impl IntoView {
         }
     });
     let step = Memo::new(move |_| draft.read().step);
-    let fields = move |(step, _)| view! { <Fields step draft preview/> };
+    let fields = move |(step, _)| view! { <Fields step draft preview plan/> };
     // The keyboard, and those who listen, go on with the question of the new step.
     let heading = NodeRef::<html::H2>::new();
     Effect::new(move |before: Option<Step>| {
@@ -172,6 +174,13 @@ fn label_of(field: &str) -> &'static str {
         "catch_up" => "A missed time",
         "encryption" => "Encryption",
         "recipients" => "Keys",
+        "keep_how" => "Kept",
+        "keep_days" => "Days",
+        "keep_count" => "Newest chains",
+        "keep_daily" => "Daily",
+        "keep_weekly" => "Weekly",
+        "keep_monthly" => "Monthly",
+        "keep_yearly" => "Yearly",
         _ => "Destination",
     }
 }

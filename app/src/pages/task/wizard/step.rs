@@ -72,7 +72,9 @@ impl Step {
             Self::Name => "It covers every database of the server, those that come later too, except the ones that you name here.",
             Self::Type => "There is one kind so far.",
             Self::Schedule => "Each run makes a full backup of every database. Incremental backups come with a later version.",
-            Self::Retention => "There is one answer so far.",
+            Self::Retention => {
+                "A chain is a full backup with the incrementals that build on it. It goes as a whole, after a newer backup succeeded, and never the newest good one. While backups fail, nothing goes."
+            }
             Self::Encryption => {
                 "What is sealed can be read with one of its keys alone, and not by this console. A change counts from the next backup on, which begins a new chain."
             }
@@ -104,7 +106,8 @@ impl Step {
             Self::Schedule => &["cron", "time_zone", "catch_up"],
             Self::Encryption => &["encryption", "recipients"],
             Self::Destination => &["destination"],
-            Self::Retention | Self::Review => &[],
+            Self::Retention => &["keep_how", "keep_days", "keep_count", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly"],
+            Self::Review => &[],
         }
     }
 
@@ -127,7 +130,11 @@ impl Step {
             Self::Name => form.name.trim().into(),
             Self::Type => "Backup (logical)".into(),
             Self::Schedule => preview.schedule.clone().unwrap_or_default(),
-            Self::Retention => "Every backup is kept".into(),
+            Self::Retention => match form.rule() {
+                Ok(None) => "Every backup is kept".into(),
+                Ok(Some(rule)) => rule.in_words().trim_end_matches('.').into(),
+                Err(_) => "Not clear yet".into(),
+            },
             Self::Encryption => match form.encryption.as_str() {
                 "none" => "Not encrypted".into(),
                 "sealed" => sealed_for(&form, preview),

@@ -138,9 +138,11 @@ impl Now {
         }
         let (chain, saw, no_stream) = (chain.clone(), prior.visible.clone(), prior.position.no_stream.clone());
         let (since, next) = (prior.position.at, since.next.to_owned());
+        let gone = before.labels.difference(&after.labels).cloned().collect();
         let incremental = Incremental {
             news,
             history,
+            gone,
             no_stream,
             chain,
             saw,
@@ -230,6 +232,8 @@ fn mark_of_objects(moment: &mut Moment, objects: &[LargeObject], context: &Conte
 struct Incremental {
     news: News,
     history: History,
+    /// Tables that are there no more.
+    gone: Vec<String>,
     no_stream: Option<String>,
     chain: Chain,
     saw: Visible,
@@ -302,7 +306,15 @@ impl Reading for Incremental {
             stream,
             no_stream: self.no_stream,
         };
-        Ok(Summary { tables, changes: Some(changes), covers, position: to_json(&position)?, extra: to_json(&extra)?, ..Summary::default() })
+        Ok(Summary {
+            tables,
+            gone: self.gone,
+            changes: Some(changes),
+            covers,
+            position: to_json(&position)?,
+            extra: to_json(&extra)?,
+            ..Summary::default()
+        })
     }
 }
 

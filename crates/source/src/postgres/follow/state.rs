@@ -12,7 +12,12 @@ use crate::{
 use domain::{Code, Error, Result, TableSummary};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, fs, io::Write, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::Write,
+    path::Path,
+};
 
 /// The file in the folder of a backup's state.
 const FILE: &str = "state.json";
@@ -30,6 +35,8 @@ pub(in crate::postgres) struct State {
     pub properties: String,
     /// The mark of each table, by its number.
     pub tables: BTreeMap<u32, String>,
+    /// Their names.
+    pub labels: BTreeSet<String>,
     /// See [`known::types`].
     pub types: BTreeMap<String, String>,
     /// Sequences and materialized views.
@@ -61,6 +68,7 @@ impl State {
     /// What decides about the text of values: of each table its mark, and types.
     pub fn take_marks(&mut self, session: &mut Session, tables: &[Known]) -> Result<()> {
         self.tables = tables.iter().map(|known| (known.oid, known.mark.clone())).collect();
+        self.labels = tables.iter().map(|known| known.label.clone()).collect();
         self.types = known::types(session)?;
         Ok(())
     }

@@ -1,0 +1,74 @@
+//! Lets chains go that no rule keeps: of a database after each of its backups, and of everything once a day.
+
+use crate::{
+    Control,
+    cause::Cause,
+    retention::{Asked, Errand, Scope},
+};
+use domain::{Code, DestinationId, Result, ServerId, display, view::retention::Freed};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
+
+/// How often everything is looked at.
+const WHOLE: SignedDuration = SignedDuration::from_hours(24);
+
+impl Control {
+    pub(crate) async fn expire_due(&self, now: Timestamp) -> Result<String> {
+        let asked = self.underway.retention.take();
+        let looks = self.catalog.expiries().await?;
+        let (mut freed, mut failed) = (Freed::default(), None);
+        let places = self.places_with_a_rule().await?;
+        for &(server, destination) in &places {
+            let last =
+                looks.iter().find(|look| look.server == server && look.destination == destination).filter(|look| look.error.is_none());
+            let is_due = last.and_then(|look| look.done_at).is_none_or(|last| now.duration_since(last) >= WHOLE);
+            let of_place: Vec<_> = asked.iter().filter(|asked| (asked.server, asked.destination) == (server, destination)).collect();
+            match self.expire_place(server, destination, is_due, &of_place).await {
+                Ok(more) => freed += more,
+                // The server or the destination was removed meanwhile.
+                Err(error) if error.code() == Code::NotFound => {}
+                Err(error) => {
+                    of_place.into_iter().for_each(|asked| self.underway.retention.ask(asked.clone()));
+                    failed = Some(error);
+                }
+            }
+        }
+        match failed {
+            Some(error) => Err(error),
+            None if places.is_empty() => Ok("No task has a rule.".into()),
+            None => Ok(freed.in_words()),
+        }
+    }
+
+    /// Where tasks that are not paused have a rule.
+    async fn places_with_a_rule(&self) -> Result<BTreeSet<(ServerId, DestinationId)>> {
+        let tasks = self.catalog.tasks().await?;
+        let with_rule = tasks.iter().filter(|record| record.enabled && record.task.retention.is_some());
+        Ok(with_rule.map(|record| (record.task.server, record.task.destination)).collect())
+    }
+
+    async fn expire_place(&self, server: ServerId, destination: DestinationId, is_due: bool, asked: &[&Asked]) -> Result<Freed> {
+        if !is_due && asked.is_empty() {
+            return Ok(Freed::default());
+        }
+        let scope = Scope::of(self, server, destination).await?;
+        let mut freed = Freed::default();
+        for asked in asked {
+            let (cause, mut of_one) = (Cause::console("After a new backup."), Freed::default());
+            let done = self.expire(&Errand { scope: &scope, cause: &cause, only: None }, &asked.database, &mut of_one).await;
+            if of_one.chains > 0 {
+                let said = format!("Retention: {}", display::lower(&of_one.in_words()));
+                self.log(asked.round, None, &asked.database, &cause.saying(said, false)).await;
+            }
+            freed += of_one;
+            if let Err(error) = done {
+                self.write_look(&scope, freed, Some(&error)).await?;
+                return Err(error);
+            }
+        }
+        if is_due {
+            freed += self.expire_all(&scope, &Cause::console("By the rules of its tasks.")).await?;
+        }
+        Ok(freed)
+    }
+}

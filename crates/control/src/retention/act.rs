@@ -1,0 +1,182 @@
+//! Deletes what every task lets go, chain by chain, each written down before it goes.
+
+use super::{
+    scope::{Beside, Looked, Needs, Scope},
+    turns::Asked,
+};
+use crate::{Control, cause::Cause, execute::told, underway::Nudge};
+use catalog::{ExpiredRecord, ExpiryRecord, RunRecord};
+use domain::{Error, Result, RunKind, RunState, display, view::retention::Freed};
+use jiff::Timestamp;
+use repository::{Point, Repository};
+use source::Context;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use store::Mode;
+
+/// Who lets what go.
+pub(crate) struct Errand<'a> {
+    pub scope: &'a Scope,
+    pub cause: &'a Cause,
+    /// Folders of the chains that may go, if not all may that no rule keeps.
+    pub only: Option<&'a BTreeSet<String>>,
+}
+
+/// Folders of chains that go, by database.
+pub(crate) type Going = BTreeMap<String, BTreeSet<String>>;
+
+impl Control {
+    /// Notes that a run that has ended may let older backups of its database go.
+    pub(crate) fn expire_after(&self, run: &RunRecord) {
+        let Some(server) = run.server.filter(|_| run.kind == RunKind::Backup && run.state == RunState::Succeeded) else { return };
+        let (destination, database, round) = (run.destination, run.database.clone(), run.round);
+        self.underway.retention.ask(Asked { server, destination, database, round });
+        self.nudge(Nudge::Expire);
+    }
+
+    /// Lets go what may go of all that a server has at a destination, and writes down how that went. What cannot be deleted holds
+    /// up no other database.
+    ///
+    /// # Errors
+    /// The first thing that went wrong.
+    pub(crate) async fn expire_all(&self, scope: &Scope, cause: &Cause) -> Result<Freed> {
+        let (mut freed, mut failed) = (Freed::default(), None);
+        // Once for all databases: where the place cannot be read, nothing goes.
+        if let Err(error) = self.open_own(&scope.destination, Mode::Read).await {
+            self.write_look(scope, freed, Some(&error)).await?;
+            return Err(error);
+        }
+        let databases = Beside::of(self, scope, None).await?.databases(scope);
+        for database in databases {
+            if self.underway.stopping.is_cancelled() {
+                return Err(Error::cancelled());
+            }
+            if let Err(error) = self.expire(&Errand { scope, cause, only: None }, &database, &mut freed).await {
+                tracing::warn!(
+                    server = scope.server.server.name,
+                    destination = scope.destination.name,
+                    database,
+                    ?error,
+                    "chains that may go could not be deleted"
+                );
+                failed.get_or_insert(error);
+            }
+        }
+        self.write_look(scope, freed, failed.as_ref()).await?;
+        failed.map_or(Ok(freed), Err)
+    }
+
+    /// Lets go what was shown, if it still may.
+    ///
+    /// # Errors
+    /// What reading or writing the repository says.
+    pub(crate) async fn expire_shown(&self, scope: &Scope, going: &Going, cause: &Cause) -> Result<Freed> {
+        let mut freed = Freed::default();
+        for (database, folders) in going {
+            self.expire(&Errand { scope, cause, only: Some(folders) }, database, &mut freed).await?;
+        }
+        self.underway.changed();
+        Ok(freed)
+    }
+
+    /// Writes down how a look at everything went.
+    pub(crate) async fn write_look(&self, scope: &Scope, freed: Freed, failed: Option<&Error>) -> Result<()> {
+        let now = Timestamp::now();
+        let look = ExpiryRecord {
+            server: scope.server.id,
+            destination: scope.destination.id,
+            tried_at: now,
+            done_at: failed.is_none().then_some(now),
+            chains: freed.chains,
+            size_bytes: freed.size_bytes,
+            error: failed.map(told),
+        };
+        self.catalog.set_expiry(&look).await?;
+        self.underway.changed();
+        Ok(())
+    }
+
+    /// Lets go what may go of one database. What is freed is added as it goes.
+    ///
+    /// # Errors
+    /// What reading or writing the repository says: what was not deleted is whole.
+    pub(crate) async fn expire(&self, errand: &Errand<'_>, database: &str, freed: &mut Freed) -> Result<()> {
+        let scope = errand.scope;
+        let _turn = self.underway.retention.expiring.lock().await;
+        let Some(repository) = self.open_own(&scope.destination, Mode::Write).await? else { return Ok(()) };
+        let beside = Beside::of(self, scope, Some(database)).await?;
+        let Some(looked) = self.chains_of(scope, &repository, &beside, database).await? else { return Ok(()) };
+        let Looked { group, wishes, known } = &looked;
+        let context = Context { cancel: self.underway.stopping.child_token(), ..Context::default() };
+        let decisions = group.decide_for_good(&repository, wishes, known, Timestamp::now(), &context).await?;
+        let going = group.chains.iter().zip(decisions).filter(|(_, decision)| !decision.keep);
+        let mut going: Vec<(&Arc<Vec<Point>>, String)> = going.map(|(points, decision)| (points, decision.reason)).collect();
+        going.sort_by_key(|(points, _)| points.iter().map(|point| point.place.label()).min());
+        for (points, reason) in going {
+            context.check()?;
+            let may_go = |folder: &str| errand.only.is_none_or(|only| only.contains(folder));
+            if points.first().is_some_and(|point| may_go(point.place.folder().as_str()))
+                && self.let_go(errand, &repository, database, points, reason).await?
+            {
+                freed.chains += 1;
+                freed.size_bytes += size_of(points);
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes one chain, unless somebody needs it or wants it kept since it was looked at. A crash on the way leaves its line in the catalog and a
+    /// part of it under the root, which goes at the next look.
+    async fn let_go(&self, errand: &Errand<'_>, repository: &Repository, database: &str, points: &[Point], reason: String) -> Result<bool> {
+        let Errand { scope, cause, .. } = errand;
+        let _turn = self.underway.retention.chains.lock().await;
+        // Reading the newest one back may have taken hours.
+        if !Scope::of(self, scope.server.id, scope.destination.id).await?.says_the_same(scope, database) {
+            tracing::info!(database, "a chain that would have gone stays for now: its tasks were changed meanwhile");
+            return Ok(false);
+        }
+        if let Some(why) = Needs::at(self, scope.destination.id).await?.of(database, points) {
+            tracing::info!(database, why, "a chain that would have gone stays");
+            return Ok(false);
+        }
+        let moments = || points.iter().map(|point| point.place.label().at());
+        let chain = ExpiredRecord {
+            server: scope.server.id,
+            destination: scope.destination.id,
+            database: database.into(),
+            folder: points.first().map_or_else(String::new, |point| point.place.folder().as_str().into()),
+            from_at: moments().min().unwrap_or_default(),
+            to_at: moments().max().unwrap_or_default(),
+            backups: points.len() as u64,
+            size_bytes: size_of(points),
+            reason,
+            actor: cause.who().into(),
+            began_at: Timestamp::now(),
+            ended_at: None,
+            error: None,
+        };
+        let detail = format!("{} at {} ({}). {}", chain.folder, scope.destination.name, display::size(chain.size_bytes), chain.reason);
+        let audit = |action: &str, said: String| {
+            cause.saying(said, false).audit(Timestamp::now(), action, database, format!("/backups/{}", scope.destination.id))
+        };
+        let line = self.catalog.begin_expiry(&chain, &audit("chain expires", detail)).await?;
+        match repository.remove_chain(points).await {
+            Ok(()) => {
+                tracing::info!(database, chain = chain.folder, reason = chain.reason, size_bytes = chain.size_bytes, "a chain was deleted");
+                self.catalog.end_expiry(&line, &chain, Timestamp::now()).await?;
+                Ok(true)
+            }
+            Err(error) => {
+                let said = format!("{} {error} {}", chain.folder, error.next_step());
+                self.catalog.fail_expiry(&line, &told(&error), &audit("chain not deleted", said)).await?;
+                Err(error)
+            }
+        }
+    }
+}
+
+fn size_of(points: &[Point]) -> u64 {
+    points.iter().filter_map(|point| point.archive_bytes).sum()
+}

@@ -1,0 +1,44 @@
+//! Who deletes chains at the moment, and of which databases some may go.
+
+use domain::{DestinationId, RoundId, ServerId};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What those who delete and those who need chains wait for each other with. Nothing of it outlives the process: what was asked for
+/// and forgotten is found at the next look at everything.
+#[derive(Default)]
+pub(crate) struct Turns {
+    /// Held from the reading of a database's chains until the last of them that goes is gone.
+    pub expiring: tokio::sync::Mutex<()>,
+    /// Held while one chain goes, and while somebody makes sure that one stays.
+    pub chains: tokio::sync::Mutex<()>,
+    asked: Mutex<Vec<Asked>>,
+}
+
+/// A database that has a new backup, so that older ones may go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub server: ServerId,
+    pub destination: DestinationId,
+    pub database: String,
+    /// The round that made the backup; its log tells what went.
+    pub round: Option<RoundId>,
+}
+
+impl Turns {
+    /// Notes a database to look at.
+    pub fn ask(&self, asked: Asked) {
+        let mut all = self.asked();
+        if !all.contains(&asked) {
+            all.push(asked);
+        }
+    }
+
+    /// All that were noted; they are not any more.
+    pub fn take(&self) -> Vec<Asked> {
+        std::mem::take(&mut *self.asked())
+    }
+
+    fn asked(&self) -> MutexGuard<'_, Vec<Asked>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,170 @@
+//! Chains: what makes a backup full, what a failure in the middle leaves, and what a restore goes through.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
+
+mod support;
+
+use domain::{BackupKind, ChainLimit, Code, Result};
+use engine::{BackupRequest, Follow, Outcome, backup, restore, verify};
+use repository::{Key, Manifest, Repository};
+use seal::PrivateKey;
+use std::sync::Arc;
+use store::{Faulty, Memory, Store};
+use support::{FAULTS, Shared, World, context};
+
+/// A world of one small database whose chain is followed.
+struct Chain {
+    world: World,
+    state: tempfile::TempDir,
+    store: Arc<dyn Store>,
+    limit: ChainLimit,
+    doubt: Option<String>,
+}
+
+impl Chain {
+    fn new() -> Self {
+        let world = World::new();
+        let rows = |count: u32| (0..count).map(|i| format!("[{i},\"row\"]")).collect();
+        world.server.state().databases.insert("shop".into(), [("item".into(), rows(5)), ("other".into(), rows(2))].into());
+        Self { world, state: tempfile::tempdir().unwrap(), store: Arc::new(Memory::default()), limit: ChainLimit::default(), doubt: None }
+    }
+
+    async fn request(&self, store: &Arc<dyn Store>) -> Result<BackupRequest> {
+        let repository = self.world.repository(store).await?;
+        let root = domain::Destination::Local { root: "/backups".into() };
+        Ok(BackupRequest {
+            kind: BackupKind::Incremental,
+            limit: self.limit,
+            doubt: self.doubt.clone(),
+            follow: Some(Follow::new(&root, self.state.path().into())),
+            ..self.world.backup(repository)
+        })
+    }
+
+    async fn back_up(&self) -> Option<Manifest> {
+        let outcome = backup(&self.request(&self.store).await.unwrap(), &context()).await.unwrap();
+        outcome.backed_up().map(|backup| backup.manifest.clone())
+    }
+
+    /// The kind that it was, and why.
+    async fn made(&self) -> (BackupKind, String) {
+        let manifest = self.back_up().await.unwrap();
+        (manifest.kind, manifest.reason)
+    }
+
+    fn change(&self, table: &str, row: &str) {
+        self.world.server.state().databases.get_mut("shop").unwrap().get_mut(table).unwrap().push(row.into());
+    }
+
+    async fn repository(&self) -> Repository {
+        self.world.repository(&self.store).await.unwrap()
+    }
+
+    /// Every backup that is listed holds and restores; the newest of all gives the database as it is, if `whole`.
+    async fn holds(&self, whole: bool) -> usize {
+        let repository = self.repository().await;
+        let points = repository.points(None).await.unwrap();
+        for (at, point) in points.iter().enumerate() {
+            verify(&repository, point, self.world.key.as_ref(), 1, &context()).await.unwrap();
+            let restored = restore(&self.world.restore(repository.clone(), "check"), point, &context()).await.unwrap();
+            assert!(restored.proven(), "{:?}", restored.different().collect::<Vec<_>>());
+            let there = self.world.server.state().databases.remove("check").unwrap();
+            assert!(at > 0 || !whole || there == self.world.server.state().databases["shop"], "the newest backup is not what there is");
+        }
+        points.len()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_reason_for_a_full_backup_is_written_on_it() {
+    let mut chain = Chain::new();
+    let full = |(kind, reason): (BackupKind, String), word: &str| assert!(kind == BackupKind::Full && reason.contains(word), "{reason}");
+    full(chain.made().await, "no full backup yet");
+    chain.change("item", "[6,\"b\"]");
+    assert_eq!(chain.made().await, (BackupKind::Incremental, "A test asked for it.".into()));
+    assert!(chain.back_up().await.is_none(), "a backup without changes was made");
+
+    chain.change("item", "[7,\"c\"]");
+    chain.limit.incrementals = Some(1);
+    full(chain.made().await, "as many incrementals");
+    chain.limit = ChainLimit::default();
+    chain.change("item", "[8,\"d\"]");
+    chain.doubt = Some("Its last verification failed.".into());
+    full(chain.made().await, "verification failed");
+    chain.doubt = None;
+    chain.change("item", "[9,\"e\"]");
+    chain.world.key = Some(Key::Private(PrivateKey::generate().unwrap()));
+    full(chain.made().await, "keys");
+    chain.change("item", "[10,\"f\"]");
+    assert_eq!(chain.made().await.0, BackupKind::Incremental);
+    assert_eq!(chain.holds(true).await, 6);
+
+    std::fs::remove_dir_all(chain.state.path()).unwrap();
+    chain.change("item", "[11,\"g\"]");
+    full(chain.made().await, "sealed");
+    chain.world.server.state().databases.get_mut("shop").unwrap().insert("new".into(), vec![]);
+    full(chain.made().await, "other tables");
+    // The archive of the newest is gone.
+    let repository = chain.repository().await;
+    let newest = repository.points(None).await.unwrap().remove(0);
+    chain.store.remove(&newest.place.archive(true).unwrap()).await.unwrap();
+    chain.change("item", "[12,\"h\"]");
+    full(chain.made().await, "cannot be used");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_goes_through_the_chain_and_compares_each_table_where_it_is_told_last() {
+    let chain = Chain::new();
+    chain.back_up().await;
+    for row in 10..13 {
+        chain.change("item", &format!("[{row},\"new\"]"));
+        chain.back_up().await;
+    }
+    let repository = chain.repository().await;
+    let points = repository.points(None).await.unwrap();
+    assert_eq!(points.len(), 4);
+    let restored = restore(&chain.world.restore(repository.clone(), "back"), &points[0], &context()).await.unwrap();
+    assert_eq!(restored.tables.iter().map(|table| (table.table.as_str(), table.rows)).collect::<Vec<_>>(), [("item", 8), ("other", 2)]);
+    let one = engine::RestoreRequest { only_table: Some("item".into()), ..chain.world.restore(repository.clone(), "one") };
+    assert_eq!(restore(&one, &points[1], &context()).await.unwrap().tables[0].rows, 7);
+    // Positions are settled in their order, each once.
+    assert_eq!(chain.world.server.state().settled.iter().map(|it| it["rows"].as_u64().unwrap()).collect::<Vec<_>>(), [7, 8, 9, 10]);
+    // Without the one in the middle, the ones after it are of no use, and the ones before it are.
+    chain.store.remove(&points[1].place.manifest().unwrap()).await.unwrap();
+    let points = repository.points(None).await.unwrap();
+    let broken = restore(&chain.world.restore(repository.clone(), "no"), &points[0], &context()).await.unwrap_err();
+    assert_eq!(broken.code(), Code::Damaged);
+    assert!(restore(&chain.world.restore(repository.clone(), "yes"), &points[1], &context()).await.unwrap().proven());
+}
+
+/// The n-th call to the store fails while an incremental is made, for every n.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_call_fails_the_chain_holds_and_goes_on() {
+    for make in FAULTS {
+        for nth in 1.. {
+            let chain = Chain::new();
+            chain.back_up().await;
+            chain.change("item", "[6,\"b\"]");
+            let context = context();
+            let faulty = Arc::new(Faulty::new(Shared(Arc::clone(&chain.store)), nth, make(&context.cancel)));
+            let store: Arc<dyn Store> = faulty.clone();
+            let done = match chain.request(&store).await {
+                Ok(request) => backup(&request, &context).await,
+                Err(error) => Err(error),
+            };
+            let listed = chain.holds(done.is_ok()).await;
+            assert!(listed >= 1 && (done.is_err() || listed == 2), "call {nth}: {listed} after {done:?}");
+            chain.change("other", "[7,\"c\"]");
+            let next = chain.back_up().await.unwrap();
+            assert_eq!(next.kind, BackupKind::Incremental, "call {nth}: {}", next.reason);
+            assert_eq!(chain.holds(true).await, listed + 1);
+            // Of the states the newest alone is left.
+            let folder = std::fs::read_dir(chain.state.path()).unwrap().next().unwrap().unwrap().path();
+            assert_eq!(std::fs::read_dir(folder).unwrap().count(), 1, "call {nth}");
+            if faulty.calls() < nth {
+                assert!(matches!(done, Ok(Outcome::BackedUp(_))) && nth > 8, "the sweep ended after {nth} calls: {done:?}");
+                break;
+            }
+        }
+    }
+}
