@@ -232,7 +232,8 @@ impl Template {
         }
         // Of each chain the state of its newest backup, and nothing of those before.
         for chain in fs::read_dir(world.path("data/chains")).into_iter().flatten() {
-            let states: Vec<_> = fs::read_dir(chain.unwrap().path()).unwrap().map(|state| state.unwrap().path()).collect();
+            let there = fs::read_dir(chain.unwrap().path()).unwrap().map(|state| state.unwrap().path());
+            let states: Vec<_> = there.filter(|path| !path.ends_with("chain.json")).collect();
             assert!(states.len() == 1 && entries(&states[0]).iter().all(|file| !file.to_string_lossy().contains("run-")), "{states:?}");
         }
         for path in names("root") {

@@ -9,7 +9,7 @@ use crate::{
     unless_cancelled,
 };
 use domain::{BackupKind, BackupType, ChainLimit, Code, Error, Label, Phase, Result, Summary};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use repository::{
     ArchiveReader, ArchiveRef, ArchiveWriter, Instance, Key, Manifest, Place, Point, Prior, Repository, ServerRef, Written,
     archive::{DESCRIPTION, SUMMARY},
@@ -199,6 +199,7 @@ async fn begin(request: &BackupRequest, database: &str, began_at: Timestamp, con
     let owner = follow.owner(request.instance.fingerprint().to_string(), &request.server.name);
     let following: Arc<dyn Following> = request.source.follow(name, &owner).into();
     let kept = follow.kept(&request.server.name, database);
+    kept.note(&follow.chain(&request.server, database, request.task.as_deref()))?;
     let reason = match unless_cancelled(context, chain::choose(request, database, began_at)).await? {
         Choice::Full(reason) => reason,
         Choice::After(chain) => match incremental(request, &following, &kept, &chain, began_at, context).await? {
@@ -243,9 +244,7 @@ async fn incremental(
 ) -> Result<Incremental> {
     let last = chain.last().ok_or_else(|| Error::internal("A chain holds no backup."))?;
     let manifest = request.repository.usable(last)?;
-    // Later than what it builds on, whatever the clock says.
-    let at = began_at.max(last.place.label().at() + SignedDuration::from_secs(1));
-    let place = Place::after(&last.place, Label::new(at, BackupKind::Incremental, BackupType::Logical));
+    let place = unless_cancelled(context, request.repository.free_place_after(&last.place, began_at)).await?;
     let state = kept.of(last.place.label());
     let mut rebuilt = false;
     loop {

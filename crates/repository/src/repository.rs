@@ -6,7 +6,7 @@ use crate::{
     marker::Marker,
 };
 use bytes::Bytes;
-use domain::{BackupType, Code, Error, Label, Result, name};
+use domain::{BackupKind, BackupType, Code, Error, Label, Result, name};
 use jiff::{SignedDuration, Timestamp};
 use seal::{Envelope, PublicKey};
 use std::sync::Arc;
@@ -188,6 +188,19 @@ impl Repository {
             label = Label::new(label.at() + SignedDuration::from_secs(1), label.kind(), label.backup_type());
         }
         Ok(label)
+    }
+
+    /// A place for an incremental begun `now`, after the backup at `prior`: later than that one whatever the clock says, and where
+    /// nothing lies, not even an archive that a crash left.
+    pub async fn free_place_after(&self, prior: &Place, now: Timestamp) -> Result<Place> {
+        let second = SignedDuration::from_secs(1);
+        let label = |at: Timestamp| Label::new(at, BackupKind::Incremental, prior.label().backup_type());
+        let mut free = label(now.max(prior.label().at() + second));
+        let there = self.store.list(Some(prior.folder())).await?;
+        while there.iter().any(|entry| entry.name.last().starts_with(&free.time())) {
+            free = label(free.at() + second);
+        }
+        Ok(Place::after(prior, free))
     }
 
     /// Begins the archive of a backup, sealed for its recipients if there are any.

@@ -57,6 +57,9 @@ pub trait Following: Send + Sync {
     /// forget what came before it.
     fn settle(&self, position: &serde_json::Value, context: &Context) -> Result<()>;
 
+    /// Bytes of its log that the server keeps for the chain, if it keeps any.
+    fn held_bytes(&self, context: &Context) -> Result<Option<u64>>;
+
     /// Removes all that is kept on the server for chains of this owner.
     fn release(&self, context: &Context) -> Result<()>;
 }

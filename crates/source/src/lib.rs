@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 pub use follow::{Begun, Following, Owner, Since};
 pub use members::{Member, Members, Nowhere, Sink};
 pub use open::open;
+pub use postgres::HELD_LIMIT_BYTES;
 
 /// What every piece of work is given: the wish to stop, and the counters to report to.
 #[derive(Clone, Default)]

@@ -175,6 +175,10 @@ impl Following for Chain {
         Ok(())
     }
 
+    fn held_bytes(&self, _: &Context) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
     fn release(&self, _: &Context) -> Result<()> {
         Ok(())
     }

@@ -74,6 +74,14 @@ impl Following for Chain {
         place.map_or(Ok(()), |place| slot::advance(&mut session, &place.slot, place.advance))
     }
 
+    fn held_bytes(&self, context: &Context) -> Result<Option<u64>> {
+        match pinned(&self.target, &self.database, context) {
+            Ok(mut session) => slot::held(&mut session, &self.names),
+            Err(error) if error.code() == Code::DatabaseGone => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     fn release(&self, context: &Context) -> Result<()> {
         match pinned(&self.target, &self.database, context) {
             Ok(mut session) => slot::drop_others(&mut session, &self.names, None),

@@ -246,6 +246,11 @@ pub(in crate::postgres) fn drop_others(session: &mut Session, names: &Names, kep
     Ok(())
 }
 
+/// Bytes of log that the server keeps for the slots of `names`, if there are any.
+pub(in crate::postgres) fn held(session: &mut Session, names: &Names) -> Result<Option<u64>> {
+    Ok(shown(session, &names.prefix)?.iter().map(|slot| slot.held_bytes).max())
+}
+
 /// Lets the server forget its log up to a place, unless it has gone further.
 pub(in crate::postgres) fn advance(session: &mut Session, name: &str, to: Lsn) -> Result<()> {
     let behind =
