@@ -278,3 +278,30 @@ fn a_backup_that_fails_at_any_step_is_made_again() {
     assert_eq!(chain.incremental().unwrap(), Came::Changes);
     chain.check();
 }
+
+#[test]
+fn a_standby_is_compared_and_asked_for_nothing_it_cannot_give() {
+    let mut server = following_server().start().unwrap();
+    server.create_database("d").unwrap();
+    server
+        .psql("d", "create table t(id int primary key); insert into t values (1); create unlogged table u(a int); create table n(a int)")
+        .unwrap();
+    server.psql("d", "checkpoint").unwrap();
+    std::fs::write(server.folder().join("data/standby.signal"), "").unwrap();
+    server.restart().unwrap();
+    let source = Postgres::new(&connection(&server, "postgres"), 2).unwrap();
+    let found = source.capabilities("d", &Context::default()).unwrap();
+    assert_eq!(found.incremental, Some(IncrementalMethod::RowComparison));
+    assert!(found.notes.iter().any(|note| note.contains("standby")), "{:?}", found.notes);
+    let mut chain = Chain::none(&server, "d", source);
+    chain.full().unwrap();
+    assert_eq!(chain.incremental().unwrap(), Came::Unchanged);
+    // It becomes a server of its own, with a history of its own.
+    let Chain { backups, folder: _folder, .. } = chain;
+    std::fs::remove_file(server.folder().join("data/standby.signal")).unwrap();
+    server.restart().unwrap();
+    let mut promoted = Chain::none(&server, "d", Postgres::new(&connection(&server, "postgres"), 2).unwrap());
+    promoted.backups = backups;
+    let why = refused(&mut promoted);
+    assert!(why.contains("promoted"), "{why}");
+}
