@@ -4,6 +4,7 @@
 mod aside;
 mod choose;
 mod key;
+mod moment;
 mod point;
 mod review;
 mod step;
@@ -82,6 +83,11 @@ impl Draft {
         self.preview.points.iter().find(|point| point.label.to_string() == self.form.point && self.is_from_origin(point))
     }
 
+    /// The moment that was chosen of those that the restore point covers.
+    fn moment(&self) -> Option<Timestamp> {
+        self.form.at.trim().parse().ok()
+    }
+
     /// Whether the chosen restore point is sealed.
     fn is_sealed(&self) -> bool {
         self.point().is_some_and(|point| point.sealed)
@@ -142,7 +148,7 @@ impl Draft {
         let answer = |step: Step| match step {
             Step::Where => self.destination().unwrap_or_default().into(),
             Step::Folder => self.form.database.clone(),
-            Step::Point => self.point().map(|point| moment(point.at)).unwrap_or_default(),
+            Step::Point => self.moment().or_else(|| self.point().map(|point| point.at)).map(moment).unwrap_or_default(),
             Step::Key => {
                 if self.data_key.is_some() {
                     "Open".into()

@@ -197,6 +197,7 @@ fn point_line(point: &Point, trusted: bool, known: Option<&BackupRecord>) -> Poi
         kind: label.kind(),
         backup_type: label.backup_type(),
         at: label.at(),
+        covers: manifest.and_then(repository::Manifest::covered),
         size_bytes: manifest.map(|manifest| manifest.archive.size_bytes).or(point.archive_bytes),
         rows: manifest.map(|manifest| manifest.archive.rows),
         sealed: manifest.is_some_and(repository::Manifest::sealed),

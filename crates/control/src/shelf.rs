@@ -17,12 +17,13 @@ const AT_ONCE: usize = 8;
 const FEW: usize = 100;
 
 /// The record of a backup that its manifest tells of, looked at when `checked_at` says.
-pub(crate) fn record_of(manifest: &Manifest, destination: DestinationId, trusted: bool, checked_at: Timestamp) -> Result<BackupRecord> {
-    let place = Place::of_full(&manifest.database, &manifest.server.name, manifest.label)?;
-    Ok(record_at(&place, manifest, destination, trusted, checked_at))
-}
-
-fn record_at(place: &Place, manifest: &Manifest, destination: DestinationId, trusted: bool, checked_at: Timestamp) -> BackupRecord {
+pub(crate) fn record_at(
+    place: &Place,
+    manifest: &Manifest,
+    destination: DestinationId,
+    trusted: bool,
+    checked_at: Timestamp,
+) -> BackupRecord {
     BackupRecord {
         destination,
         folder: place.folder().as_str().into(),

@@ -71,6 +71,8 @@ pub struct RestoreForm {
     pub origin: String,
     /// Which restore point: a label.
     pub point: String,
+    /// Which moment of those that the restore point covers: with its offset from UTC; its end if it is empty.
+    pub at: String,
     /// Which server gets the new database: its identifier.
     pub server: String,
     /// Name of the new database.

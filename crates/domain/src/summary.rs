@@ -95,6 +95,14 @@ pub struct Covered {
     pub to: Timestamp,
 }
 
+impl Covered {
+    /// Whether a moment lies in it.
+    #[must_use]
+    pub fn holds(self, at: Timestamp) -> bool {
+        self.from < at && at <= self.to
+    }
+}
+
 /// How one side of a new database compares with what a backup recorded of its origin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comparison {

@@ -54,6 +54,8 @@ pub struct BackupRequest {
 /// A backup that exists.
 #[derive(Clone, Debug)]
 pub struct BackedUp {
+    /// Where it lies.
+    pub place: Place,
     /// Its record.
     pub manifest: Manifest,
     /// What is left out of it or special, one sentence each.
@@ -142,7 +144,7 @@ async fn once(request: &BackupRequest, context: &Context) -> Result<Outcome> {
     if let Some(state) = state {
         state.settle(place.label(), &manifest, context).await;
     }
-    Ok(Outcome::BackedUp(BackedUp { manifest, notes: description.notes }))
+    Ok(Outcome::BackedUp(BackedUp { place, manifest, notes: description.notes }))
 }
 
 /// A backup that has begun to be read.

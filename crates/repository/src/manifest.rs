@@ -5,7 +5,7 @@ use crate::{
     instance::{PublicInstance, Trust},
     layout::Place,
 };
-use domain::{BackupKind, BackupType, Code, Dbms, Error, Label, Result};
+use domain::{BackupKind, BackupType, Code, Covered, Dbms, Error, Label, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -147,6 +147,12 @@ impl Manifest {
     /// An error unless the signer is trusted here.
     pub fn check_trust(&self, trust: &Trust) -> Result<()> {
         trust.check(&self.instance)
+    }
+
+    /// The range of moments that it can restore; `None` if its end alone.
+    #[must_use]
+    pub fn covered(&self) -> Option<Covered> {
+        self.covers_from.zip(self.covers_to).map(|(from, to)| Covered { from, to })
     }
 
     /// Whether the archive is encrypted.

@@ -107,7 +107,7 @@ fn Line(folder: FolderLine, form: domain::RestoreForm, now: jiff::Timestamp) -> 
     let mut next = domain::RestoreForm { database: folder.database.clone(), origin: origin.clone(), ..form };
     if !here {
         // The moments and the proposed name of another database are other ones.
-        (next.point, next.server, next.name) = Default::default();
+        (next.point, next.at, next.server, next.name) = Default::default();
     }
     let bad = (folder.bad > 0).then(|| view! { <small class="dim">{format!("{} more unusable", folder.bad)}</small> });
     view! {

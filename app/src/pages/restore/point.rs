@@ -3,6 +3,7 @@
 use super::{
     super::backups::{Picture, Span, kind_word},
     Draft, Wrong,
+    moment::TimeLine,
     step::Step,
 };
 use crate::{
@@ -24,7 +25,9 @@ use std::collections::HashMap;
 #[component]
 pub(super) fn Point(draft: Draft) -> impl IntoView {
     let span = Span::of_word(&address::query_value("span").get_untracked());
-    let errors = draft.errors(&[]);
+    let errors = draft.errors(&["at"]);
+    let time_line = draft.point().and_then(|point| point.covers).map(|covered| view! { <TimeLine draft=draft.clone() covered/> });
+    let only_points = !draft.preview.points.iter().any(|point| point.covers.is_some());
     let (now, chosen) = (draft.preview.now, draft.point().map(|point| (point.label, point.origin.clone())));
     let (origins, others) = (draft.has_several_origins(), others(&draft));
     let form = StoredValue::new(draft.form);
@@ -52,6 +55,7 @@ pub(super) fn Point(draft: Draft) -> impl IntoView {
             </Notice>
         })}
         <Card flush=true><Picture points span chosen href spans now/></Card>
+        {time_line}
         <Card title="Restore points" flush=true actions=move || view! { <span class="dim small">{count}</span> }>
             <Table label="Restore points">
                 <thead>
@@ -68,7 +72,9 @@ pub(super) fn Point(draft: Draft) -> impl IntoView {
             </Table>
         </Card>
         {others}
-        <p class="dim">"These are all the moments there are: those in between need incremental backups, which this version does not make yet."</p>
+        {only_points.then(|| view! {
+            <p class="dim">"These are all the moments there are: those in between need a chain that follows the server's stream of changes."</p>
+        })}
     }
 }
 
@@ -92,7 +98,7 @@ fn others(draft: &Draft) -> Option<impl IntoView + use<>> {
 
 /// Address of this step with another choice.
 fn chosen_is(form: &RestoreForm, label: Label, span: Span) -> String {
-    let form = RestoreForm { point: label.to_string(), ..form.clone() };
+    let form = RestoreForm { point: label.to_string(), at: String::new(), ..form.clone() };
     address::with_pairs(&Draft::to(Step::Point, &form), [("span", span.word())])
 }
 

@@ -75,7 +75,7 @@ pub(super) fn Review(draft: Draft) -> impl IntoView {
 fn What(draft: Draft, review: RestoreReview) -> impl IntoView {
     let now = draft.preview.now;
     let (destination, server) = (draft.destination().unwrap_or_default().to_owned(), draft.server().unwrap_or_default().to_owned());
-    let point = draft.point().cloned();
+    let (point, moment) = (draft.point().cloned(), draft.moment());
     let RestoreForm { database, name, no_owner, create_roles, origin, .. } = draft.form;
     let versions = match review.into_version {
         Some(into) if into == review.from_version => format!("{into} on both sides"),
@@ -87,7 +87,10 @@ fn What(draft: Draft, review: RestoreReview) -> impl IntoView {
         <Facts>
             <Fact label="From"><code>{database}</code>{(!origin.is_empty()).then(|| format!(" of {origin}"))}", at "{destination}</Fact>
             {point.map(|PointLine { at, verified, .. }| view! {
-                <Fact label="Moment"><When at now/>" "<VerifiedBadge verified/></Fact>
+                <Fact label="Moment">{match moment {
+                    Some(moment) => view! { <code>{moment.to_string()}</code>", out of the backup of "<When at now/> }.into_any(),
+                    None => view! { <When at now/> }.into_any(),
+                }}" "<VerifiedBadge verified/></Fact>
             })}
             <Fact label="Into">{server}", new database "<code>{name}</code></Fact>
             <Fact label="Reads">{files}", "<Size bytes=review.size_bytes/></Fact>

@@ -52,7 +52,7 @@ impl Step {
         match field {
             "destination" => Self::Where,
             "database" | "origin" => Self::Folder,
-            "point" => Self::Point,
+            "point" | "at" => Self::Point,
             "server" | "name" | "no_owner" | "create_roles" => Self::Target,
             _ => Self::Review,
         }

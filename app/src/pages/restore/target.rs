@@ -32,6 +32,7 @@ pub(super) fn Target(draft: Draft) -> impl IntoView {
         ("database", form.database.clone()),
         ("origin", form.origin.clone()),
         ("point", form.point.clone()),
+        ("at", form.at.clone()),
     ];
     let back = Draft::to(if draft.is_sealed() { Step::Key } else { Step::Point }, &form);
     view! {

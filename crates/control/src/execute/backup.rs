@@ -4,9 +4,8 @@ use super::{Done, workers};
 use crate::{Control, shelf, underway::Ground};
 use catalog::RunRecord;
 use domain::{BackupKind, ChainLimit, DestinationId, Error, Result, RoundId, display};
-use engine::{BackupRequest, Outcome, backup};
+use engine::{BackedUp, BackupRequest, Outcome, backup};
 use jiff::Timestamp;
-use repository::Manifest;
 use seal::PublicKey;
 use serde::{Deserialize, Serialize};
 use source::{Context, Scope};
@@ -59,7 +58,7 @@ impl Control {
         };
         let manifest = &backed_up.manifest;
         let mut notes = backed_up.notes.clone();
-        match self.put_on_shelf(manifest, run.destination).await {
+        match self.put_on_shelf(&backed_up, run.destination).await {
             Ok(suspicion) => notes.extend(suspicion.map(|why| format!("{why} It does not count as a good one."))),
             Err(error) => {
                 tracing::warn!(?error, "a new backup is not in the catalog yet; the next reading of its repository will find it");
@@ -81,9 +80,9 @@ impl Control {
     }
 
     /// Writes a new backup down, and says why it is suspicious if it is.
-    async fn put_on_shelf(&self, manifest: &Manifest, destination: DestinationId) -> Result<Option<String>> {
-        let record = shelf::record_of(manifest, destination, true, Timestamp::now())?;
-        let mut records = self.catalog.backups_of(destination, Some(&manifest.database)).await?;
+    async fn put_on_shelf(&self, made: &BackedUp, destination: DestinationId) -> Result<Option<String>> {
+        let record = shelf::record_at(&made.place, &made.manifest, destination, true, Timestamp::now());
+        let mut records = self.catalog.backups_of(destination, Some(&made.manifest.database)).await?;
         records.push(record);
         shelf::suspect(&mut records);
         let Some(record) = records.pop() else { return Ok(None) };

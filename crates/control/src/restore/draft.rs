@@ -48,14 +48,17 @@ impl Control {
                 None
             }
         };
-        let server = draft.target(manifest.as_ref()).await?;
+        let until = manifest.as_ref().and_then(|lineage| draft.moment(lineage.last()?));
+        let server = draft.target(manifest.as_ref().and_then(|lineage| lineage.last())).await?;
         let chosen = destination.zip(manifest).zip(server).filter(|_| draft.preview.errors.is_empty());
-        let Some(((destination, manifest), server)) = chosen else { return Ok((draft.preview, None)) };
-        draft.preview.review = Some(review(&manifest, &server));
+        let Some(((destination, lineage), server)) = chosen else { return Ok((draft.preview, None)) };
+        let Some(manifest) = lineage.last() else { return Ok((draft.preview, None)) };
+        draft.preview.review = Some(review(&lineage, manifest, &server));
         let request = Request {
             database: manifest.database.clone(),
             origin: Some(manifest.server.name.clone()),
             label: manifest.label,
+            until,
             no_owner: is_on(&form.no_owner),
             create_roles: is_on(&form.create_roles),
             with_key: manifest.sealed(),
@@ -85,7 +88,7 @@ impl Draft<'_> {
     }
 
     /// Which database folder and which restore point.
-    async fn point(&mut self, destination: &DestinationRecord) -> Result<Option<Manifest>> {
+    async fn point(&mut self, destination: &DestinationRecord) -> Result<Option<Vec<Manifest>>> {
         match self.control.folders(destination).await {
             Ok((folders, _)) if folders.is_empty() => self.wrong("destination", "There are no backups at this destination yet."),
             Ok((folders, globals)) => {
@@ -121,7 +124,34 @@ impl Draft<'_> {
         self.manifest(destination).await
     }
 
-    async fn manifest(&mut self, destination: &DestinationRecord) -> Result<Option<Manifest>> {
+    /// The moment, if it is one before the end of the restore point.
+    fn moment(&mut self, manifest: &Manifest) -> Option<Timestamp> {
+        let wanted = self.form.at.trim();
+        if wanted.is_empty() {
+            return None;
+        }
+        let Ok(at) = wanted.parse::<Timestamp>() else {
+            self.wrong("at", format!("{wanted:?} is not a moment. Give one with its offset from UTC, such as 2026-11-22T03:10:12Z."));
+            return None;
+        };
+        match manifest.covered() {
+            Some(covered) if covered.holds(at) => Some(at).filter(|at| *at < covered.to),
+            Some(covered) => {
+                self.wrong(
+                    "at",
+                    format!("This restore point covers the moments after {} up to {}. Choose one of them.", covered.from, covered.to),
+                );
+                None
+            }
+            None => {
+                self.wrong("at", "This restore point can restore its own moment, and none before it.");
+                None
+            }
+        }
+    }
+
+    /// The manifests of the restore point and of those that it builds on, its own last.
+    async fn manifest(&mut self, destination: &DestinationRecord) -> Result<Option<Vec<Manifest>>> {
         let wanted = self.form.point.trim();
         if wanted.is_empty() {
             self.wrong("point", "Choose the restore point.");
@@ -138,7 +168,7 @@ impl Draft<'_> {
             return Ok(None);
         }
         match self.usable(destination, label, origin).await {
-            Ok(manifest) => Ok(Some(manifest)),
+            Ok(lineage) => Ok(Some(lineage)),
             Err(error) => {
                 let told = crate::execute::told(&error);
                 self.wrong("point", format!("{} {}", told.sentence, told.next_step));
@@ -147,12 +177,12 @@ impl Draft<'_> {
         }
     }
 
-    async fn usable(&self, destination: &DestinationRecord, label: domain::Label, origin: Option<String>) -> Result<Manifest> {
+    async fn usable(&self, destination: &DestinationRecord, label: domain::Label, origin: Option<String>) -> Result<Vec<Manifest>> {
         let gone = || domain::Error::new(domain::Code::NotFound, "This restore point is not there any more.", "Choose another one.");
         let repository = self.control.open_known(destination).await?.ok_or_else(gone)?;
         let points = repository.points(Some(&self.form.database)).await?;
         let point = points.iter().find(|point| point.place.label() == label && shelf::origin(point) == origin).ok_or_else(gone)?;
-        repository.usable(point).cloned()
+        repository.lineage(point).await?.iter().map(|point| repository.usable(point).cloned()).collect()
     }
 
     /// Which server gets the new database, and its name.
@@ -192,7 +222,7 @@ impl Draft<'_> {
     }
 }
 
-fn review(manifest: &Manifest, server: &ServerRecord) -> RestoreReview {
+fn review(lineage: &[Manifest], manifest: &Manifest, server: &ServerRecord) -> RestoreReview {
     let into_version = server.seen.as_ref().and_then(|seen| seen.version.clone());
     let mut notes = vec![];
     if server.instance.as_ref() != Some(&manifest.server.instance) {
@@ -208,10 +238,10 @@ fn review(manifest: &Manifest, server: &ServerRecord) -> RestoreReview {
         notes.push(format!("The server could not be reached at the last look: {}", error.sentence));
     }
     RestoreReview {
-        files: 1,
-        size_bytes: manifest.archive.size_bytes,
-        plain_bytes: manifest.archive.plain_bytes,
-        rows: manifest.archive.rows,
+        files: lineage.len() as u64,
+        size_bytes: lineage.iter().map(|manifest| manifest.archive.size_bytes).sum(),
+        plain_bytes: lineage.iter().map(|manifest| manifest.archive.plain_bytes).sum(),
+        rows: lineage.iter().map(|manifest| manifest.archive.rows).sum(),
         from_version: manifest.server.version.clone(),
         into_version,
         notes,

@@ -28,6 +28,9 @@ pub(crate) struct Request {
     pub origin: Option<String>,
     /// Which restore point.
     pub label: Label,
+    /// The moment before its end that is restored, if it is one of those that it covers.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
     /// Leave ownership and privileges out.
     #[serde(default)]
     pub no_owner: bool,
@@ -77,7 +80,7 @@ impl Request {
             only_table: None,
             keep_different: false,
             key,
-            until: None,
+            until: self.until,
         }
     }
 }
@@ -161,6 +164,7 @@ impl Control {
             no_owner: false,
             create_roles: false,
             with_key: false,
+            until: None,
         };
         let key = match key {
             Some(key) => self.ensure_opens(RunKind::Verify, id, &request, Some(key)).await?,

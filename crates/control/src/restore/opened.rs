@@ -34,7 +34,8 @@ impl Control {
         origin: Option<String>,
     ) -> Result<Option<SealedView>> {
         let label: Label = label.parse()?;
-        let request = Request { database: database.into(), origin, label, no_owner: false, create_roles: false, with_key: false };
+        let request =
+            Request { database: database.into(), origin, label, until: None, no_owner: false, create_roles: false, with_key: false };
         let (repository, point) = self.find_point(destination, &request).await?;
         let manifest = repository.usable(&point)?;
         if !manifest.sealed() {

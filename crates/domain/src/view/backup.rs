@@ -1,7 +1,7 @@
 //! What lies under a root.
 
 use super::Page;
-use crate::{BackupKind, BackupType, Dbms, DestinationId, Label};
+use crate::{BackupKind, BackupType, Covered, Dbms, DestinationId, Label};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -107,6 +107,8 @@ pub struct PointLine {
     pub backup_type: BackupType,
     /// Its moment.
     pub at: Timestamp,
+    /// The moments that it can restore, by the clock of the server that was read; none if its own alone.
+    pub covers: Option<Covered>,
     /// Bytes stored.
     pub size_bytes: Option<u64>,
     /// Rows of all tables.

@@ -19,11 +19,11 @@ pub struct Moment<'a> {
 /// [`Code::NotFound`], with the nearest that can be.
 pub fn at<'a>(repository: &Repository, points: &'a [Point], at: Timestamp) -> Result<Moment<'a>> {
     let usable = || points.iter().filter_map(|point| Some((point, repository.usable(point).ok()?)));
-    let covering = usable().filter_map(|(point, manifest)| Some((point, manifest.covers_from?, manifest.covers_to?)));
+    let covering = usable().filter_map(|(point, manifest)| Some((point, manifest.covered()?)));
     // Of several the newest: it was taken by who knew more.
-    let found = covering.filter(|(_, from, to)| *from < at && at <= *to).max_by_key(|(point, ..)| point.place.label());
-    if let Some((point, _, to)) = found {
-        return Ok(Moment { point, until: Some(at).filter(|at| *at < to) });
+    let found = covering.filter(|(_, covered)| covered.holds(at)).max_by_key(|(point, _)| point.place.label());
+    if let Some((point, covered)) = found {
+        return Ok(Moment { point, until: Some(at).filter(|at| *at < covered.to) });
     }
     if let Some((point, _)) = usable().find(|(point, _)| point.place.label().at() == at) {
         return Ok(Moment { point, until: None });
