@@ -116,6 +116,7 @@ impl Control {
             done => {
                 done?;
                 self.nudge(Nudge::Schedule);
+                self.nudge(Nudge::Chains);
                 Ok(())
             }
         }
@@ -146,7 +147,10 @@ impl Control {
             return Err(Error::new(Code::Busy, "A round of this task is under way.", "Wait until it has ended, or abort it first."));
         }
         let audit = permit.audit("task removed", &record.task.name, None, "Its backups stay.");
-        self.catalog.delete_task(id, &audit).await
+        self.catalog.delete_task(id, &audit).await?;
+        // What servers keep for its chains goes.
+        self.nudge(Nudge::Chains);
+        Ok(())
     }
 
     /// An error at its field if there is no such destination, key, or database.

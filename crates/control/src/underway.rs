@@ -60,10 +60,12 @@ pub(crate) enum Nudge {
     Discover,
     /// Which chains may go.
     Expire,
+    /// Which chains are followed.
+    Chains,
 }
 
 impl Nudge {
-    const ALL: [Self; 6] = [Self::Schedule, Self::Rounds, Self::Queue, Self::Inventory, Self::Discover, Self::Expire];
+    const ALL: [Self; 7] = [Self::Schedule, Self::Rounds, Self::Queue, Self::Inventory, Self::Discover, Self::Expire, Self::Chains];
 }
 
 #[derive(Default)]

@@ -1,5 +1,7 @@
 //! Changes, written and read.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails is to say where")]
+
 mod support;
 
 use domain::ChangeSummary;

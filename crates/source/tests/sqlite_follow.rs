@@ -1,5 +1,7 @@
 //! Chains of SQLite databases: incrementals by comparing rows, and their restore.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails is to say where")]
+
 mod support;
 
 use domain::{Code, Result, Summary};

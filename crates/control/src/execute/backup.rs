@@ -19,9 +19,6 @@ fn reason(run: &RunRecord) -> &'static str {
     }
 }
 
-/// Folder in the data directory for what is kept between the backups of a chain; the command line has the same.
-const CHAINS: &str = "chains";
-
 /// What a backup was asked for beside its database; kept with the run, so that nothing that happens to its task meanwhile
 /// lets an archive be readable for others.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -58,7 +55,8 @@ impl Control {
         let id = run.round.ok_or_else(|| Error::internal("A backup belongs to no round."))?;
         let backed_up = match self.back_up(id, run, context).await {
             Ok(Outcome::BackedUp(backed_up)) => backed_up,
-            Ok(Outcome::Unchanged) => {
+            Ok(Outcome::Unchanged(last)) => {
+                self.catalog.set_current(run.destination, last.folder().as_str(), last.label(), Timestamp::now()).await?;
                 let said = "No changes since the last backup: nothing was written.";
                 return Ok(Done { reason: Some(said.into()), said: said.into(), ..Done::default() });
             }
@@ -120,7 +118,7 @@ impl Control {
             reason: reason(run).into(),
             doubt,
             limit: asked.limit,
-            follow: asked.follow.then(|| Follow::new(&destination, self.data_dir.join(CHAINS))),
+            follow: asked.follow.then(|| Follow::new(&destination, self.chains())),
             workers: workers(),
         };
         backup(&request, context).await

@@ -66,6 +66,13 @@ impl Postgres {
     pub fn slots(&self, context: &Context) -> Result<Vec<Slot>> {
         stream::slot::all(&mut snapshot::pinned(&self.target, &self.target.maintenance_database, context)?)
     }
+
+    /// Drops the slots of an installation that hold back more of the log than the limit, and says which: a chain that is not
+    /// continued, because its task is paused, must not fill the server's disk. Its next backup is a full one.
+    pub fn drop_slots_over_limit(&self, instance: &str, context: &Context) -> Result<Vec<Slot>> {
+        let mut session = snapshot::pinned(&self.target, &self.target.maintenance_database, context)?;
+        stream::slot::drop_over(&mut session, instance, self.held_limit)
+    }
 }
 
 impl Source for Postgres {

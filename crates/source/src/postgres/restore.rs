@@ -136,6 +136,9 @@ impl Staging for Restore {
         let outcome = apply::apply(&apply::Task { archive, until, tables: &tables, whole: &whole }, crew)?;
         if until.is_some() {
             self.note_what_is_not_of_the_moment(&summary, &extra, &outcome, &tables);
+            if large_objects::are_in(archive) && self.request.only_table.is_none() {
+                self.notes.add("Large objects stand as they stood at the backup before: no change stream tells of them.".into());
+            }
         } else {
             self.replace(archive, &replaced, crew)?;
         }

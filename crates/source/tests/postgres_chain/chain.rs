@@ -63,7 +63,7 @@ pub struct Chain<'a> {
     pub source: Postgres,
     pub following: Box<dyn Following>,
     pub backups: Vec<Backup>,
-    folder: TempDir,
+    pub folder: TempDir,
 }
 
 impl<'a> Chain<'a> {

@@ -123,3 +123,24 @@ fn what_was_truncated_stands_as_before_and_that_is_said() {
     assert!(notes.len() == 1 && notes[0].contains("public.t") && notes[0].contains("truncated"), "{notes:?}");
     assert_eq!(rows(&chain, None), ("(3) (4)".into(), vec![]));
 }
+
+#[test]
+fn large_objects_and_sequences_have_no_moments_of_their_own() {
+    let mut chain = Chain::begin(server(), &filled("create table t(id int primary key); create sequence s; select lo_from_bytea(5, 'a')"));
+    chain.sql("insert into t values (1); select nextval('s')");
+    let at = now(&chain);
+    chain.sql("select lo_from_bytea(6, 'b'), setval('s', 100); insert into t values (2)");
+    changed(&mut chain);
+    let (name, notes) = chain.restore(Some(at)).unwrap();
+    assert_eq!(
+        chain
+            .server
+            .psql(
+                &name,
+                "select (select string_agg(oid::text, ' ') from pg_largeobject_metadata), last_value, (select count(*) from t) from s"
+            )
+            .unwrap(),
+        "5|100|1"
+    );
+    assert!(notes.len() == 1 && notes[0].starts_with("Large objects"), "{notes:?}");
+}

@@ -2,7 +2,8 @@
 
 use crate::chain::{Came, Chain, connection, filled, following_server, owner, server};
 use domain::Code;
-use source::{Context, IncrementalMethod, Owner, Scope, Source, postgres::Postgres};
+use source::{Begun, Context, IncrementalMethod, Member, Owner, Scope, Since, Sink, Source, postgres::Postgres};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use testkit::PostgresServer;
 
 /// The reason why the next backup has to be a full one.
@@ -202,10 +203,127 @@ fn slots_are_shown_with_what_they_hold_back() {
 }
 
 #[test]
+fn slots_of_chains_that_are_not_continued_are_dropped_by_limit() {
+    let server = following_server().start().unwrap();
+    server.create_database("d").unwrap();
+    let mut chain = Chain::begin(&server, "d");
+    let other = Owner { instance: "ffff0000".into(), ..owner() };
+    let folder = tempfile::tempdir().unwrap();
+    let reading = chain.source.follow("d", &other).begin_full(folder.path(), &Context::default()).unwrap();
+    reading.read(&crate::support::Archive::default(), &Context::default()).unwrap();
+    chain.sql("create table t as select repeat(md5(i::text), 10) from generate_series(1, 10000) i");
+    let dropped = |limit: u64| {
+        let source = Postgres::new(&connection(&server, "postgres"), 2).unwrap().with_held_limit(limit);
+        let dropped = source.drop_slots_over_limit(&owner().instance, &Context::default()).unwrap();
+        dropped.into_iter().map(|slot| slot.name).collect::<Vec<_>>()
+    };
+    let ours = slots(&server, "d").split(' ').find(|slot| slot.starts_with("rookery_01234567_")).unwrap().to_owned();
+    assert_eq!(dropped(1 << 30), [""; 0]);
+    assert_eq!(dropped(1 << 20), [ours]);
+    assert!(slots(&server, "d").starts_with("rookery_ffff0000_"), "that of another installation stays");
+    assert!(refused(&mut chain).contains("is gone"));
+}
+
+#[test]
 fn a_stopped_backup_is_stopped() {
     let chain = changed_chain();
     let context = Context::default();
     context.cancel.cancel();
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(chain.following.begin_full(folder.path(), &context).map(drop).unwrap_err().code(), Code::Cancelled);
+}
+
+/// A sink that fails at its n-th call.
+struct Failing(AtomicUsize);
+
+impl Failing {
+    fn call(&self) -> domain::Result<()> {
+        match self.0.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)) {
+            Ok(1) | Err(_) => Err(domain::Error::internal("no more")),
+            Ok(_) => Ok(()),
+        }
+    }
+}
+
+impl Sink for Failing {
+    fn member(&self, _: &str) -> domain::Result<Box<dyn Member + '_>> {
+        self.call()?;
+        Ok(Box::new(FailingMember(self)))
+    }
+}
+
+struct FailingMember<'a>(&'a Failing);
+
+impl Member for FailingMember<'_> {
+    fn write(&mut self, _: &[u8]) -> domain::Result<()> {
+        self.0.call()
+    }
+
+    fn finish(self: Box<Self>) -> domain::Result<()> {
+        self.0.call()
+    }
+}
+
+#[test]
+fn a_backup_that_fails_at_any_step_is_made_again() {
+    let database = filled("create table t(id int primary key); create table n(a int); insert into n values (1)");
+    let source = Postgres::new(&connection(server(), "postgres"), 2).unwrap().with_windows(4 << 10);
+    let mut chain = Chain::none(server(), &database, source);
+    for calls in 1..30 {
+        let folder = tempfile::tempdir().unwrap();
+        let reading = chain.following.begin_full(folder.path(), &Context::default()).unwrap();
+        if reading.read(&Failing(AtomicUsize::new(calls)), &Context::default()).is_ok() {
+            break;
+        }
+        assert_eq!(slots(server(), &database), "", "after {calls} calls");
+    }
+    chain.full().unwrap();
+    let slot = slots(server(), &database);
+    for i in 0..50 {
+        chain.sql(&format!("insert into t select {i} * 1000 + i from generate_series(1, 50) i"));
+    }
+    chain.sql("create table new(a int); insert into new values (1); update n set a = 2");
+    let (mut calls, mut failed) = (1, 0);
+    loop {
+        let next = tempfile::tempdir().unwrap();
+        let last = chain.last();
+        let since = Since { position: &last.summary.position, state: &last.state, next: next.path() };
+        let Begun::Changes(reading) = chain.following.begin_incremental(&since, &Context::default()).unwrap() else { panic!() };
+        if reading.read(&Failing(AtomicUsize::new(calls)), &Context::default()).is_ok() {
+            break;
+        }
+        (calls, failed) = (calls + 1 + calls / 3, failed + 1);
+    }
+    assert!(failed > 10, "{failed}");
+    // What was begun and not kept has changed nothing, and left nothing.
+    testkit::eventually("only the slot is there", || slots(server(), &database) == slot).unwrap();
+    assert_eq!(chain.incremental().unwrap(), Came::Changes);
+    chain.check();
+}
+
+#[test]
+fn a_standby_is_compared_and_asked_for_nothing_it_cannot_give() {
+    let mut server = following_server().start().unwrap();
+    server.create_database("d").unwrap();
+    server
+        .psql("d", "create table t(id int primary key); insert into t values (1); create unlogged table u(a int); create table n(a int)")
+        .unwrap();
+    server.psql("d", "checkpoint").unwrap();
+    std::fs::write(server.folder().join("data/standby.signal"), "").unwrap();
+    server.restart().unwrap();
+    let source = Postgres::new(&connection(&server, "postgres"), 2).unwrap();
+    let found = source.capabilities("d", &Context::default()).unwrap();
+    assert_eq!(found.incremental, Some(IncrementalMethod::RowComparison));
+    assert!(found.notes.iter().any(|note| note.contains("standby")), "{:?}", found.notes);
+    let mut chain = Chain::none(&server, "d", source);
+    chain.full().unwrap();
+    assert_eq!(chain.incremental().unwrap(), Came::Unchanged);
+    // It becomes a server of its own, with a history of its own.
+    let Chain { backups, folder: _folder, .. } = chain;
+    std::fs::remove_file(server.folder().join("data/standby.signal")).unwrap();
+    server.restart().unwrap();
+    let mut promoted = Chain::none(&server, "d", Postgres::new(&connection(&server, "postgres"), 2).unwrap());
+    promoted.backups = backups;
+    let why = refused(&mut promoted);
+    assert!(why.contains("promoted"), "{why}");
 }

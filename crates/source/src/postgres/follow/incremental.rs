@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     Begun, Context, Description, Nowhere, Reading, Since, Sink,
+    changes::ChangeWriter,
     postgres::{
         archive::{Extra, LARGE_OBJECTS_METADATA, LargeObject, POST_DATA, PRE_DATA, SCHEMA_ARCHIVE, to_json},
         blobs,
@@ -22,7 +23,10 @@ use crate::{
         moment::{Moment, gone},
         properties,
         snapshot::{self, ATTEMPTS, Snapshot, Taken},
-        stream::visible::Visible,
+        stream::{
+            translate::{Sieve, Translator},
+            visible::Visible,
+        },
         tools::{self, Asked, Schema},
         wire::{Session, sqlstate},
     },
@@ -48,7 +52,8 @@ pub(super) fn begin(chain: &Chain, since: &Since<'_>, context: &Context) -> Resu
             // Something changed under our hands: all is let go, and looked at again.
             Ok(None) => {}
             Err(error) if error.code() == Code::StateLost => return Ok(Begun::MustBeFull(error.to_string())),
-            Err(error) if error.code() == Code::Busy && sqlstate(&error) != Some("55P03") => {
+            // Neither somebody's lock nor somebody who reads from the slot will be gone at once.
+            Err(error) if error.code() == Code::Busy && !matches!(sqlstate(&error), Some("55P03" | "55006")) => {
                 tracing::info!(%error, "a new moment is taken")
             }
             Err(error) => return Err(gone(error, &chain.target, &chain.database, context)),
@@ -73,12 +78,10 @@ impl Now {
         if let Some(why) = prior.refuses(&history) {
             return Ok(Err(why));
         }
-        let stream = match &prior.position.stream {
-            None => None,
-            Some(place) => match Streaming::check(chain, place, since.state, &mut leader)? {
-                Ok(from) => Some((place, from)),
-                Err(why) => return Ok(Err(why)),
-            },
+        let stream = prior.position.stream.as_ref().map(|place| Streaming::check(chain, place, since.state, &mut leader)).transpose()?;
+        let stream = match stream.transpose() {
+            Ok(stream) => stream,
+            Err(why) => return Ok(Err(why)),
         };
         snapshot::begin(&mut leader)?;
         let taken = Taken::now(&mut leader)?;
@@ -86,82 +89,65 @@ impl Now {
             return Ok(Err("The server stands where it stood before the last backup: it was set back.".into()));
         }
         let news = match stream {
-            Some(stream) => Streaming::look(chain, prior, stream, (&mut leader, &taken), context)?.map(News::Stream),
+            Some(stream) => stream.look(&taken.visible, &prior.visible, &mut leader, context)?.map(News::Stream),
             None => Comparing::new(prior, (since.state, since.next), &mut leader)?.map(News::Rows),
         };
         Ok(news.map(|news| Self { leader, taken, history, news }))
     }
 
-    /// Compares what no stream tells.
+    /// Compares what no stream tells. `None` if tables changed meanwhile in a way that heeds no snapshot.
     fn begun(mut self, chain: &Chain, prior: &Prior, since: &Since<'_>, context: &Context) -> Result<Option<Begun>> {
-        let (target, database, leader) = (&chain.target, chain.database.as_str(), &mut self.leader);
-        let before = &prior.state;
-        let properties = properties::properties(leader, database)?;
+        let (database, before) = (chain.database.as_str(), &prior.state);
+        let properties = properties::properties(&mut self.leader, database)?;
         let mut after = State {
-            catalogs: known::catalogs(leader)?,
+            catalogs: known::catalogs(&mut self.leader)?,
             properties: state::fingerprint(&properties)?,
-            extra: properties::extra(leader, database)?,
+            extra: properties::extra(&mut self.leader, database)?,
             ..before.clone()
         };
-        let defined = after.catalogs != before.catalogs;
-        let tables = if defined || self.news.has_changes() || matches!(self.news, News::Rows(_)) || !before.compared.is_empty() {
-            known::tables(leader)?
-        } else {
-            vec![]
-        };
-        let mut altered = BTreeSet::new();
-        let mut schema = None;
-        if defined {
-            after.take_marks(leader, &tables)?;
-            altered = altered_tables(before, &after, &tables);
-            let (snapshot, server_version) = (self.taken.id.as_str(), leader.server_version());
-            let remarks = catalog::remarks(leader)?;
-            let read = tools::schema(target, Asked { database, snapshot, server_version, remarks }, context)?;
-            after.definitions = state::definitions(&read);
-            if after.definitions != before.definitions {
-                after.tool.clone_from(&read.tool);
-            }
-            schema = (after.definitions != before.definitions).then_some(read);
-        }
-        let objects = blobs::list(leader, database)?;
-        let wanted = |known: &&Known| altered.contains(&known.oid) || known.is_compared || self.news.may_need(known);
+        let is_needed = after.catalogs != before.catalogs || self.news.needs_tables() || !before.compared.is_empty();
+        let tables = if is_needed { known::tables(&mut self.leader)? } else { vec![] };
+        let (mut whole, schema) = self.definitions(chain, &tables, (before, &mut after), context)?;
+        let objects = blobs::list(&mut self.leader, database)?;
+        let wanted = |known: &&Known| whole.contains(&known.oid) || known.is_compared || self.news.may_need(known);
         let locked: Vec<u32> = tables.iter().filter(wanted).map(|known| known.oid).collect();
-        let Some(readable) = lock(leader, database, &locked, context)? else { return Ok(None) };
-        let description = full::describe(leader, database, &properties, &after.tool)?;
-        let mut whole = altered;
+        let Some(readable) = lock(&mut self.leader, database, &locked, context)? else { return Ok(None) };
+        let description = full::describe(&mut self.leader, database, &properties, &after.tool)?;
         if let News::Rows(rows) = &mut self.news {
-            let (dirty, counts) = rows.scan(&tables, &whole, &before.counts, leader)?;
-            whole.extend(dirty);
+            let (unclear, counts) = rows.scan(&tables, &whole, &before.counts, &mut self.leader)?;
+            whole.extend(unclear);
             after.counts = counts;
         }
 
-        let snapshot = Snapshot { leader: self.leader, id: self.taken.id, visible: self.taken.visible, at: self.taken.at, tables: vec![] };
-        let mut moment = Moment::of(target, database, chain.workers, snapshot, vec![])?;
-        let compared: BTreeSet<u32> = tables.iter().filter(|known| known.is_compared).map(|known| known.oid).collect();
-        after.compared = digest(&mut moment, readable.iter().filter(|table| compared.contains(&table.oid)).cloned().collect(), context)?;
-        let differing: Vec<_> = after.compared.iter().filter(|now| !before.compared.contains(now)).map(|now| now.table.as_str()).collect();
-        whole.extend(tables.iter().filter(|known| differing.contains(&known.label.as_str())).map(|known| known.oid));
+        let Self { leader, taken, history, news } = self;
+        let snapshot = Snapshot { leader, id: taken.id, visible: taken.visible, at: taken.at, tables: vec![] };
+        let mut moment = Moment::of(&chain.target, database, chain.workers, snapshot, vec![])?;
+        after.compared = digests(&mut moment, &tables, &readable, context)?;
+        let differs = |known: &&Known| after.compared.iter().any(|now| now.table == known.label && !before.compared.contains(now));
+        whole.extend(tables.iter().filter(differs).map(|known| known.oid));
         after.objects = mark_of_objects(&mut moment, &objects, context)?;
         let objects = (after.objects != before.objects).then_some(objects);
 
-        let is_changed = self.news.has_changes() || schema.is_some() || objects.is_some() || !whole.is_empty();
+        let is_changed = news.has_changes() || schema.is_some() || objects.is_some() || !whole.is_empty();
         if !is_changed && after.extra == before.extra && after.properties == before.properties {
-            if let News::Stream(stream) = &self.news {
-                let leader = &mut moment.snapshot.leader;
-                leader.execute("COMMIT")?;
-                prior::pass(leader, &stream.place, stream.advance, since.state)?;
+            moment.snapshot.leader.execute("COMMIT")?;
+            if let News::Stream(stream) = &news {
+                prior::pass(&mut moment.snapshot.leader, &stream.place, stream.advance, since.state)?;
             }
             return Ok(Some(Begun::Unchanged));
         }
-        Ok(Some(Begun::Changes(Box::new(Incremental {
-            news: self.news,
-            history: self.history,
-            gone: before.labels.difference(&after.labels).cloned().collect(),
-            no_stream: prior.position.no_stream.clone(),
-            chain: chain.clone(),
-            saw: prior.visible.clone(),
-            since: prior.position.at,
-            next: since.next.to_owned(),
+        let (chain, saw, no_stream) = (chain.clone(), prior.visible.clone(), prior.position.no_stream.clone());
+        let (since, next) = (prior.position.at, since.next.to_owned());
+        let gone = before.labels.difference(&after.labels).cloned().collect();
+        let incremental = Incremental {
+            news,
+            history,
+            gone,
+            no_stream,
+            chain,
+            saw,
+            since,
+            next,
             moment,
             tables,
             readable,
@@ -170,7 +156,31 @@ impl Now {
             schema,
             after,
             description,
-        }))))
+        };
+        Ok(Some(Begun::Changes(Box::new(incremental))))
+    }
+
+    /// What became of definitions: the tables that have to be read whole therefore, and all definitions if they differ.
+    fn definitions(
+        &mut self,
+        chain: &Chain,
+        tables: &[Known],
+        (before, after): (&State, &mut State),
+        context: &Context,
+    ) -> Result<(BTreeSet<u32>, Option<Schema>)> {
+        if after.catalogs == before.catalogs {
+            return Ok((BTreeSet::new(), None));
+        }
+        after.take_marks(&mut self.leader, tables)?;
+        let (server_version, remarks) = (self.leader.server_version(), catalog::remarks(&mut self.leader)?);
+        let asked = Asked { database: &chain.database, snapshot: &self.taken.id, server_version, remarks };
+        let schema = tools::schema(&chain.target, asked, context)?;
+        after.definitions = state::definitions(&schema);
+        let differs = after.definitions != before.definitions;
+        if differs {
+            after.tool.clone_from(&schema.tool);
+        }
+        Ok((altered_tables(before, after, tables), differs.then_some(schema)))
     }
 }
 
@@ -199,13 +209,11 @@ fn lock(leader: &mut Session, database: &str, oids: &[u32], context: &Context) -
     catalog::tables(leader, Some(oids))
 }
 
-/// Reads tables and keeps nothing but what was counted.
-fn digest(moment: &mut Moment, tables: Vec<catalog::Table>, context: &Context) -> Result<Vec<TableSummary>> {
-    if tables.is_empty() {
-        return Ok(vec![]);
-    }
-    moment.snapshot.tables = tables;
-    moment.read_on(&Nowhere, false, context)
+/// Reads the tables that are compared, and keeps nothing but what was counted.
+fn digests(moment: &mut Moment, tables: &[Known], readable: &[catalog::Table], context: &Context) -> Result<Vec<TableSummary>> {
+    let is_compared = |table: &&catalog::Table| tables.iter().any(|known| known.oid == table.oid && known.is_compared);
+    moment.snapshot.tables = readable.iter().filter(is_compared).cloned().collect();
+    if moment.snapshot.tables.is_empty() { Ok(vec![]) } else { moment.read_on(&Nowhere, false, context) }
 }
 
 fn mark_of_objects(moment: &mut Moment, objects: &[LargeObject], context: &Context) -> Result<String> {
@@ -268,8 +276,9 @@ impl Reading for Incremental {
         let (at, visible) = (self.moment.snapshot.at, self.moment.snapshot.visible.clone());
         let (changes, stream, unclear) = match &self.news {
             News::Stream(stream) => {
-                let (changes, place, unclear) =
-                    stream.write(&self.chain, (&visible, &self.saw), (&self.tables, &self.whole), sink, context)?;
+                let sieve = Sieve::new(&visible, &self.saw, stream.from);
+                let translator = Translator::new(sieve, &self.tables, &self.whole, ChangeWriter::new(sink));
+                let (changes, place, unclear) = stream.write(translator, context)?;
                 (changes, Some(place), unclear)
             }
             News::Rows(rows) => (rows.write(at, &self.tables, &mut self.moment.snapshot.leader, sink)?, None, BTreeSet::new()),

@@ -60,7 +60,7 @@ const NAMES_OBJECTS: &str = "24, 1008, 2202, 2207, 2203, 2208, 2204, 2209, 2205,
 pub(in crate::postgres) fn tables(session: &mut Session) -> Result<Vec<Known>> {
     let rows = session.query(&format!(
         "SELECT c.oid, n.nspname, c.relname, c.relpersistence = 'u' OR x.condition <> '', array_to_json(key.columns),
-                concat_ws(' ', n.oid, n.xmin, c.xmin, c.relreplident, key.mark)
+                concat_ws(' ', n.oid, n.xmin, c.xmin, c.relreplident, key.mark, x.condition)
          {} AND c.relkind = 'r'",
         FROM_TABLES.replace("WHERE c.relpersistence", &format!("{KEY}\n    WHERE c.relpersistence"))
     ))?;

@@ -5,13 +5,11 @@ use super::{
     compare::Comparing,
     known::Known,
     position::{Place, end_of_log},
-    prior::{self, Prior},
+    prior,
 };
 use crate::{
-    Context, Sink,
-    changes::ChangeWriter,
+    Context,
     postgres::{
-        snapshot::Taken,
         stream::{
             lsn::Lsn,
             slot,
@@ -40,6 +38,11 @@ impl News {
         }
     }
 
+    /// Whether anything has to be known of tables.
+    pub fn needs_tables(&self) -> bool {
+        self.has_changes() || matches!(self, Self::Rows(_))
+    }
+
     /// Whether a table may have to be read whole although nothing happened to its definition.
     pub fn may_need(&self, known: &Known) -> bool {
         match self {
@@ -51,59 +54,56 @@ impl News {
 
 /// The stream of a slot, from where it stands up to the snapshot.
 pub(super) struct Streaming {
+    chain: Chain,
     pub place: Place,
-    from: Lsn,
+    pub from: Lsn,
     upto: Lsn,
     has_changes: bool,
     /// How far the stream may be forgotten if there are none.
     pub advance: Lsn,
-    window_bytes: u64,
 }
 
 impl Streaming {
-    /// Checks the slot, before the snapshot is taken: where it stands, or why it cannot be gone on from. Then it is dropped.
-    pub fn check(chain: &Chain, place: &Place, state: &Path, session: &mut Session) -> Result<std::result::Result<Lsn, String>> {
+    /// Checks the slot, before the snapshot is taken. One that cannot be gone on from is dropped, and the reason told.
+    pub fn check(chain: &Chain, place: &Place, state: &Path, session: &mut Session) -> Result<std::result::Result<Self, String>> {
         let found = slot::shown(session, &place.slot)?.into_iter().find(|slot| slot.name == place.slot);
-        match prior::refused(place, found.as_ref(), state, chain.held_limit) {
-            None => Ok(Ok(found.and_then(|slot| slot.confirmed).unwrap_or(place.advance))),
-            Some(why) => {
-                if found.is_some_and(|slot| !slot.is_active) {
-                    slot::drop_slot(session, &place.slot)?;
-                }
-                Ok(Err(why))
+        if let Some(why) = prior::refused(place, found.as_ref(), state, chain.held_limit) {
+            if found.is_some_and(|slot| !slot.is_active) {
+                slot::drop_slot(session, &place.slot)?;
             }
+            return Ok(Err(why));
         }
+        let from = found.and_then(|slot| slot.confirmed).unwrap_or(place.advance);
+        Ok(Ok(Self { chain: chain.clone(), place: place.clone(), from, upto: from, has_changes: false, advance: from }))
     }
 
-    /// Finds out whether there is a change at all: most often the first transaction tells. Or says why the stream gives none.
+    /// Finds out, once `leader` has taken its snapshot, whether there is a change at all; or says why the stream gives none.
     pub fn look(
-        chain: &Chain,
-        prior: &Prior,
-        (place, from): (&Place, Lsn),
-        (leader, taken): (&mut Session, &Taken),
+        mut self,
+        sees: &Visible,
+        saw: &Visible,
+        leader: &mut Session,
         context: &Context,
     ) -> Result<std::result::Result<Self, String>> {
-        let upto = end_of_log(leader)?;
-        if upto < place.advance {
+        self.upto = end_of_log(leader)?;
+        if self.upto < self.place.advance {
             return Ok(Err("The server's log ends before the place of the last backup: it was set back.".into()));
         }
-        let mut stream = Self { place: place.clone(), from, upto, has_changes: false, advance: from, window_bytes: chain.window_bytes };
-        match stream.find_change(chain, &prior.visible, taken, context) {
-            Ok(()) => Ok(Ok(stream)),
-            Err(error) => match sqlstate(&error) {
-                Some("54000") => Ok(Err("A row that was changed is too large for the server's change stream.".into())),
-                Some("55000" | "58P01") => Ok(Err(format!("The server does not give its changes any more: {error}"))),
-                _ => Err(error),
-            },
+        let looked = self.find_change(sees, saw, context);
+        match looked.as_ref().err().map(sqlstate) {
+            Some(Some("54000")) => Ok(Err("A row that was changed is too large for the server's change stream.".into())),
+            Some(Some("55000" | "58P01")) => Ok(Err("The server does not give its changes any more.".into())),
+            _ => looked.map(|()| Ok(self)),
         }
     }
 
-    fn find_change(&mut self, chain: &Chain, saw: &Visible, taken: &Taken, context: &Context) -> Result<()> {
-        let mut session = self.stretch(chain).open(context)?;
+    /// Most often the first transaction tells.
+    fn find_change(&mut self, sees: &Visible, saw: &Visible, context: &Context) -> Result<()> {
+        let mut session = self.stretch().open(context)?;
         for count in [Some(1), Some(10_000), None] {
-            let mut sieve = Sieve::new(&taken.visible, saw, self.from);
+            let mut sieve = Sieve::new(sees, saw, self.from);
             let (mut lines, mut has_changes) = (0, false);
-            let looked = self.stretch(chain).look(&mut session, count, |lsn, line| {
+            let looked = self.stretch().look(&mut session, count, |lsn, line| {
                 lines += 1;
                 has_changes |= sieve.is_change(lsn, line)?;
                 Ok(())
@@ -121,9 +121,10 @@ impl Streaming {
         Ok(())
     }
 
-    fn stretch<'a>(&'a self, chain: &'a Chain) -> Stretch<'a> {
-        let (target, database, slot) = (&chain.target, chain.database.as_str(), self.place.slot.as_str());
-        Stretch { target, database, slot, from: self.from, upto: self.upto, window_bytes: self.window_bytes }
+    fn stretch(&self) -> Stretch<'_> {
+        let (chain, slot) = (&self.chain, self.place.slot.as_str());
+        let Chain { target, database, window_bytes, .. } = chain;
+        Stretch { target, database, slot, from: self.from, upto: self.upto, window_bytes: *window_bytes }
     }
 
     /// Bytes of log to be read.
@@ -132,31 +133,21 @@ impl Streaming {
     }
 
     /// Reads the stream: what was written of it, where it goes on, and the tables that it leaves unclear.
-    pub fn write(
-        &self,
-        chain: &Chain,
-        (sees, saw): (&Visible, &Visible),
-        (tables, whole): (&[Known], &BTreeSet<u32>),
-        sink: &dyn Sink,
-        context: &Context,
-    ) -> Result<(ChangeSummary, Place, BTreeSet<u32>)> {
-        let mut translator = Translator::new(Sieve::new(sees, saw, self.from), tables, whole, ChangeWriter::new(sink));
-        let place = |advance| Place { slot: self.place.slot.clone(), advance };
-        if !self.has_changes {
-            let (nothing, _, unclear) = translator.finish(self.upto)?;
-            return Ok((nothing, place(self.advance), unclear));
+    pub fn write(&self, mut translator: Translator<'_, '_>, context: &Context) -> Result<(ChangeSummary, Place, BTreeSet<u32>)> {
+        if self.has_changes {
+            let (stretch, mut unreported) = (self.stretch(), (0, 0));
+            stretch.read(&mut stretch.open(context)?, context, |lsn, line| {
+                unreported = (unreported.0 + 1, unreported.1 + line.len() as u64);
+                if unreported.1 > 256 << 10 {
+                    let (lines, bytes) = std::mem::take(&mut unreported);
+                    context.meter.add(lines, bytes);
+                    context.check()?;
+                }
+                translator.line(lsn, line)
+            })?;
         }
-        let (stretch, mut unreported) = (self.stretch(chain), (0, 0));
-        stretch.read(&mut stretch.open(context)?, context, |lsn, line| {
-            unreported = (unreported.0 + 1, unreported.1 + line.len() as u64);
-            if unreported.1 > 256 << 10 {
-                let (lines, bytes) = std::mem::take(&mut unreported);
-                context.meter.add(lines, bytes);
-                context.check()?;
-            }
-            translator.line(lsn, line)
-        })?;
         let (changes, advance, unclear) = translator.finish(self.upto)?;
-        Ok((changes, place(advance), unclear))
+        let advance = if self.has_changes { advance } else { self.advance };
+        Ok((changes, Place { slot: self.place.slot.clone(), advance }, unclear))
     }
 }

@@ -38,8 +38,7 @@ impl Names {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
-        let instance: String = owner.instance.chars().filter(char::is_ascii_hexdigit).take(8).collect();
-        Self { prefix: format!("rookery_{}_{}_", instance.to_ascii_lowercase(), hex::encode(&hash.finalize()[..6])) }
+        Self { prefix: format!("{}{}_", of_instance(&owner.instance), hex::encode(&hash.finalize()[..6])) }
     }
 
     /// A name that no slot has.
@@ -52,6 +51,12 @@ impl Names {
     pub fn covers(&self, slot: &str) -> bool {
         slot.starts_with(&self.prefix)
     }
+}
+
+/// What the names of an installation's slots begin with.
+fn of_instance(instance: &str) -> String {
+    let digits: String = instance.chars().filter(char::is_ascii_hexdigit).take(8).collect();
+    format!("rookery_{}_", digits.to_ascii_lowercase())
 }
 
 /// What came of the wish for a slot.
@@ -249,6 +254,17 @@ pub(in crate::postgres) fn drop_others(session: &mut Session, names: &Names, kep
 /// Bytes of log that the server keeps for the slots of `names`, if there are any.
 pub(in crate::postgres) fn held(session: &mut Session, names: &Names) -> Result<Option<u64>> {
     Ok(shown(session, &names.prefix)?.iter().map(|slot| slot.held_bytes).max())
+}
+
+/// Drops the slots of an installation that hold back more than so many bytes, wherever they are, unless somebody reads from them.
+pub(in crate::postgres) fn drop_over(session: &mut Session, instance: &str, limit: u64) -> Result<Vec<Shown>> {
+    let mut over = list(session, "true", &of_instance(instance))?;
+    over.retain(|slot| slot.held_bytes > limit && !slot.is_active);
+    for slot in &over {
+        drop_slot(session, &slot.name)?;
+        tracing::warn!(slot = slot.name, slot.held_bytes, "dropped a replication slot that held back too much of the server's log");
+    }
+    Ok(over)
 }
 
 /// Lets the server forget its log up to a place, unless it has gone further.

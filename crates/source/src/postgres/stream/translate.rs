@@ -255,11 +255,15 @@ fn row(known: &Known, mut tuple: Tuple<'_>, out: &mut Vec<u8>) -> Result<bool> {
     out.clear();
     out.push(b'[');
     for column in &known.columns {
-        let Some((name, value)) = tuple.next()? else { return Ok(false) };
-        if !is_named(name, &column.name) {
-            return Ok(false);
-        }
-        let Some(kind) = column.kind else { continue };
+        let mut ahead = tuple;
+        let found = ahead.next()?.filter(|(name, _)| is_named(name, &column.name));
+        // A generated column may be there, and is not written.
+        let Some(kind) = column.kind else {
+            tuple = if found.is_some() { ahead } else { tuple };
+            continue;
+        };
+        let Some((_, value)) = found else { return Ok(false) };
+        tuple = ahead;
         if out.len() > 1 {
             out.push(b',');
         }
