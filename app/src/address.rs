@@ -157,8 +157,8 @@ mod tests {
     #[test]
     fn what_was_typed_covers_what_is_stored() {
         let stored = TaskForm { name: "nightly".into(), excluded: "a\nb".into(), ..TaskForm::default() };
-        let shown = lay_over(&stored, "?name=n%C3%A4chtlich&cron=&__err=x&step=name");
-        assert_eq!(shown, TaskForm { name: "nächtlich".into(), cron: String::new(), ..stored });
+        let shown = lay_over(&stored, "?name=n%C3%A4chtlich&full=&__err=x&step=name");
+        assert_eq!(shown, TaskForm { name: "nächtlich".into(), full: String::new(), ..stored });
     }
 
     #[test]

@@ -73,6 +73,8 @@ fn Servers() -> AnyNestedRoute {
 fn Work() -> AnyNestedRoute {
     view! {
         <Route path=path!("/servers/:id/tasks/new") view=pages::task::TaskNew ssr=SsrMode::Async/>
+        <Route path=path!("/servers/:id/backup") view=pages::task::TaskOnce ssr=SsrMode::Async/>
+        <Route path=path!("/tasks/:id/duplicate") view=pages::task::TaskCopy ssr=SsrMode::Async/>
         <Route path=path!("/tasks/:id") view=pages::task::TaskPage ssr=SsrMode::Async/>
         <Route path=path!("/tasks/:id/edit") view=pages::task::TaskEdit ssr=SsrMode::Async/>
         <Route path=path!("/tasks/:id/retention") view=pages::task::TaskRetention ssr=SsrMode::Async/>

@@ -82,13 +82,16 @@ test("the wizard makes a server-wide task", async ({ page, rookery }) => {
   const on = (step: string) => page.getByRole("button", { name: `Continue to ${step}` });
   await on("type").click();
   await on("schedule").click();
-  await page.getByLabel("Weekly").check();
+  const full = page.getByRole("group", { name: "When full backups are made" });
+  await full.getByLabel("Monthly").check();
+  await expect(page.getByText("On day 1 of every month at").first()).toBeVisible();
+  await full.getByLabel("Weekly").check();
   await expect(page.getByText(/Every \w+day at/).first()).toBeVisible();
   await pictures(page, "wizard-schedule");
   // Whoever reloads, or goes back and on again, loses nothing.
   await page.reload();
   await hydrated(page);
-  await expect(page.getByLabel("Weekly")).toBeChecked();
+  await expect(full.getByLabel("Weekly")).toBeChecked();
   await on("retention").click();
   await on("encryption").click();
   await page.getByLabel("Not encrypted").check();

@@ -134,7 +134,7 @@ test("what cannot be is said at its field", async ({ page, faults }) => {
   await expect(page.getByText(/127\.0\.0\.1/).filter({ visible: true }).first()).toBeVisible();
   await page.getByRole("button", { name: "Add server" }).click();
   await expect(page.getByText(/already/).first()).toBeVisible();
-  await goto(page, `${server}/tasks/new?name=Plain&cron=61+2+*+*+*&every=cron&time_zone=Mars%2FOlympus&step=review`);
+  await goto(page, `${server}/tasks/new?name=Plain&full=61+2+*+*+*&full_every=cron&time_zone=Mars%2FOlympus&step=review`);
   await expect(page.getByText(/not a cron expression/).first()).toBeVisible();
   await expect(page.getByText(/is not a time zone/).first()).toBeVisible();
 });

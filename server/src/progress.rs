@@ -143,7 +143,7 @@ impl Observer for Progress {
 
     fn ended(&self, run: &Run) {
         let sentence = match &run.result {
-            Ok(Outcome::Unchanged) => "no changes".into(),
+            Ok(Outcome::Unchanged(_)) => "no changes".into(),
             Ok(Outcome::BackedUp(backup)) => format!(
                 "{} rows, {} stored, {}",
                 display::count(backup.manifest.archive.rows),

@@ -44,3 +44,10 @@ pub async fn retry_failed(round: RoundId) -> Result<(), Failure> {
     let (control, permit) = asked::<Operate>().await?;
     Ok(control.retry_failed(&permit, round).await?)
 }
+
+/// Puts a round off by so many minutes.
+#[server(endpoint = "delay_round")]
+pub async fn delay_round(round: RoundId, minutes: u32) -> Result<(), Failure> {
+    let (control, permit) = asked::<Operate>().await?;
+    Ok(control.delay_round(&permit, round, minutes).await?)
+}

@@ -2,12 +2,13 @@
 
 use super::Failure;
 use domain::{
-    RoundId, ServerId, TaskForm, TaskId,
+    BackupKind, RoundId, ServerId, TaskForm, TaskId,
     view::{
         retention::{Freed, RetentionView},
         task::{TaskPreview, TaskView},
     },
 };
+use jiff::Timestamp;
 use leptos::prelude::*;
 
 #[cfg(feature = "ssr")]
@@ -31,11 +32,11 @@ pub async fn task_form(task: TaskId) -> Result<(TaskForm, i64, ServerId), Failur
     Ok(control.task_form(&permit, task).await?)
 }
 
-/// What a task would do if it were as the form says.
+/// What a task would do if it were as the form says, or one round that no task stands behind.
 #[server(endpoint = "preview_task")]
-pub async fn preview_task(server: ServerId, task: Option<TaskId>, form: TaskForm) -> Result<TaskPreview, Failure> {
+pub async fn preview_task(server: ServerId, task: Option<TaskId>, form: TaskForm, once: bool) -> Result<TaskPreview, Failure> {
     let (control, permit) = asked::<View>().await?;
-    Ok(control.preview_task(&permit, server, task, &form).await?)
+    Ok(control.preview_task(&permit, server, task, &form, once).await?)
 }
 
 /// What a task's rule would delete of what lies at its destination, if the task were as the form says.
@@ -95,11 +96,27 @@ pub async fn remove_task(task: TaskId, server: ServerId, typed_name: String) -> 
     Ok(())
 }
 
-/// Starts a round of a task now, or of one of its databases, and goes to it.
+/// Starts a round of a task now, or of one of its databases, and goes to it. Without a kind it is the usual one of the task.
 #[server(endpoint = "back_up_now")]
-pub async fn back_up_now(task: TaskId, database: Option<String>) -> Result<RoundId, Failure> {
+pub async fn back_up_now(task: TaskId, database: Option<String>, kind: Option<BackupKind>) -> Result<RoundId, Failure> {
     let (control, permit) = asked::<Operate>().await?;
-    let round = control.back_up_now(&permit, task, database).await?;
+    let round = control.back_up_now(&permit, task, database, kind).await?;
     redirect(&format!("/rounds/{round}"));
     Ok(round)
+}
+
+/// Starts a round that no task stands behind, and goes to it.
+#[server(endpoint = "back_up_once")]
+pub async fn back_up_once(server: ServerId, #[server(flatten)] form: TaskForm) -> Result<(), Failure> {
+    let (control, permit) = asked::<Administer>().await?;
+    let round = control.back_up_once(&permit, server, &form).await?;
+    redirect(&format!("/rounds/{round}"));
+    Ok(())
+}
+
+/// Puts off the next time of a task, which whoever asks takes to be `due`; by no minutes, puts it back.
+#[server(endpoint = "delay_task")]
+pub async fn delay_task(task: TaskId, due: Timestamp, minutes: u32) -> Result<(), Failure> {
+    let (control, permit) = asked::<Operate>().await?;
+    Ok(control.delay_task(&permit, task, due, minutes).await?)
 }

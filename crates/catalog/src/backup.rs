@@ -74,7 +74,7 @@ pub struct BackupFacts {
     pub server_name: Option<String>,
     /// How many there are.
     pub points: u64,
-    /// The newest one's moment.
+    /// The newest one's moment, or when the database was last found to be as it is in it.
     pub last_good: Timestamp,
     /// When a restore of one was last proven equal.
     pub last_proven: Option<Timestamp>,
@@ -112,11 +112,11 @@ pub struct SpaceRecord {
 statements! {
     OF_DESTINATION = "SELECT * FROM backups WHERE destination_id = $1 ORDER BY database_name, at DESC, folder";
     OF_DATABASE = "SELECT * FROM backups WHERE destination_id = $1 AND database_name = $2 ORDER BY at DESC, folder";
-    FACTS = "SELECT server_instance, database_name, server_name, count(*) AS points, max(at) AS last_good,
+    FACTS = "SELECT server_instance, database_name, server_name, count(*) AS points, max(coalesce(current_at, at)) AS last_good,
         max(proven_at) AS last_proven, max(destination_id) AS destination_id FROM backups
         WHERE trusted AND read_fault IS NULL AND verify_fault IS NULL AND suspicion IS NULL AND server_instance IS NOT NULL
         GROUP BY server_instance, database_name, server_name";
-    FACTS_OF_INSTANCE = "SELECT server_instance, database_name, server_name, count(*) AS points, max(at) AS last_good,
+    FACTS_OF_INSTANCE = "SELECT server_instance, database_name, server_name, count(*) AS points, max(coalesce(current_at, at)) AS last_good,
         max(proven_at) AS last_proven, max(destination_id) AS destination_id FROM backups
         WHERE trusted AND read_fault IS NULL AND verify_fault IS NULL AND suspicion IS NULL AND server_instance = $1
         GROUP BY server_instance, database_name, server_name";
@@ -146,6 +146,7 @@ statements! {
     VANISHED = "DELETE FROM backups WHERE destination_id = $1 AND folder = $2 AND label = $3 AND checked_at <= $4";
     PROVEN = "UPDATE backups SET proven_at = $4, checked_at = $4, read_fault = NULL, verify_fault = NULL
         WHERE destination_id = $1 AND folder = $2 AND label = $3";
+    CURRENT = "UPDATE backups SET current_at = $4 WHERE destination_id = $1 AND folder = $2 AND label = $3";
     CHECKED = "UPDATE backups SET checked_at = $4, read_fault = NULL, verify_fault = NULL
         WHERE destination_id = $1 AND folder = $2 AND label = $3";
     FAULT = "UPDATE backups SET checked_at = $4, verify_fault = $5 WHERE destination_id = $1 AND folder = $2 AND label = $3";
@@ -300,6 +301,16 @@ impl Catalog {
     pub async fn set_proven(&self, destination: DestinationId, folder: &str, label: Label, at: Timestamp) -> Result<()> {
         let mut write = self.begin().await?;
         sql(PROVEN).with(&destination).with(folder).with(&label).with(&at).run(write.on()).await?;
+        write.commit().await
+    }
+
+    /// Writes down that the database was still as it is in this backup.
+    ///
+    /// # Errors
+    /// [`domain::Code::Catalog`].
+    pub async fn set_current(&self, destination: DestinationId, folder: &str, label: Label, now: Timestamp) -> Result<()> {
+        let mut write = self.begin().await?;
+        sql(CURRENT).with(&destination).with(folder).with(&label).with(&now).run(write.on()).await?;
         write.commit().await
     }
 

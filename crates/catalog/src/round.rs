@@ -4,7 +4,9 @@ use crate::{
     AuditRecord, Catalog, PAGE_SIZE, before, page,
     sql::{Record, Row, changed, missing, sql, statements},
 };
-use domain::{Code, DestinationId, Error, Origin, Result, RoundId, RoundState, RunState, ServerId, TaskId, Told, view::Page};
+use domain::{
+    BackupKind, Code, DestinationId, Error, Once, Origin, Result, RoundId, RoundState, RunState, ServerId, TaskId, Told, view::Page,
+};
 use jiff::Timestamp;
 use std::collections::HashMap;
 
@@ -23,6 +25,10 @@ pub struct RoundRecord {
     pub destination: DestinationId,
     /// The one database that was asked for, if not all.
     pub only_database: Option<String>,
+    /// The kind of backup that was asked for.
+    pub wanted: BackupKind,
+    /// What was ordered, if no task stands behind it.
+    pub once: Option<Once>,
     /// State.
     pub state: RoundState,
     /// What started it.
@@ -31,7 +37,7 @@ pub struct RoundRecord {
     pub started_by: Option<String>,
     /// Number of the attempt, from 1.
     pub attempt: u32,
-    /// When it will be tried again, if it waits for that.
+    /// When it will be prepared, if that was put off or is to be tried again.
     pub retry_at: Option<Timestamp>,
     /// When it was due.
     pub due_at: Timestamp,
@@ -85,7 +91,7 @@ statements! {
         (SELECT id FROM rounds WHERE task_id = tasks.id AND ended_at IS NOT NULL ORDER BY began_at DESC, id DESC LIMIT 1)";
     INSERT = "INSERT INTO rounds
         (id, task_id, task_name, server_id, destination_id, only_database, state, origin, started_by, attempt, retry_at, due_at, began_at,
-        ended_at, error) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+        ended_at, error, wanted, once) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
     CHANGE = "UPDATE rounds SET state = $3, attempt = $4, retry_at = $5, began_at = $6, ended_at = $7, error = $8
         WHERE id = $1 AND state = $2";
     IN_STATES = "SELECT round_id, state, count(*) AS runs, CAST(coalesce(sum(stored_bytes), 0) AS BIGINT) AS stored_bytes
@@ -102,6 +108,8 @@ impl Record for RoundRecord {
             server: row.get("server_id")?,
             destination: row.get("destination_id")?,
             only_database: row.get("only_database")?,
+            wanted: row.get("wanted")?,
+            once: row.get("once")?,
             state: row.get("state")?,
             origin: row.get("origin")?,
             started_by: row.get("started_by")?,
@@ -249,6 +257,8 @@ impl Catalog {
             .with(&round.began_at)
             .with(&round.ended_at)
             .with(&round.error)
+            .with(&round.wanted)
+            .with(&round.once)
             .run(write.on())
             .await
             .map_err(under_way)?;

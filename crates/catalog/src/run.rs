@@ -7,7 +7,7 @@ use crate::{
     sql::{Record, Row, missing, sql, statements},
 };
 use domain::{
-    DestinationId, Result, RoundId, RunId, RunKind, RunState, ServerId, Told,
+    BackupKind, DestinationId, Result, RoundId, RunId, RunKind, RunState, ServerId, Told,
     view::{
         Page,
         run::{ComparedTable, LogLine},
@@ -24,6 +24,8 @@ pub struct RunRecord {
     pub round: Option<RoundId>,
     /// What it does.
     pub kind: RunKind,
+    /// The kind of backup that was asked for, if it makes one.
+    pub wanted: Option<BackupKind>,
     /// The server that is read or written, if one is.
     pub server: Option<ServerId>,
     /// The destination that it writes or reads. It may have been deleted since.
@@ -44,7 +46,7 @@ pub struct RunRecord {
     pub ended_at: Option<Timestamp>,
     /// When it will be tried again, if it waits for that.
     pub retry_at: Option<Timestamp>,
-    /// Why the backup was full.
+    /// Why the backup is of its kind.
     pub reason: Option<String>,
     /// What a restore or a verification was asked for.
     pub request: Option<serde_json::Value>,
@@ -77,10 +79,22 @@ pub struct NewestRun {
     pub round: Option<RoundId>,
     /// Its state.
     pub state: RunState,
+    /// When its last attempt began.
+    pub began_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// Label of the backup that it made; none if it found no change.
+    pub label: Option<String>,
     /// Why it failed.
     pub error: Option<Told>,
+}
+
+impl NewestRun {
+    /// When it found that nothing had changed since the last backup, if that is what it found.
+    #[must_use]
+    pub fn unchanged_at(&self) -> Option<Timestamp> {
+        self.began_at.filter(|_| self.state == RunState::Succeeded && self.label.is_none())
+    }
 }
 
 /// A change of a run, with the lines that tell of it.
@@ -108,11 +122,11 @@ statements! {
     FAILED = "SELECT * FROM runs WHERE kind IN ($1, $2, $3) AND state NOT IN ('queued', 'running', 'succeeded')
         ORDER BY queued_at DESC, id DESC LIMIT $4 OFFSET $5";
     COUNT_FAILED = "SELECT count(*) FROM runs WHERE kind IN ($1, $2, $3) AND state NOT IN ('queued', 'running', 'succeeded')";
-    NEWEST = "SELECT runs.server_id, runs.database_name, runs.id, runs.round_id, runs.state, runs.ended_at, runs.error
+    NEWEST = "SELECT runs.server_id, runs.database_name, runs.id, runs.round_id, runs.state, runs.began_at, runs.ended_at, runs.label, runs.error
         FROM databases JOIN runs ON runs.id = (SELECT newest.id FROM runs AS newest
             WHERE newest.server_id = databases.server_id AND newest.database_name = databases.name AND newest.kind = 'backup'
             ORDER BY newest.queued_at DESC LIMIT 1)";
-    NEWEST_OF_SERVER = "SELECT runs.server_id, runs.database_name, runs.id, runs.round_id, runs.state, runs.ended_at, runs.error
+    NEWEST_OF_SERVER = "SELECT runs.server_id, runs.database_name, runs.id, runs.round_id, runs.state, runs.began_at, runs.ended_at, runs.label, runs.error
         FROM databases JOIN runs ON runs.id = (SELECT newest.id FROM runs AS newest
             WHERE newest.server_id = databases.server_id AND newest.database_name = databases.name AND newest.kind = 'backup'
             ORDER BY newest.queued_at DESC LIMIT 1)
@@ -130,8 +144,9 @@ statements! {
             AND databases.gone_at IS NOT NULL)";
     INSERT = "INSERT INTO runs
         (id, round_id, kind, server_id, destination_id, database_name, state, attempt, started_by, queued_at, began_at, ended_at, retry_at,
-        reason, request, label, stored_bytes, row_count, proven, compared, notes, error)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
+        reason, request, label, stored_bytes, row_count, proven, compared, notes, error,
+        wanted)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)";
     CHANGE = "UPDATE runs SET state = $3, attempt = $4, queued_at = $5, began_at = $6, ended_at = $7, retry_at = $8, reason = $9,
         request = $10, label = $11, stored_bytes = $12, row_count = $13, proven = $14, compared = $15, notes = $16, error = $17
         WHERE id = $1 AND state = $2";
@@ -143,6 +158,7 @@ impl Record for RunRecord {
             id: row.get("id")?,
             round: row.get("round_id")?,
             kind: row.get("kind")?,
+            wanted: row.get("wanted")?,
             server: row.get("server_id")?,
             destination: row.get("destination_id")?,
             database: row.get("database_name")?,
@@ -174,7 +190,9 @@ impl Record for NewestRun {
             id: row.get("id")?,
             round: row.get("round_id")?,
             state: row.get("state")?,
+            began_at: row.get("began_at")?,
             ended_at: row.get("ended_at")?,
+            label: row.get("label")?,
             error: row.get("error")?,
         })
     }
@@ -296,6 +314,7 @@ impl Catalog {
                 .with(&run.compared)
                 .with(&run.notes)
                 .with(&run.error)
+                .with(&run.wanted)
                 .run(write.on())
                 .await?;
         }

@@ -1,8 +1,8 @@
 //! How the vocabulary's values lie in columns, in one table for reading and writing.
 
 use domain::{
-    Connection, Dbms, Destination, DestinationId, KeyId, Label, Origin, Role, RoundId, RoundState, RunId, RunKind, RunState, Selection,
-    ServerId, TaskId, Told, UserId, retention::Rule, view::run::ComparedTable,
+    BackupKind, Connection, Dbms, Destination, DestinationId, KeyId, Label, Once, Origin, Role, RoundId, RoundState, RunId, RunKind,
+    RunState, Selection, ServerId, TaskId, Told, UserId, retention::Rule, view::run::ComparedTable,
 };
 use jiff::Timestamp;
 use sqlx::{Decode, Encode, Sqlite, Type};
@@ -122,7 +122,7 @@ macro_rules! as_word {
         }
     )*};
 }
-as_word! { RunKind, RunState, RoundState, Origin, }
+as_word! { RunKind, RunState, RoundState, Origin, BackupKind, }
 
 /// What only Rust looks into is JSON. A path that is not Unicode has no form in it.
 macro_rules! as_json {
@@ -140,4 +140,4 @@ macro_rules! as_json {
         }
     )*};
 }
-as_json! { Told, Connection, Dbms, Destination, Selection, serde_json::Value, Vec<ComparedTable>, Vec<String>, }
+as_json! { Once, Told, Connection, Dbms, Destination, Selection, serde_json::Value, Vec<ComparedTable>, Vec<String>, }

@@ -5,7 +5,7 @@ use crate::{
     open::Write,
     sql::{Record, Row, Statement, changed, failed, missing, named, sql, statements},
 };
-use domain::{Code, Error, KeyId, Result, Schedule, ServerId, Task, TaskId};
+use domain::{ChainLimit, Code, Error, KeyId, Result, Schedules, ServerId, Task, TaskId};
 use jiff::Timestamp;
 use std::collections::HashMap;
 
@@ -20,6 +20,8 @@ pub struct TaskRecord {
     pub enabled: bool,
     /// When it is due next; none while it is not enabled.
     pub next_at: Option<Timestamp>,
+    /// The due time that was put off until then, if one was.
+    pub put_off_from: Option<Timestamp>,
     /// Number of the edit.
     pub version: i64,
     /// When it was added.
@@ -32,14 +34,17 @@ statements! {
     ONE = "SELECT * FROM tasks WHERE id = $1";
     DUE = "SELECT * FROM tasks WHERE enabled AND next_at <= $1 ORDER BY next_at, id";
     INSERT = "INSERT INTO tasks
-        (id, name, server_id, destination_id, selection, cron, time_zone, catch_up, enabled, next_at, version, created_at, sealed,
-        retention)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
-    UPDATE = "UPDATE tasks SET name = $3, destination_id = $4, selection = $5, cron = $6, time_zone = $7, catch_up = $8,
-        next_at = CASE WHEN enabled THEN CAST($9 AS BIGINT) END, sealed = $10, retention = $11, version = version + 1
+        (id, name, server_id, destination_id, selection, full_cron, incremental_cron, time_zone, chain_incrementals, chain_days, catch_up,
+        enabled, next_at, version, created_at, sealed, retention)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+    UPDATE = "UPDATE tasks SET name = $3, destination_id = $4, selection = $5, full_cron = $6, incremental_cron = $7, time_zone = $8,
+        chain_incrementals = $9, chain_days = $10, catch_up = $11, next_at = CASE WHEN enabled THEN CAST($12 AS BIGINT) END,
+        put_off_from = CASE WHEN enabled THEN CAST($13 AS BIGINT) END, sealed = $14, retention = $15, version = version + 1
         WHERE id = $1 AND version = $2";
-    ENABLE = "UPDATE tasks SET enabled = $2, next_at = $3 WHERE id = $1";
-    NEXT = "UPDATE tasks SET next_at = $3 WHERE id = $1 AND next_at = $2 AND enabled";
+    ENABLE = "UPDATE tasks SET enabled = $2, next_at = $3, put_off_from = NULL WHERE id = $1";
+    NEXT = "UPDATE tasks SET next_at = $3, put_off_from = NULL WHERE id = $1 AND next_at = $2 AND enabled";
+    PUT_OFF = "UPDATE tasks SET next_at = $3, put_off_from = CASE WHEN put_off_from = $3 THEN NULL ELSE coalesce(put_off_from, next_at) END
+        WHERE id = $1 AND next_at = $2 AND enabled";
     DELETE = "DELETE FROM tasks WHERE id = $1";
     SEAL_FOR = "INSERT INTO task_keys (task_id, key_id) VALUES ($1, $2)";
     SEAL_FOR_NOBODY = "DELETE FROM task_keys WHERE task_id = $1";
@@ -55,7 +60,12 @@ impl Record for Unsealed {
             name: row.get("name")?,
             server: row.get("server_id")?,
             selection: row.get("selection")?,
-            schedule: Schedule { cron: row.get("cron")?, time_zone: row.get("time_zone")? },
+            schedules: Schedules {
+                full: row.get("full_cron")?,
+                incremental: row.get("incremental_cron")?,
+                time_zone: row.get("time_zone")?,
+            },
+            chain_limit: ChainLimit { incrementals: row.get("chain_incrementals")?, days: row.get("chain_days")? },
             catch_up: row.get("catch_up")?,
             destination: row.get("destination_id")?,
             retention: row.get("retention")?,
@@ -67,6 +77,7 @@ impl Record for Unsealed {
             task,
             enabled: row.get("enabled")?,
             next_at: row.get("next_at")?,
+            put_off_from: row.get("put_off_from")?,
             version: row.get("version")?,
             created_at: row.get("created_at")?,
         };
@@ -162,8 +173,11 @@ impl Catalog {
             .with(&task.server)
             .with(&task.destination)
             .with(&task.selection)
-            .with(&task.schedule.cron)
-            .with(&task.schedule.time_zone)
+            .with(&task.schedules.full)
+            .with(&task.schedules.incremental)
+            .with(&task.schedules.time_zone)
+            .with(&task.chain_limit.incrementals)
+            .with(&task.chain_limit.days)
             .with(&task.catch_up)
             .with(&record.enabled)
             .with(&record.next_at.filter(|_| record.enabled))
@@ -193,10 +207,14 @@ impl Catalog {
             .with(&task.name)
             .with(&task.destination)
             .with(&task.selection)
-            .with(&task.schedule.cron)
-            .with(&task.schedule.time_zone)
+            .with(&task.schedules.full)
+            .with(&task.schedules.incremental)
+            .with(&task.schedules.time_zone)
+            .with(&task.chain_limit.incrementals)
+            .with(&task.chain_limit.days)
             .with(&task.catch_up)
             .with(&record.next_at)
+            .with(&record.put_off_from)
             .with(&!task.recipients.is_empty())
             .with(&task.retention)
             .run(write.on())
@@ -232,6 +250,19 @@ impl Catalog {
         let mut write = self.begin().await?;
         sql(NEXT).with(&id).with(&was).with(&next_at).run(write.on()).await?;
         write.commit().await
+    }
+
+    /// Puts the next time of an enabled task off that was due at `was`; the time that it was due at first is kept, until it is
+    /// put back there.
+    ///
+    /// # Errors
+    /// [`Code::Conflict`] if it is not due then any more.
+    pub async fn put_off(&self, id: TaskId, was: Timestamp, until: Timestamp, audit: &AuditRecord) -> Result<()> {
+        let mut write = self.begin().await?;
+        if sql(PUT_OFF).with(&id).with(&was).with(&until).run(write.on()).await? == 0 {
+            return Err(changed("task"));
+        }
+        write.commit_with(audit).await
     }
 
     /// Forgets a task. Its rounds and its backups stay.

@@ -43,11 +43,11 @@ mod tests {
 
     #[test]
     fn both_values_can_be_seen_and_the_next_form_can_win() {
-        let theirs = TaskForm { name: "Nightly".into(), cron: "0 3 * * *".into(), ..TaskForm::default() };
+        let theirs = TaskForm { name: "Nightly".into(), full: "0 3 * * *".into(), ..TaskForm::default() };
         let yours = TaskForm { name: "Nightly".into(), excluded: "scratch".into(), ..TaskForm::default() };
         let error = changed_meanwhile("task", 4, &theirs, &yours);
         assert_eq!(error.code(), Code::Conflict);
-        assert_eq!(error.told().field("cron"), Some("It is now: 0 3 * * *"));
+        assert_eq!(error.told().field("full"), Some("It is now: 0 3 * * *"));
         assert_eq!(error.told().field("excluded"), Some("It is empty now."));
         assert_eq!(error.told().field("version"), Some("4"));
         assert_eq!(error.told().fields.len(), 3);

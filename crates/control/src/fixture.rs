@@ -3,8 +3,8 @@
 use crate::{Control, Options, Safe, cause::Cause};
 use catalog::{Catalog, DestinationRecord, RoundRecord, RunRecord, ServerRecord, TaskRecord};
 use domain::{
-    Connection, Destination, DestinationId, Origin, RoundId, RoundState, RunId, RunKind, RunState, Schedule, Selection, Server, ServerId,
-    Task, TaskId,
+    BackupKind, ChainLimit, Connection, Destination, DestinationId, Origin, RoundId, RoundState, RunId, RunKind, RunState, Schedules,
+    Selection, Server, ServerId, Task, TaskId,
 };
 use jiff::Timestamp;
 use repository::{Instance, Trust};
@@ -28,6 +28,7 @@ pub fn run(database: &str) -> RunRecord {
         id: RunId::new(Uuid::now_v7()),
         round: Some(RoundId::new(Uuid::now_v7())),
         kind: RunKind::Backup,
+        wanted: Some(BackupKind::Full),
         server: Some(server()),
         destination: DestinationId::new(Uuid::now_v7()),
         database: database.into(),
@@ -50,7 +51,7 @@ pub fn run(database: &str) -> RunRecord {
     }
 }
 
-/// A task that is due every day at two, made up for if missed.
+/// A task that makes a full backup every day at two, made up for if missed.
 pub fn task() -> TaskRecord {
     TaskRecord {
         id: TaskId::new(Uuid::now_v7()),
@@ -58,7 +59,8 @@ pub fn task() -> TaskRecord {
             name: "nightly".into(),
             server: server(),
             selection: Selection::default(),
-            schedule: Schedule::parse("0 2 * * *", "UTC").unwrap(),
+            schedules: Schedules::parse("0 2 * * *", "", "UTC").unwrap(),
+            chain_limit: ChainLimit::default(),
             catch_up: true,
             destination: DestinationId::new(Uuid::now_v7()),
             retention: None,
@@ -66,6 +68,7 @@ pub fn task() -> TaskRecord {
         },
         enabled: true,
         next_at: Some(at("02:00:00")),
+        put_off_from: None,
         version: 1,
         created_at: at("00:00:00"),
     }
@@ -80,6 +83,8 @@ pub fn round(task: &TaskRecord, state: RoundState) -> RoundRecord {
         server: task.task.server,
         destination: task.task.destination,
         only_database: None,
+        wanted: BackupKind::Full,
+        once: None,
         state,
         origin: Origin::Schedule,
         started_by: None,

@@ -143,7 +143,7 @@ fn of_databases<'a>(
             database: line.name.clone(),
             protection: line.protection,
             last_good: line.last_good,
-            promise: task.map(|task| task.task.schedule.describe()),
+            promise: task.map(|task| task.task.schedules.describe()),
             error: run.and_then(|run| run.error.clone()),
             run: run.filter(|run| run.error.is_some()).map(|run| run.id),
             task: task.map(|task| task.id),
@@ -184,7 +184,7 @@ fn suspicious(backup: BackupRecord, destinations: &[DestinationRecord]) -> Optio
 fn due<'a>(tasks: impl Iterator<Item = &'a TaskRecord>, now: Timestamp) -> Vec<(Timestamp, String)> {
     let until = now.saturating_add(AHEAD).unwrap_or(now);
     let of_task = |task: &'a TaskRecord| {
-        let times = task.task.schedule.upcoming(now).take_while(move |at| *at <= until).take(MOST_DUE);
+        let times = task.task.schedules.upcoming(now).map(|due| due.at).take_while(move |at| *at <= until).take(MOST_DUE);
         times.map(|at| (at, task.task.name.clone())).collect::<Vec<_>>()
     };
     let mut due: Vec<_> = tasks.filter(|task| task.enabled).flat_map(of_task).collect();

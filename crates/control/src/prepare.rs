@@ -7,10 +7,9 @@ use crate::{
     underway::{Ground, Nudge},
 };
 use catalog::{RoundRecord, RunRecord};
-use domain::{Code, Error, Result, RoundId, RoundState, RunId, RunKind, RunState, Selection};
+use domain::{BackupKind, ChainLimit, Code, Error, Once, Result, RoundId, RoundState, RunId, RunKind, RunState, Selection, Task};
 use jiff::Timestamp;
 use repository::layout::GLOBALS;
-use seal::PublicKey;
 use source::{Database, Scope};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +19,7 @@ use uuid::Uuid;
 struct Prepared {
     ground: Arc<Ground>,
     scopes: Vec<Scope>,
-    recipients: Vec<PublicKey>,
+    asked: Asked,
 }
 
 impl Control {
@@ -61,7 +60,12 @@ impl Control {
         }
     }
 
-    async fn look_for(&self, round: &RoundRecord) -> Result<Prepared> {
+    /// What the round is ordered: by the round itself, or by its task as that is now. With it, how long chains may grow, and
+    /// whether incrementals may come after.
+    async fn order_of(&self, round: &RoundRecord) -> Result<(Once, ChainLimit, bool)> {
+        if let Some(once) = &round.once {
+            return Ok((once.clone(), ChainLimit::default(), false));
+        }
         let gone = || {
             Error::new(
                 Code::NotFound,
@@ -73,30 +77,39 @@ impl Control {
             Code::NotFound => gone(),
             _ => error,
         })?;
+        let Task { selection, recipients, chain_limit, schedules, .. } = task.task;
+        let follow = schedules.incremental.is_some() || round.wanted == BackupKind::Incremental;
+        Ok((Once { selection, recipients }, chain_limit, follow))
+    }
+
+    async fn look_for(&self, round: &RoundRecord) -> Result<Prepared> {
+        let (order, limit, follow) = self.order_of(round).await?;
         let server = self.catalog.server(round.server).await?;
         let destination = self.catalog.destination(round.destination).await?;
         let (identity, databases) = self.discover(&server).await?;
-        let scopes = scopes(&databases, identity.has_globals, &task.task.selection, round.only_database.as_deref())?;
+        let scopes = scopes(&databases, identity.has_globals, &order.selection, round.only_database.as_deref())?;
         let source = self.open_source(&server).await?;
         let ground = self.open_ground(source, &server, identity, &destination).await?;
-        let recipients = self.recipients(&task.task.recipients).await?;
-        Ok(Prepared { ground, scopes, recipients })
+        let recipients = self.recipients(&order.recipients).await?;
+        let asked = Asked { globals: false, recipients, limit, follow };
+        Ok(Prepared { ground, scopes, asked })
     }
 
     /// Adds the runs and lets the round run. Two steps, and a crash between them is seen above.
     async fn let_run(&self, round: &RoundRecord, prepared: Option<Prepared>) -> Result<()> {
         let deciding = self.deciding().await;
         let now = self.catalog.round(round.id).await?;
-        if now.state != RoundState::Preparing {
+        // Aborted, or put off while it was being prepared.
+        if now.state != RoundState::Preparing || now.retry_at.is_some_and(|at| at > Timestamp::now()) {
             return Ok(());
         }
         let mut said = "Goes on where the console was stopped.".to_owned();
-        if let Some(Prepared { ground, scopes, recipients }) = prepared {
+        if let Some(Prepared { ground, scopes, asked }) = prepared {
             let databases = scopes.iter().filter(|scope| **scope != Scope::Globals).count();
             let globals = if scopes.contains(&Scope::Globals) { ", and the server's roles and tablespaces" } else { "" };
             said = format!("Found {databases} {} to back up{globals}.", if databases == 1 { "database" } else { "databases" });
             self.underway.keep_ground(round.id, &ground);
-            let runs = runs(&now, &scopes, &recipients, Timestamp::now())?;
+            let runs = runs(&now, &scopes, &asked, Timestamp::now())?;
             self.queue_runs(runs, "backups queued", now.task_name.clone(), crate::round::path(now.id), &Cause::console(&said)).await?;
         }
         let ready = |round: &mut RoundRecord| (round.retry_at, round.error) = (None, None);
@@ -141,7 +154,7 @@ impl Control {
 /// What is to be backed up: one database, or all that the task does not leave out and what belongs to the whole server.
 fn scopes(databases: &[Database], has_globals: bool, selection: &Selection, only: Option<&str>) -> Result<Vec<Scope>> {
     let of = |database: &Database| Scope::Database(database.name.clone());
-    if let Some(name) = only {
+    if let Some(name) = only.or(selection.only.as_deref()) {
         return match databases.iter().find(|database| database.name == name) {
             Some(database) => Ok(vec![of(database)]),
             None if name == GLOBALS && has_globals => Ok(vec![Scope::Globals]),
@@ -167,12 +180,13 @@ fn scopes(databases: &[Database], has_globals: bool, selection: &Selection, only
     Ok(scopes)
 }
 
-fn runs(round: &RoundRecord, scopes: &[Scope], recipients: &[PublicKey], now: Timestamp) -> Result<Vec<RunRecord>> {
+fn runs(round: &RoundRecord, scopes: &[Scope], asked: &Asked, now: Timestamp) -> Result<Vec<RunRecord>> {
     let run = |scope: &Scope| {
         Ok(RunRecord {
             id: RunId::new(Uuid::now_v7()),
             round: Some(round.id),
             kind: RunKind::Backup,
+            wanted: Some(round.wanted),
             server: Some(round.server),
             destination: round.destination,
             database: match scope {
@@ -187,7 +201,7 @@ fn runs(round: &RoundRecord, scopes: &[Scope], recipients: &[PublicKey], now: Ti
             ended_at: None,
             retry_at: None,
             reason: None,
-            request: Asked { globals: *scope == Scope::Globals, recipients: recipients.to_vec() }.to_request()?,
+            request: Asked { globals: *scope == Scope::Globals, ..asked.clone() }.to_request()?,
             label: None,
             stored_bytes: None,
             rows: None,
@@ -215,28 +229,31 @@ mod tests {
 
     #[test]
     fn all_databases_but_those_left_out_and_what_belongs_to_the_server() {
-        let selection = Selection { excluded: vec!["scratch".into(), "not there".into()] };
-        let found = databases(&["blog", "scratch", "shop"]);
+        let selection = Selection::all_but("scratch\nnot there\ntenant_*");
+        let found = databases(&["blog", "scratch", "shop", "tenant_7"]);
         let chosen = scopes(&found, true, &selection, None).unwrap();
         assert_eq!(chosen, [database("blog"), database("shop"), Scope::Globals]);
         assert_eq!(scopes(&found, false, &selection, None).unwrap().len(), 2);
         assert_eq!(scopes(&found, true, &selection, Some("shop")).unwrap(), [database("shop")]);
         assert_eq!(scopes(&found, true, &selection, Some(GLOBALS)).unwrap(), [Scope::Globals]);
+        // Whoever backs up one database wants nothing of its server.
+        assert_eq!(scopes(&found, true, &Selection::of_one("shop"), None).unwrap(), [database("shop")]);
     }
 
     #[test]
     fn nothing_to_back_up_is_said() {
         let code = |names: &[&str], selection: &Selection, only| scopes(&databases(names), true, selection, only).unwrap_err().code();
-        let all = Selection { excluded: vec!["shop".into()] };
+        let all = Selection::all_but("sh*");
         assert_eq!(code(&[], &Selection::default(), None), Code::NoDatabases);
         assert_eq!(code(&["shop"], &all, None), Code::NoDatabases);
         assert_eq!(code(&["shop"], &all, Some("blog")), Code::DatabaseGone);
+        assert_eq!(code(&["shop"], &Selection::of_one("blog"), None), Code::DatabaseGone);
     }
 
     #[test]
     fn a_database_that_is_called_like_what_belongs_to_the_server_is_still_a_database() {
         let round = fixture::round(&fixture::task(), RoundState::Preparing);
-        let runs = runs(&round, &[database(GLOBALS), Scope::Globals], &[], fixture::at("02:00:00")).unwrap();
+        let runs = runs(&round, &[database(GLOBALS), Scope::Globals], &Asked::default(), fixture::at("02:00:00")).unwrap();
         assert_eq!(runs[0].database, runs[1].database);
         let is_globals = |run: &RunRecord| run.request.as_ref().unwrap()["globals"].clone();
         assert_eq!((is_globals(&runs[0]), is_globals(&runs[1])), (false.into(), true.into()));

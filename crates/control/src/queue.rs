@@ -82,8 +82,8 @@ impl Taken {
 /// What a run waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wait {
-    /// The time of its next attempt.
-    Retry,
+    /// Its time: that of its next attempt, or the one that it was put off to.
+    Time,
     /// A place on its server.
     Server {
         /// Place in the server's line, from 1.
@@ -106,7 +106,7 @@ impl Wait {
     /// The sentence that the screen shows.
     pub fn sentence(self) -> String {
         match self {
-            Self::Retry => "Waits for the time of its next attempt.".into(),
+            Self::Time => "Waits for the time of its next attempt.".into(),
             Self::Server { position, limit } => format!("Number {position} in line for this server, which does {} at once.", runs(limit)),
             Self::Console { position, limit } => format!("Number {position} in line; the console does {} at once.", runs(limit)),
             Self::Nothing => "Is about to begin.".into(),
@@ -183,7 +183,7 @@ impl Queue {
         let mut on_server: HashMap<ServerId, usize> = HashMap::new();
         for (Place(.., run), waiting) in self.order.iter().filter(|(Place(.., run), _)| !is_begun(*run)) {
             let wait = if waiting.not_before.is_some_and(|at| at > now) {
-                Wait::Retry
+                Wait::Time
             } else if !taken.has_room_on(waiting.server, limits) {
                 in_line += 1;
                 let server = waiting.server.map_or((0, 0), |server| {
@@ -268,7 +268,7 @@ mod tests {
         let later = RunRecord { retry_at: Some(at(60)), attempt: 2, ..run(0, RunKind::Backup, server) };
         let queue = queue(&[later.clone(), run(1, RunKind::Backup, server)]);
         let plan = queue.plan(Taken::default(), &limits(1, 1), at(9), |_| false);
-        assert_eq!((plan.begin.len(), plan.waits[&later.id]), (1, Wait::Retry));
+        assert_eq!((plan.begin.len(), plan.waits[&later.id]), (1, Wait::Time));
         assert_eq!(queue.next_attempt(at(9)), Some(at(60)));
         assert_eq!(queue.next_attempt(at(60)), None);
         assert!(queue.plan(Taken::default(), &limits(2, 2), at(60), |_| false).begin.contains(&later.id));

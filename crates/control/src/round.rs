@@ -1,6 +1,7 @@
 //! Rounds: how they change, and how they are shown.
 
 mod asked;
+mod delay;
 
 use crate::{Control, Permit, View, cause::Cause, run::carried_through, underway::Nudge};
 use catalog::RoundRecord;

@@ -6,10 +6,10 @@ mod promise;
 
 pub(crate) use database::{needs_attention, rank, sort};
 
-use crate::{Control, key::due_at};
+use crate::{Control, key::due_at, task::kind_at};
 use catalog::{BackupFacts, DatabaseRecord, DestinationRecord, KeyRecord, NewestRun, ServerRecord, TaskRecord};
 use domain::{
-    DestinationId, KeyId, Result, RoundId, ServerId, TaskId,
+    DestinationId, Due, KeyId, Result, RoundId, ServerId, TaskId,
     view::{
         run::RoundLine,
         server::{DatabaseLine, ServerLine, Tally},
@@ -190,13 +190,15 @@ impl Survey {
             name: task.task.name.clone(),
             server: task.task.server,
             enabled: task.enabled,
-            schedule: task.task.schedule.describe(),
-            time_zone: task.task.schedule.time_zone.clone(),
-            next: task.next_at.filter(|_| task.enabled),
+            schedule: task.task.schedules.describe(),
+            time_zone: task.task.schedules.time_zone.clone(),
+            next: task.next_at.filter(|_| task.enabled).map(|at| Due { at, kind: kind_at(task, at) }),
+            put_off_from: task.put_off_from.filter(|_| task.enabled),
+            usual: task.task.schedules.usual(),
             destination: destination.map_or_else(String::new, |destination| destination.name.clone()),
             root: destination.map_or_else(String::new, |destination| destination.destination.to_string()),
             destination_id: task.task.destination,
-            excluded: task.task.selection.excluded.clone(),
+            selection: task.task.selection.clone(),
             keys: task.task.recipients.iter().filter_map(|id| self.keys.get(id)).map(|key| key.name.clone()).collect(),
             running: self.open.get(&task.id).copied(),
             last_round: self.last_of_tasks.get(&task.id).cloned(),
@@ -208,7 +210,7 @@ impl Survey {
         let promises: Vec<_> = self.tasks_of(server.id).filter(|task| task.enabled).map(Promise::new).collect();
         let mut lines = self.lines(server, &promises);
         for line in &mut lines {
-            line.excluded = self.tasks_of(server.id).any(|task| !task.task.selection.includes(&line.name));
+            line.excluded = self.tasks_of(server.id).any(|task| task.task.selection.leaves_out(&line.name));
         }
         lines
     }

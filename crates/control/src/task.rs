@@ -11,7 +11,7 @@ use crate::{
 };
 use catalog::TaskRecord;
 use domain::{
-    Code, Error, Result, ServerId, Task, TaskForm, TaskId,
+    BackupKind, Code, DestinationId, Error, Once, Result, ServerId, Task, TaskForm, TaskId,
     view::{
         server::Tally,
         task::{TaskLine, TaskView},
@@ -76,10 +76,10 @@ impl Control {
     pub async fn add_task(&self, permit: &Permit<Administer>, server: ServerId, form: &TaskForm) -> Result<TaskId> {
         let task = form.check(server)?;
         let server = self.catalog.server(server).await?;
-        self.ensure_references(&task).await?;
+        self.ensure_references(task.server, task.destination, &order_of(&task)).await?;
         let (id, now) = (TaskId::new(Uuid::now_v7()), Timestamp::now());
-        let next_at = task.schedule.next_after(now);
-        let record = TaskRecord { id, task, enabled: true, next_at, version: 1, created_at: now };
+        let next_at = next_at(&task, now);
+        let record = TaskRecord { id, task, enabled: true, next_at, put_off_from: None, version: 1, created_at: now };
         let detail = format!("On {}. {}.", server.server.name, self.in_words(&record.task).await?);
         self.catalog.insert_task(&record, &permit.audit("task added", &record.task.name, Some(page(id)), detail)).await?;
         self.nudge(Nudge::Schedule);
@@ -94,15 +94,19 @@ impl Control {
     pub async fn change_task(&self, permit: &Permit<Administer>, id: TaskId, version: i64, form: &TaskForm) -> Result<()> {
         let known = self.catalog.task(id).await?;
         let task = form.check(known.task.server)?;
-        self.ensure_references(&task).await?;
+        self.ensure_references(task.server, task.destination, &order_of(&task)).await?;
         if task.recipients != known.task.recipients {
             self.ensure_fresh(permit, "This changes who can read the backups.", Timestamp::now())?;
         }
         if task.retention != known.task.retention && task.retention.is_some() {
             self.ensure_fresh(permit, "This changes which backups are deleted.", Timestamp::now())?;
         }
-        let next_at = task.schedule.next_after(Timestamp::now());
-        let record = TaskRecord { task, next_at, version, ..known };
+        // What was put off stays so, unless it is due at other times from now on.
+        let (next_at, put_off_from) = match task.schedules == known.task.schedules {
+            true => (known.next_at, known.put_off_from),
+            false => (next_at(&task, Timestamp::now()), None),
+        };
+        let record = TaskRecord { task, next_at, put_off_from, version, ..known };
         let audit = permit.audit("task changed", &record.task.name, Some(page(id)), format!("{}.", self.in_words(&record.task).await?));
         match self.catalog.update_task(&record, &audit).await {
             Err(error) if error.code() == Code::Conflict => {
@@ -112,6 +116,7 @@ impl Control {
             done => {
                 done?;
                 self.nudge(Nudge::Schedule);
+                self.nudge(Nudge::Chains);
                 Ok(())
             }
         }
@@ -123,7 +128,7 @@ impl Control {
     /// [`Code::NotFound`].
     pub async fn enable_task(&self, permit: &Permit<Administer>, id: TaskId, enabled: bool) -> Result<()> {
         let record = self.catalog.task(id).await?;
-        let next_at = record.task.schedule.next_after(Timestamp::now());
+        let next_at = next_at(&record.task, Timestamp::now());
         let action = if enabled { "task enabled" } else { "task disabled" };
         let audit = permit.audit(action, &record.task.name, Some(page(id)), "");
         self.catalog.set_enabled(id, enabled, next_at, &audit).await?;
@@ -142,16 +147,24 @@ impl Control {
             return Err(Error::new(Code::Busy, "A round of this task is under way.", "Wait until it has ended, or abort it first."));
         }
         let audit = permit.audit("task removed", &record.task.name, None, "Its backups stay.");
-        self.catalog.delete_task(id, &audit).await
+        self.catalog.delete_task(id, &audit).await?;
+        // What servers keep for its chains goes.
+        self.nudge(Nudge::Chains);
+        Ok(())
     }
 
-    /// An error at its field if there is no such destination, or no such key.
-    async fn ensure_references(&self, task: &Task) -> Result<()> {
+    /// An error at its field if there is no such destination, key, or database.
+    pub(crate) async fn ensure_references(&self, server: ServerId, destination: DestinationId, order: &Once) -> Result<()> {
         let keys = self.catalog.keys().await?;
-        if task.recipients.iter().any(|id| !keys.iter().any(|key| key.id == *id)) {
+        if order.recipients.iter().any(|id| !keys.iter().any(|key| key.id == *id)) {
             return Err(no_key());
         }
-        match self.catalog.destination(task.destination).await {
+        if let Some(only) = &order.selection.only
+            && !self.catalog.databases(server).await?.iter().any(|database| database.name == *only)
+        {
+            return Err(no_database());
+        }
+        match self.catalog.destination(destination).await {
             Err(error) if error.code() == Code::NotFound => Err(no_destination()),
             other => other.map(drop),
         }
@@ -159,9 +172,11 @@ impl Control {
 
     /// What a task does, for the audit log.
     async fn in_words(&self, task: &Task) -> Result<String> {
-        let all = match task.selection.excluded.as_slice() {
-            [] => "all databases".into(),
-            excluded => format!("all databases but {}", excluded.join(", ")),
+        let left_out: Vec<_> = task.selection.left_out().collect();
+        let covers = match (&task.selection.only, left_out.as_slice()) {
+            (Some(only), _) => format!("the database {only:?}"),
+            (None, []) => "all databases".into(),
+            (None, left_out) => format!("all databases but {}", left_out.join(", ")),
         };
         let keys = self.catalog.keys().await?;
         let keys: Vec<_> = keys.iter().filter(|key| task.recipients.contains(&key.id)).map(|key| key.name.as_str()).collect();
@@ -170,12 +185,21 @@ impl Control {
             Some(rule) => format!("kept by the rule {rule}"),
             None => "all kept".into(),
         };
-        Ok(format!("{} ({}), {all}, {sealed}, {kept}", task.schedule.describe(), task.schedule.time_zone))
+        Ok(format!("{} ({}), {covers}, {sealed}, {kept}", task.schedules.describe(), task.schedules.time_zone))
     }
+}
+
+/// What a task orders of each of its rounds.
+fn order_of(task: &Task) -> Once {
+    Once { selection: task.selection.clone(), recipients: task.recipients.clone() }
 }
 
 fn no_key() -> Error {
     Error::invalid_field("recipients", "One of these keys is not there any more: choose again.")
+}
+
+fn no_database() -> Error {
+    Error::invalid_field("only", "The server has no such database: choose another one.")
 }
 
 fn no_destination() -> Error {
@@ -185,10 +209,14 @@ fn no_destination() -> Error {
 fn form_of(task: &Task) -> TaskForm {
     TaskForm {
         name: task.name.clone(),
-        cron: task.schedule.cron.clone(),
-        time_zone: task.schedule.time_zone.clone(),
+        full: task.schedules.full.clone().unwrap_or_default(),
+        incremental: task.schedules.incremental.clone().unwrap_or_default(),
+        chain_incrementals: limit(task.chain_limit.incrementals),
+        chain_days: limit(task.chain_limit.days),
+        time_zone: task.schedules.time_zone.clone(),
         catch_up: if task.catch_up { "on".into() } else { String::new() },
-        excluded: task.selection.excluded.join("\n"),
+        only: task.selection.only.clone().unwrap_or_default(),
+        excluded: task.selection.left_out().collect::<Vec<_>>().join("\n"),
         destination: task.destination.to_string(),
         encryption: if task.recipients.is_empty() { "none".into() } else { "sealed".into() },
         recipients: task.recipients.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
@@ -197,6 +225,22 @@ fn form_of(task: &Task) -> TaskForm {
     .keeping(task.retention.as_ref())
 }
 
-fn page(id: TaskId) -> String {
+fn limit(limit: Option<u32>) -> String {
+    limit.map_or_else(String::new, |limit| limit.to_string())
+}
+
+/// The kind of the backup that a task makes at its next time, if it is begun then: that of everything that is due up to then,
+/// from what was put off or missed on.
+pub(crate) fn kind_at(task: &TaskRecord, then: Timestamp) -> BackupKind {
+    let from = task.put_off_from.or(task.next_at).unwrap_or(then);
+    task.task.schedules.kind_within(from.min(then), then)
+}
+
+/// When a task is due first after a moment.
+pub(crate) fn next_at(task: &Task, after: Timestamp) -> Option<Timestamp> {
+    task.schedules.next_after(after).map(|due| due.at)
+}
+
+pub(crate) fn page(id: TaskId) -> String {
     format!("/tasks/{id}")
 }

@@ -60,10 +60,12 @@ pub(crate) enum Nudge {
     Discover,
     /// Which chains may go.
     Expire,
+    /// Which chains are followed.
+    Chains,
 }
 
 impl Nudge {
-    const ALL: [Self; 6] = [Self::Schedule, Self::Rounds, Self::Queue, Self::Inventory, Self::Discover, Self::Expire];
+    const ALL: [Self; 7] = [Self::Schedule, Self::Rounds, Self::Queue, Self::Inventory, Self::Discover, Self::Expire, Self::Chains];
 }
 
 #[derive(Default)]
@@ -89,6 +91,8 @@ struct Working {
 pub(crate) enum Ending {
     /// Somebody wants it to.
     Abort(Cause),
+    /// Somebody wants it to be done at another time.
+    Delay(Cause, Timestamp),
     /// The console stops.
     Stop,
 }

@@ -19,7 +19,7 @@ async fn fifty_viewers_get_the_same_text_until_the_end() {
     let console = world.start().await;
     let (_, _, task) = world.task(&console, "1").await;
     let held = world.hold("a.db");
-    let id = console.control.back_up_now(&console.permit, task, None).await.unwrap();
+    let id = console.control.back_up_now(&console.permit, task, None, None).await.unwrap();
     let round = console.round_when(id, "at work", |round| round.runs.iter().any(|run| run.state == RunState::Running)).await;
     let viewers: Vec<_> = futures::future::join_all((0..50).map(|_| console.control.watch_round(&console.permit, id))).await;
     let mut viewers: Vec<_> = viewers.into_iter().map(|viewer| Box::pin(viewer.unwrap())).collect();
@@ -58,7 +58,7 @@ async fn nothing_is_made_for_nobody_and_a_stop_lets_viewers_go() {
     let console = world.start().await;
     let (_, _, task) = world.task(&console, "1").await;
     let _held = world.hold("a.db");
-    let id = console.control.back_up_now(&console.permit, task, None).await.unwrap();
+    let id = console.control.back_up_now(&console.permit, task, None, None).await.unwrap();
     drop(console.control.watch_round(&console.permit, id).await.unwrap());
     let limit = std::time::Instant::now() + Duration::from_secs(20);
     while !console.control.metrics().await.contains("rookery_live_screens 0") {

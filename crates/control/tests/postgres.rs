@@ -70,7 +70,7 @@ async fn a_table_that_is_locked_is_tried_again_and_can_be_given_up() {
     let waits =
         || postgres.psql("shop", "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 't'::regclass").unwrap();
     testkit::eventually("the table is locked", || waits().trim() == "1").unwrap();
-    let id = console.control.back_up_now(&console.permit, task, Some("shop".into())).await.unwrap();
+    let id = console.control.back_up_now(&console.permit, task, Some("shop".into()), None).await.unwrap();
     let round = console.round_when(id, "waiting for another attempt", |round| round.runs.iter().any(|run| run.attempt == 2)).await;
     let run = of(&round, "shop");
     assert_eq!((run.state, run.error.as_ref().map(|told| told.code)), (RunState::Queued, Some(Code::Busy)), "{run:?}");

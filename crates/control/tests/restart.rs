@@ -4,7 +4,7 @@
 mod world;
 
 use catalog::{RoundRecord, RunRecord};
-use domain::{Code, DestinationId, Origin, RoundId, RoundState, RunId, RunKind, RunState, ServerId, TaskId};
+use domain::{BackupKind, Code, DestinationId, Origin, RoundId, RoundState, RunId, RunKind, RunState, ServerId, TaskId};
 use jiff::Timestamp;
 use std::time::Duration;
 use uuid::Uuid;
@@ -19,6 +19,8 @@ fn round(server: ServerId, destination: DestinationId, task: TaskId, state: Roun
         server,
         destination,
         only_database: None,
+        wanted: BackupKind::Full,
+        once: None,
         state,
         origin: Origin::Schedule,
         started_by: None,
@@ -37,6 +39,7 @@ fn run(round: &RoundRecord, database: &str, state: RunState, attempt: u32) -> Ru
         id: RunId::new(Uuid::now_v7()),
         round: Some(round.id),
         kind: RunKind::Backup,
+        wanted: Some(BackupKind::Full),
         server: Some(round.server),
         destination: round.destination,
         database: database.into(),
@@ -164,7 +167,7 @@ async fn a_stop_interrupts_what_does_not_end_and_the_next_start_goes_on() {
     let (world, _, _, task) = quiet().await;
     let console = world.start().await;
     let held = world.hold("a.db");
-    let id = console.control.back_up_now(&console.permit, task, None).await.unwrap();
+    let id = console.control.back_up_now(&console.permit, task, None, None).await.unwrap();
     console.round_when(id, "at work", |round| round.runs.iter().any(|run| run.state == RunState::Running)).await;
     console.control.stop(Duration::from_millis(100)).await;
     let stopped = console.round(id).await;
@@ -184,7 +187,7 @@ async fn a_stop_with_patience_lets_runs_end_and_begins_no_other() {
     let (world, _, _, task) = quiet().await;
     let console = world.start().await;
     let held = world.hold("a.db");
-    let id = console.control.back_up_now(&console.permit, task, None).await.unwrap();
+    let id = console.control.back_up_now(&console.permit, task, None, None).await.unwrap();
     console.round_when(id, "at work", |round| round.runs.iter().any(|run| run.state == RunState::Running)).await;
     let stopping = tokio::spawn({
         let control = console.control.clone();
@@ -228,7 +231,7 @@ fn a_round_that_is_cut_off_at_any_moment_is_completed() {
     for moment in 0..12_u64 {
         let id = cut_off_after(async {
             let console = world.start_when_free().await;
-            let id = console.control.back_up_now(&console.permit, task, None).await.unwrap();
+            let id = console.control.back_up_now(&console.permit, task, None, None).await.unwrap();
             tokio::time::sleep(Duration::from_millis(moment * 40)).await;
             id
         });

@@ -23,7 +23,13 @@ async fn with_backups(world: &World, count: usize) -> (Console, DestinationId, T
     for _ in 0..count {
         assert_state(&console.back_up(task).await, RoundState::Succeeded);
     }
+    // While it is paused, nothing goes by itself.
+    pause(&console, task, true).await;
     (console, destination, task)
+}
+
+async fn pause(console: &Console, task: TaskId, paused: bool) {
+    console.control.enable_task(&console.permit, task, !paused).await.unwrap();
 }
 
 async fn keep(console: &Console, task: TaskId, how: &str) {
@@ -67,6 +73,7 @@ async fn after_a_backup_goes_what_no_rule_keeps_and_history_tells_of_it() {
     let (console, destination, task) = with_backups(&world, 3).await;
     keep(&console, task, "count=2").await;
     let before = chains(&world);
+    pause(&console, task, false).await;
     let round = console.back_up(task).await;
     eventually("two chains are left", || chains(&world).len() == 2).await;
     assert!(chains(&world)[0] == before[2], "the newest stay");
@@ -162,6 +169,7 @@ async fn the_safest_of_several_tasks_wins() {
     assert_eq!(plan(&console, task).await.go, 3);
     let (_, _, server) = console.control.task_form(&console.permit, task).await.unwrap();
     let other = console.add_task("second", server, destination, "").await;
+    pause(&console, other, true).await;
     let shown = plan(&console, task).await;
     assert_eq!((shown.go, shown.others), (0, vec!["second".to_owned()]), "a task without a rule keeps everything");
     assert_eq!(shown.databases[0].chains[3].reason, "The task \"second\" keeps it. It keeps everything.");
@@ -204,6 +212,7 @@ async fn nothing_goes_while_newer_backups_fail() {
     assert!(shown.databases[0].chains[2].reason.contains("The newest run did not succeed"), "{shown:#?}");
     fs::remove_file(world.db("shop.db")).unwrap();
     world.make("shop.db");
+    pause(&console, task, false).await;
     assert_state(&console.back_up(task).await, RoundState::Succeeded);
     eventually("one chain is left", || chains(&world).len() == 1).await;
     console.stop().await;
@@ -229,8 +238,39 @@ async fn nothing_goes_while_the_newest_backup_does_not_hold() {
     assert_eq!(shown.go, 0, "{shown:#?}");
     assert!(shown.databases[0].chains[2].reason.starts_with("The newest backup cannot be used"), "{shown:#?}");
     // With a new good one, the damaged one goes with the rest.
+    pause(&console, task, false).await;
     assert_state(&console.back_up(task).await, RoundState::Succeeded);
     eventually("one chain is left", || chains(&world).len() == 1).await;
+    console.stop().await;
+}
+
+#[tokio::test]
+async fn the_newest_is_read_back_before_others_go_for_it() {
+    let world = World::new();
+    let (console, destination, task) = with_backups(&world, 3).await;
+    let newest = world.path("root/shop.db").join(&chains(&world)[2]);
+    let archive =
+        fs::read_dir(newest).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.extension().is_some_and(|it| it == "zip"));
+    let archive = archive.unwrap();
+    let mut bytes = fs::read(&archive).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&archive, bytes).unwrap();
+    keep(&console, task, "count=1").await;
+    let shown = plan(&console, task).await;
+    assert_eq!(shown.go, 2, "nobody has seen it yet");
+    // It was read back when it was made, and that is long ago.
+    let catalog = world.catalog().await;
+    for backup in catalog.backups_of(destination, None).await.unwrap() {
+        catalog.set_checked(destination, &backup.folder, backup.label, "2020-01-01T00:00:00Z".parse().unwrap()).await.unwrap();
+    }
+    let error = refused(console.control.apply_retention(&console.permit, task, &shown.seen).await);
+    assert!(error.to_string().contains("does not hold, so nothing is deleted"), "{error}");
+    assert_eq!(chains(&world).len(), 3);
+    // That is known from now on.
+    let view = console.control.folder(&console.permit, destination, "shop.db").await.unwrap();
+    assert!(view.chains[0].points[0].fault.is_some() && view.chains[1].points[0].fault.is_none());
+    assert_eq!(plan(&console, task).await.go, 0);
     console.stop().await;
 }
 

@@ -4,7 +4,7 @@
 mod world;
 
 use domain::{
-    Code, DestinationForm, Origin, Protection, RoundState, RunState,
+    BackupKind, Code, DestinationForm, Origin, Protection, RoundState, RunState,
     view::{overview::Trouble, run::RunQuery},
 };
 use std::{fs, time::Duration};
@@ -61,11 +61,18 @@ async fn a_new_database_is_in_the_next_round_and_one_that_is_left_out_is_in_none
     assert_eq!(names(&round), ["new.db", "shop.db"]);
     assert_state(&round, RoundState::Succeeded);
 
-    let one = console.control.back_up_now(&console.permit, task, Some("new.db".into())).await.unwrap();
-    assert_eq!(names(&console.round_ended(one).await), ["new.db"]);
-    let error = refused(console.control.back_up_now(&console.permit, task, Some("scratch.db".into())).await);
+    let one = console.control.back_up_now(&console.permit, task, Some("new.db".into()), None).await.unwrap();
+    let one = console.round_ended(one).await;
+    assert_eq!((names(&one), one.line.wanted, one.runs[0].wanted), (vec!["new.db".to_owned()], BackupKind::Full, Some(BackupKind::Full)));
+    // Of either kind, whatever the task schedules.
+    let kind = Some(BackupKind::Incremental);
+    let one = console.control.back_up_now(&console.permit, task, Some("new.db".into()), kind).await.unwrap();
+    let one = console.round_ended(one).await;
+    assert_eq!((one.line.wanted, one.runs[0].wanted), (BackupKind::Incremental, kind));
+    assert!(one.log.iter().any(|line| line.text.contains("incremental, for \"new.db\" alone")), "{:?}", one.log);
+    let error = refused(console.control.back_up_now(&console.permit, task, Some("scratch.db".into()), None).await);
     assert!(error.told().field("database").is_some());
-    let gone = console.control.back_up_now(&console.permit, task, Some("gone.db".into())).await.unwrap();
+    let gone = console.control.back_up_now(&console.permit, task, Some("gone.db".into()), None).await.unwrap();
     let gone = console.round_ended(gone).await;
     assert_eq!((gone.line.state, gone.line.error.map(|told| told.code)), (RoundState::Failed, Some(Code::DatabaseGone)));
     console.stop().await;
@@ -78,7 +85,7 @@ async fn runs_that_wait_and_runs_that_work_can_be_stopped_and_tried_again() {
     let console = world.start().await;
     let (_, _, task) = world.task(&console, "1").await;
     let held = world.hold("a.db");
-    let id = console.control.back_up_now(&console.permit, task, None).await.unwrap();
+    let id = console.control.back_up_now(&console.permit, task, None, None).await.unwrap();
     let round = console.round_when(id, "at work", |round| round.runs.iter().any(|run| run.state == RunState::Running)).await;
     let (a, b, c) = (of(&round, "a.db"), of(&round, "b.db"), of(&round, "c.db"));
     assert_eq!((a.state, b.state, c.state), (RunState::Running, RunState::Queued, RunState::Queued));
@@ -86,7 +93,7 @@ async fn runs_that_wait_and_runs_that_work_can_be_stopped_and_tried_again() {
     let waits = c.waits_for.clone().unwrap();
     assert!(waits.starts_with("Number 2 in line for this server"), "{waits}");
 
-    let error = refused(console.control.back_up_now(&console.permit, task, Some("c.db".into())).await);
+    let error = refused(console.control.back_up_now(&console.permit, task, Some("c.db".into()), None).await);
     assert_eq!((error.code(), error.told().field("round")), (Code::Busy, Some(id.to_string().as_str())));
 
     console.control.abort_run(&console.permit, b.id).await.unwrap();
@@ -113,7 +120,7 @@ async fn a_whole_round_can_be_stopped() {
     let console = world.start().await;
     let (_, _, task) = world.task(&console, "2").await;
     let _held = [world.hold("a.db"), world.hold("b.db")];
-    let id = console.control.back_up_now(&console.permit, task, None).await.unwrap();
+    let id = console.control.back_up_now(&console.permit, task, None, None).await.unwrap();
     console.round_when(id, "at work", |round| round.runs.iter().filter(|run| run.state == RunState::Running).count() == 2).await;
     console.control.abort_round(&console.permit, id).await.unwrap();
     let round = console.round_ended(id).await;
@@ -141,7 +148,7 @@ async fn a_round_that_cannot_be_prepared_is_tried_again_and_can_be_stopped_while
     };
     let server = console.control.add_server(&console.permit, &form).await.unwrap();
     let task = console.add_task("away", server, destination, "").await;
-    let id = console.control.back_up_now(&console.permit, task, None).await.unwrap();
+    let id = console.control.back_up_now(&console.permit, task, None, None).await.unwrap();
     let waiting = console.round_when(id, "waiting", |round| round.line.error.is_some()).await;
     assert_eq!((waiting.line.state, waiting.line.runs), (RoundState::Preparing, 0));
     assert_eq!(waiting.line.error.map(|told| told.code), Some(Code::Unreachable));
@@ -214,7 +221,7 @@ async fn a_destination_that_moves_begins_anew_and_leaves_the_old_place_alone() {
     let change = async |version, root: &str| console.control.change_destination(&console.permit, destination, version, &form(root)).await;
 
     let held = world.hold("shop.db");
-    let under_way = console.control.back_up_now(&console.permit, task, None).await.unwrap();
+    let under_way = console.control.back_up_now(&console.permit, task, None, None).await.unwrap();
     console.round_when(under_way, "at work", |round| round.runs.iter().any(|run| run.state == RunState::Running)).await;
     let error = refused(change(1, "moved").await);
     assert!(error.code() == Code::Busy && error.told().field("root").is_some(), "{error:?}");
@@ -241,7 +248,7 @@ async fn a_server_whose_databases_are_all_gone_needs_attention() {
     let (_, _, task) = world.task(&console, "").await;
     console.back_up(task).await;
     fs::remove_file(world.db("shop.db")).unwrap();
-    let id = console.control.back_up_now(&console.permit, task, None).await.unwrap();
+    let id = console.control.back_up_now(&console.permit, task, None, None).await.unwrap();
     assert_state(&console.round_ended(id).await, RoundState::Failed);
     let overview = async || console.control.overview(&console.permit).await.unwrap();
     let Trouble::Round { id: told, server_name, error, .. } = overview().await.troubles.remove(0) else { panic!("no round") };
@@ -259,7 +266,7 @@ async fn a_task_that_is_disabled_lets_its_round_end_and_one_with_a_round_is_not_
     let console = world.start().await;
     let (server, _, task) = world.task(&console, "1").await;
     let held = world.hold("a.db");
-    let id = console.control.back_up_now(&console.permit, task, None).await.unwrap();
+    let id = console.control.back_up_now(&console.permit, task, None, None).await.unwrap();
     console.round_when(id, "at work", |round| round.runs.iter().any(|run| run.state == RunState::Running)).await;
     console.control.enable_task(&console.permit, task, false).await.unwrap();
     assert_eq!(refused(console.control.remove_task(&console.permit, task, "nightly").await).code(), Code::Busy);
@@ -315,4 +322,82 @@ async fn metrics_and_background_tell_how_the_console_is() {
     console.stop().await;
     assert_eq!(refused(control.ready().await).code(), Code::Busy);
     tokio::time::timeout(Duration::from_secs(5), control.stop(Duration::ZERO)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_round_that_no_task_stands_behind_is_made_and_kept_in_the_history() {
+    let world = World::new();
+    ["shop.db", "tmp_1.db", "tmp_2.db"].iter().for_each(|name| world.make(name));
+    let console = world.start().await;
+    let (server, destination, _) = world.task(&console, "").await;
+    let form = domain::TaskForm {
+        excluded: "tmp_*".into(),
+        encryption: "none".into(),
+        destination: destination.to_string(),
+        ..Default::default()
+    };
+    let id = console.control.back_up_once(&console.permit, server, &form).await.unwrap();
+    let round = console.round_ended(id).await;
+    assert_state(&round, RoundState::Succeeded);
+    assert_eq!(round.runs.iter().map(|run| run.database.as_str()).collect::<Vec<_>>(), ["shop.db"]);
+    let page = console.control.rounds(&console.permit, &RunQuery::default()).await.unwrap();
+    assert_eq!((page.items[0].id, page.items[0].task, page.items[0].wanted), (id, None, BackupKind::Full));
+    let folder = console.control.folder(&console.permit, destination, "shop.db").await.unwrap();
+    assert_eq!(folder.chains[0].points[0].task.as_deref(), Some("One-time backup"));
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_works_can_be_put_off_and_is_made_at_its_time() {
+    let world = World::new();
+    ["a.db", "b.db"].iter().for_each(|name| world.make(name));
+    let console = world.start().await;
+    let (_, _, task) = world.task(&console, "1").await;
+    let held = world.hold("a.db");
+    let id = console.control.back_up_now(&console.permit, task, None, None).await.unwrap();
+    console.round_when(id, "at work", |round| round.runs.iter().any(|run| run.state == RunState::Running)).await;
+    console.control.delay_round(&console.permit, id, 60).await.unwrap();
+    let is_put_off = |run: &domain::view::run::RunLine| run.state == RunState::Queued && run.retry_at.is_some();
+    let round = console.round_when(id, "put off", |round| round.runs.iter().all(is_put_off)).await;
+    assert_state(&round, RoundState::Running);
+    assert!(round.runs.iter().all(|run| run.attempt == 1 && run.error.is_none()), "{:?}", round.runs);
+    assert!(round.log.iter().any(|line| line.text.contains("by ana")), "{:?}", round.log);
+    drop(held);
+    console.control.abort_round(&console.permit, id).await.unwrap();
+    assert_state(&console.round_ended(id).await, RoundState::Aborted);
+    // Nothing half-made is left, and what was stopped can be made again.
+    console.control.retry_failed(&console.permit, id).await.unwrap();
+    assert_state(&console.round_ended(id).await, RoundState::Succeeded);
+    assert!(refused(console.control.delay_round(&console.permit, id, 60).await).code() == Code::Conflict);
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn incrementals_come_after_a_full_backup_and_write_nothing_where_nothing_changed() {
+    let world = World::new();
+    world.make("shop.db");
+    let console = world.start().await;
+    let (server, destination, task) = world.task(&console, "").await;
+    let back_up = async |kind| {
+        let id = console.control.back_up_now(&console.permit, task, None, Some(kind)).await.unwrap();
+        let round = console.round_ended(id).await;
+        assert_state(&round, RoundState::Succeeded);
+        round.runs[0].clone()
+    };
+    // The task of this test schedules no incrementals; whoever asks for one gets a full one that others can come after.
+    let first = back_up(BackupKind::Incremental).await;
+    assert!(first.label.as_ref().unwrap().contains("full") && first.reason.is_some(), "{first:?}");
+    let change = |sql: &str| rusqlite::Connection::open(world.db("shop.db")).unwrap().execute_batch(sql).unwrap();
+    change("INSERT INTO t (x) VALUES ('d')");
+    let second = back_up(BackupKind::Incremental).await;
+    assert!(second.label.as_ref().unwrap().contains("incremental"), "{second:?}");
+    let third = back_up(BackupKind::Incremental).await;
+    assert_eq!((third.state, third.label), (RunState::Succeeded, None));
+    // A database that did not change is as safe as one that was backed up again.
+    let line = console.control.databases(&console.permit, server, &Default::default()).await.unwrap().items.remove(0);
+    assert!(line.last_good >= third.began_at, "{line:?}");
+    assert_eq!(line.restore_points, 2);
+    let folder = console.control.folder(&console.permit, destination, "shop.db").await.unwrap();
+    assert_eq!(folder.chains.iter().map(|chain| chain.points.len()).collect::<Vec<_>>(), [2]);
+    console.stop().await;
 }

@@ -183,7 +183,7 @@ async fn nothing_that_happens_to_a_task_lets_its_backups_be_readable_for_others(
     }
     // The task changes after its round was prepared: what waits is still sealed for whom it was ordered.
     let hold = world.hold("shop.db");
-    let round = console.control.back_up_now(&console.permit, all.task, None).await.unwrap();
+    let round = console.control.back_up_now(&console.permit, all.task, None, None).await.unwrap();
     console.round_when(round, "running", |view| !view.runs.is_empty()).await;
     let plain = domain::TaskForm { encryption: "none".into(), ..form };
     console.control.change_task(&console.permit, all.task, version, &plain).await.unwrap();

@@ -51,6 +51,21 @@ impl BackupKind {
             Self::Incremental => "incremental",
         }
     }
+
+    /// The one of the two that this is not.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Full => Self::Incremental,
+            Self::Incremental => Self::Full,
+        }
+    }
+
+    /// The kind of a stored word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Full, Self::Incremental].into_iter().find(|kind| kind.as_str() == word)
+    }
 }
 
 impl BackupType {

@@ -10,7 +10,7 @@ mod task;
 pub use key::KeyForm;
 pub use task::TaskForm;
 
-use crate::{Connection, Destination, Error, FieldError, Pattern, Result, Secret, Selection, Server};
+use crate::{Connection, Destination, Error, FieldError, Pattern, Result, Secret, Server};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -143,6 +143,16 @@ impl Check {
             self.fault("name", "Use no line breaks or other control characters.");
         }
         name.into()
+    }
+
+    /// A limit from 1 to `most`; none if nothing is filled in.
+    fn limit(&mut self, field: &str, text: &str, most: u32) -> Option<u32> {
+        let text = text.trim();
+        let limit = text.parse().ok().filter(|number| (1..=most).contains(number));
+        if limit.is_none() && !text.is_empty() {
+            self.fault(field, format!("Give a number from 1 to {most}, or nothing for no limit."));
+        }
+        limit
     }
 
     fn done<T>(self, value: Option<T>) -> Result<T> {
@@ -279,14 +289,6 @@ impl UserForm {
         }
         let role = check.take("role", or(&self.role, "viewer").parse());
         check.done(role.map(|role| (name, role)))
-    }
-}
-
-impl Selection {
-    /// Whether a database is to be backed up.
-    #[must_use]
-    pub fn includes(&self, database: &str) -> bool {
-        !self.excluded.iter().any(|name| name == database)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whether a database is as safe as its task promises.
 
-use crate::Schedule;
+use crate::Schedules;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -25,13 +25,13 @@ pub enum Protection {
 }
 
 impl Protection {
-    /// Judges one database: the schedule of the task that covers it, if one does, and the moment of its last good backup.
+    /// Judges one database: the schedules of the task that covers it, if one does, and the moment of its last good backup.
     #[must_use]
-    pub fn of(schedule: Option<&Schedule>, last_good: Option<Timestamp>, now: Timestamp) -> Self {
-        match (schedule, last_good) {
+    pub fn of(schedules: Option<&Schedules>, last_good: Option<Timestamp>, now: Timestamp) -> Self {
+        match (schedules, last_good) {
             (None, _) => Self::Uncovered,
             (Some(_), None) => Self::Never,
-            (Some(schedule), Some(last)) => Self::with_next_due(schedule.next_after(last), now),
+            (Some(schedules), Some(last)) => Self::with_next_due(schedules.next_after(last).map(|due| due.at), now),
         }
     }
 
@@ -51,14 +51,14 @@ mod tests {
 
     #[test]
     fn a_database_is_overdue_when_the_backup_that_was_promised_is_missing() {
-        let schedule = Schedule::parse("0 2 * * *", "UTC").unwrap();
+        let schedules = Schedules::parse("0 2 * * 0", "0 2 * * *", "UTC").unwrap();
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
-        let of = |last: &str, now: &str| Protection::of(Some(&schedule), Some(at(last)), at(now));
+        let of = |last: &str, now: &str| Protection::of(Some(&schedules), Some(at(last)), at(now));
         assert_eq!(of("2026-11-24T02:00:05Z", "2026-11-25T01:59:00Z"), Protection::Protected);
         assert_eq!(of("2026-11-24T02:00:05Z", "2026-11-25T02:30:00Z"), Protection::Protected);
         let since = at("2026-11-25T02:00:00Z");
         assert_eq!(of("2026-11-24T02:00:05Z", "2026-11-25T03:00:01Z"), Protection::Overdue { since });
-        assert_eq!(Protection::of(Some(&schedule), None, since), Protection::Never);
+        assert_eq!(Protection::of(Some(&schedules), None, since), Protection::Never);
         assert_eq!(Protection::of(None, Some(since), since), Protection::Uncovered);
     }
 }

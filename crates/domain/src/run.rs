@@ -103,6 +103,8 @@ pub enum RunAction {
     Abort,
     /// Do the same again.
     Retry,
+    /// Let it wait until later.
+    Delay,
 }
 
 impl RunState {
@@ -118,8 +120,8 @@ impl RunState {
     /// The reason, a sentence.
     pub fn allows(self, action: RunAction) -> Result<(), &'static str> {
         match (action, self) {
-            (RunAction::Abort, Self::Queued | Self::Running) => Ok(()),
-            (RunAction::Abort, _) => Err("It has ended already."),
+            (RunAction::Abort | RunAction::Delay, Self::Queued | Self::Running) => Ok(()),
+            (RunAction::Abort | RunAction::Delay, _) => Err("It has ended already."),
             (RunAction::Retry, Self::Failed | Self::Aborted | Self::Interrupted) => Ok(()),
             (RunAction::Retry, Self::Succeeded) => Err("It succeeded."),
             (RunAction::Retry, _) => Err("It has not ended yet."),
@@ -132,7 +134,7 @@ impl RunState {
         use RunState::{Aborted, Failed, Interrupted, Queued, Running, Succeeded};
         matches!(
             (self, next),
-            (Queued, Running | Aborted | Failed)
+            (Queued, Queued | Running | Aborted | Failed)
                 | (Running, Queued | Succeeded | Failed | Aborted | Interrupted)
                 | (Failed | Aborted | Interrupted, Queued)
         )
@@ -167,6 +169,9 @@ impl RoundState {
 
 /// Minutes between one attempt of a run and the next; after the last one it has failed.
 pub const RETRY_AFTER_MINUTES: [i64; 3] = [1, 5, 15];
+
+/// Longest time that something can be put off for at once, in minutes: a week.
+pub const LONGEST_DELAY_MINUTES: u32 = 7 * 24 * 60;
 
 #[cfg(test)]
 mod tests {

@@ -1,9 +1,9 @@
 //! A standing order.
 
-use crate::{DestinationId, KeyId, Schedule, ServerId, retention::Rule};
+use crate::{ChainLimit, DestinationId, KeyId, Schedules, Selection, ServerId, retention::Rule};
 use serde::{Deserialize, Serialize};
 
-/// A server-wide task: a template over all databases of a server, today's and tomorrow's.
+/// A task: a template over all databases of a server, today's and tomorrow's, or for one of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
     /// Its name.
@@ -12,8 +12,10 @@ pub struct Task {
     pub server: ServerId,
     /// What is backed up.
     pub selection: Selection,
-    /// When.
-    pub schedule: Schedule,
+    /// When, and which kind.
+    pub schedules: Schedules,
+    /// The longest that chains may grow.
+    pub chain_limit: ChainLimit,
     /// Whether a time at which the console did not run is made up for.
     pub catch_up: bool,
     /// Where to.
@@ -24,9 +26,12 @@ pub struct Task {
     pub recipients: Vec<KeyId>,
 }
 
-/// Which databases of a server a task backs up.
+/// What is ordered of one round that no task stands behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Selection {
-    /// Exact names of databases to leave out, also of such as do not exist yet.
-    pub excluded: Vec<String>,
+#[serde(default)]
+pub struct Once {
+    /// What is backed up.
+    pub selection: Selection,
+    /// The keys that its archives are sealed for.
+    pub recipients: Vec<KeyId>,
 }

@@ -68,8 +68,8 @@ pub struct BackedUp {
 pub enum Outcome {
     /// There is a new backup.
     BackedUp(BackedUp),
-    /// Nothing has changed since the last one: nothing was written.
-    Unchanged,
+    /// Nothing has changed since the last one, which lies here: nothing was written.
+    Unchanged(Place),
 }
 
 impl Outcome {
@@ -78,7 +78,7 @@ impl Outcome {
     pub fn backed_up(&self) -> Option<&BackedUp> {
         match self {
             Self::BackedUp(backup) => Some(backup),
-            Self::Unchanged => None,
+            Self::Unchanged(_) => None,
         }
     }
 }
@@ -107,7 +107,10 @@ async fn once(request: &BackupRequest, context: &Context) -> Result<Outcome> {
     let began_at = Timestamp::now();
     unless_cancelled(context, request.repository.sweep_orphans(database, began_at)).await?;
     let begun = begin(request, database, began_at, context).await?;
-    let Some(Begun { place, prior, position, reading, state, reason }) = begun else { return Ok(Outcome::Unchanged) };
+    let Begun { place, prior, position, reading, state, reason } = match begun {
+        Ok(begun) => begun,
+        Err(last) => return Ok(Outcome::Unchanged(last)),
+    };
     let description = reading.description().clone();
     let writer = unless_cancelled(context, request.repository.begin(&place, &request.recipients)).await?;
     let (summary, written) = read(writer, reading, context).await?;
@@ -190,13 +193,18 @@ impl State {
     }
 }
 
-/// Takes hold of the moment to be read; none if nothing has changed since the backup before.
-async fn begin(request: &BackupRequest, database: &str, began_at: Timestamp, context: &Context) -> Result<Option<Begun>> {
+/// Takes hold of the moment to be read; or says where the last backup lies, if nothing has changed since.
+async fn begin(
+    request: &BackupRequest,
+    database: &str,
+    began_at: Timestamp,
+    context: &Context,
+) -> Result<std::result::Result<Begun, Place>> {
     let (Scope::Database(name), Some(follow)) = (&request.scope, &request.follow) else {
         let place = place_of_full(request, database, began_at, context).await?;
         let (source, scope, inner) = (Arc::clone(&request.source), request.scope.clone(), context.clone());
         let reading = blocking(move || source.begin_full(&scope, &inner)).await?;
-        return Ok(Some(Begun { place, reading, reason: request.reason.clone(), prior: None, position: Value::Null, state: None }));
+        return Ok(Ok(Begun { place, reading, reason: request.reason.clone(), prior: None, position: Value::Null, state: None }));
     };
     let owner = follow.owner(request.instance.fingerprint().to_string(), &request.server.name);
     let following: Arc<dyn Following> = request.source.follow(name, &owner).into();
@@ -205,8 +213,8 @@ async fn begin(request: &BackupRequest, database: &str, began_at: Timestamp, con
     let reason = match unless_cancelled(context, chain::choose(request, database, began_at)).await? {
         Choice::Full(reason) => reason,
         Choice::After(chain) => match incremental(request, &following, &kept, &chain, began_at, context).await? {
-            Incremental::Begun(begun) => return Ok(Some(*begun)),
-            Incremental::Unchanged => return Ok(None),
+            Incremental::Begun(begun) => return Ok(Ok(*begun)),
+            Incremental::Unchanged(last) => return Ok(Err(last)),
             Incremental::MustBeFull(reason) => reason,
         },
     };
@@ -220,7 +228,7 @@ async fn begin(request: &BackupRequest, database: &str, began_at: Timestamp, con
     let (source, path, inner) = (Arc::clone(&following), next.path().to_owned(), context.clone());
     let reading = blocking(move || source.begin_full(&path, &inner)).await?;
     let state = Some(State { following, kept, next, before });
-    Ok(Some(Begun { place, reading, reason, state, prior: None, position: Value::Null }))
+    Ok(Ok(Begun { place, reading, reason, state, prior: None, position: Value::Null }))
 }
 
 async fn place_of_full(request: &BackupRequest, database: &str, began_at: Timestamp, context: &Context) -> Result<Place> {
@@ -231,7 +239,8 @@ async fn place_of_full(request: &BackupRequest, database: &str, began_at: Timest
 
 enum Incremental {
     Begun(Box<Begun>),
-    Unchanged,
+    /// Since the backup that lies here.
+    Unchanged(Place),
     MustBeFull(String),
 }
 
@@ -264,7 +273,7 @@ async fn incremental(
                 let begun = Begun { place, prior: Some(prior), position, reading, state, reason: request.reason.clone() };
                 return Ok(Incremental::Begun(Box::new(begun)));
             }
-            source::Begun::Unchanged => return Ok(Incremental::Unchanged),
+            source::Begun::Unchanged => return Ok(Incremental::Unchanged(last.place.clone())),
             source::Begun::MustBeFull(reason) => return Ok(Incremental::MustBeFull(reason)),
             source::Begun::StateLost if rebuilt => {
                 return Err(Error::internal("What the console keeps of a backup was made anew, and cannot be read."));

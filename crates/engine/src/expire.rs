@@ -102,24 +102,41 @@ impl Group {
         context: &Context,
     ) -> Result<Vec<Decision>> {
         let decisions = self.decide(repository, wishes, known, now);
+        Ok(match self.fault_of_newest(repository, &decisions, known, now, context).await? {
+            None => decisions,
+            Some(((_, label), error)) => {
+                let failing = Some(format!("The newest backup, {label}, does not hold: {error}"));
+                self.decide(repository, wishes, &Known { failing, ..known.clone() }, now)
+            }
+        })
+    }
+
+    /// Reads the newest good chain back, if these decisions let anything go, and tells what does not hold.
+    ///
+    /// # Errors
+    /// [`Code::Cancelled`].
+    pub async fn fault_of_newest(
+        &self,
+        repository: &Repository,
+        decisions: &[Decision],
+        known: &Known,
+        now: Timestamp,
+        context: &Context,
+    ) -> Result<Option<(Name, Error)>> {
         if decisions.iter().all(|decision| decision.keep) {
-            return Ok(decisions);
+            return Ok(None);
         }
         let chains = self.judged(repository, known);
-        let newest =
-            (0..chains.len()).filter(|at| decisions[*at].keep && chains[*at].condition == Condition::Whole && chains[*at].held.is_none());
-        let Some(newest) = newest.max_by_key(|at| (chains[*at].began_at <= now, chains[*at].began_at)) else { return Ok(decisions) };
+        let newest = (0..chains.len()).filter(|at| decisions[*at].keep && chains[*at].condition == Condition::Whole);
+        let Some(newest) = newest.max_by_key(|at| (chains[*at].began_at <= now, chains[*at].began_at)) else { return Ok(None) };
         for point in self.chains[newest].iter().filter(|point| !known.proven.contains(&name(point))) {
             match verify(repository, point, None, 1, context).await {
                 Ok(_) => {}
                 Err(error) if error.code() == Code::Cancelled => return Err(error),
-                Err(error) => {
-                    let failing = Some(format!("The newest backup, {}, does not hold: {error}", point.place.label()));
-                    return Ok(self.decide(repository, wishes, &Known { failing, ..known.clone() }, now));
-                }
+                Err(error) => return Ok(Some((name(point), error))),
             }
         }
-        Ok(decisions)
+        Ok(None)
     }
 
     /// What the rules see of each chain.

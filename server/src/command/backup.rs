@@ -164,7 +164,7 @@ fn one(run: &Run, kind: BackupKind) -> RunReport<'_> {
         },
         result: match &run.result {
             Ok(Outcome::BackedUp(_)) => "succeeded",
-            Ok(Outcome::Unchanged) => "unchanged",
+            Ok(Outcome::Unchanged(_)) => "unchanged",
             Err(_) => "failed",
         },
         kind: manifest.map_or(kind, |manifest| manifest.kind),
@@ -183,7 +183,7 @@ fn text(done: &Round, failed: usize, recipients: Option<&[String]>) -> String {
     let manifests = || done.runs.iter().filter_map(made).map(|backup| &backup.manifest);
     let size: u64 = manifests().map(|manifest| manifest.archive.size_bytes).sum();
     let databases = manifests().filter(|manifest| !super::is_globals(&manifest.database)).count();
-    let unchanged = done.runs.iter().filter(|run| matches!(run.result, Ok(Outcome::Unchanged))).count();
+    let unchanged = done.runs.iter().filter(|run| matches!(run.result, Ok(Outcome::Unchanged(_)))).count();
     let mut out =
         format!("{databases} {} backed up and verified, {} stored.\n", plural(databases, "database", "databases"), display::size(size));
     if let (Some(recipients), true) = (recipients, manifests().next().is_some()) {

@@ -35,7 +35,7 @@ fn ServerCard(server: ServerLine, now: Timestamp) -> impl IntoView {
             view! { <TallyBadge tally short=true/> }.into_any()
         }
     };
-    let next = server.tasks.iter().filter_map(|task| Some((task.next?, task.name.clone()))).min();
+    let next = server.tasks.iter().filter_map(|task| Some((task.next?.at, task.name.clone()))).min();
     let tasks = server.tasks.into_iter().map(|task| {
         view! {
             <div>

@@ -1,8 +1,9 @@
 //! What can be done with a round.
 
 use crate::{
-    api::round::{AbortRound, RetryFailed},
+    api::round::{AbortRound, DelayRound, RetryFailed},
     components::{Button, ButtonKind, Glyph, Hidden, Icon},
+    pages::task::HowLong,
 };
 use domain::RoundId;
 use leptos::prelude::*;
@@ -22,6 +23,27 @@ pub fn StopRound(
                 <p>"What is running or waiting stops, and nothing half-made is kept. What is backed up already stays."</p>
                 <Hidden values=vec![("round", id.to_string())]/>
                 <div class="actions"><Button kind=ButtonKind::Danger busy=abort.pending()>"Abort it"</Button></div>
+            </ActionForm>
+        </details>
+    }
+}
+
+/// Puts off what is not done yet.
+#[component]
+pub fn PutOffRound(
+    /// Which.
+    id: RoundId,
+    /// Does it.
+    delay: ServerAction<DelayRound>,
+) -> impl IntoView {
+    view! {
+        <details class="ask">
+            <summary class="button"><Icon name=Glyph::Clock/>"Put off"</summary>
+            <ActionForm action=delay attr:class="stack tight">
+                <p>"What is running stops, nothing half-made is kept, and it waits with the rest. What is backed up already stays."</p>
+                <Hidden values=vec![("round", id.to_string())]/>
+                <HowLong/>
+                <div class="actions"><Button busy=delay.pending()>"Put it off"</Button></div>
             </ActionForm>
         </details>
     }

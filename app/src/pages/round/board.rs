@@ -1,7 +1,7 @@
 //! A round as it goes on.
 
 use super::{
-    actions::{RetryRound, StopRound},
+    actions::{PutOffRound, RetryRound, StopRound},
     follow::Following,
     log::Log,
     report::{Report, failures},
@@ -12,7 +12,7 @@ use super::{
 use crate::{
     address::{query_value, with_pairs},
     api::{
-        round::{AbortRound, RetryFailed, round},
+        round::{AbortRound, DelayRound, RetryFailed, round},
         run::AbortRun,
     },
     components::{Card, Faults, FormProblem, Notice, PageHead, Problem, RoundBadge, Segment, Segments, Table, Tone, When, lasted, may},
@@ -36,6 +36,8 @@ pub fn Board(
     abort: ServerAction<AbortRound>,
     /// Does what went wrong again.
     retry: ServerAction<RetryFailed>,
+    /// Puts the round off.
+    delay: ServerAction<DelayRound>,
 ) -> impl IntoView {
     let RoundView { line, runs, log, now } = view;
     let (id, ended) = (line.id, line.state.has_ended());
@@ -61,7 +63,7 @@ pub fn Board(
         let follow = move || (!state.get().has_ended()).then(|| view! { <Following line=news.line path=format!("/rounds/{id}")/> });
         let doing = move || match state.get() {
             _ if !operates => ().into_any(),
-            RoundState::Preparing | RoundState::Running => view! { <StopRound id abort/> }.into_any(),
+            RoundState::Preparing | RoundState::Running => view! { <PutOffRound id delay/> <StopRound id abort/> }.into_any(),
             RoundState::Partly | RoundState::Failed | RoundState::Aborted => view! { <RetryRound id retry/> }.into_any(),
             RoundState::Succeeded | RoundState::Skipped => ().into_any(),
         };
@@ -80,6 +82,7 @@ pub fn Board(
         </PageHead>
         <FormProblem faults=Faults::of(abort.value())/>
         <FormProblem faults=Faults::of(retry.value())/>
+        <FormProblem faults=Faults::of(delay.value())/>
         <FormProblem faults=Faults::of(stop.value())/>
         {move || view! { <Whole line=line.get()/> }}
         <Report failures=wrong log now=begun/>
@@ -102,8 +105,11 @@ fn Origins(line: RoundLine, now: jiff::Timestamp) -> impl IntoView {
         None => format!("for {}", lasted(line.began_at, now)),
     };
     let started = started(line.origin, line.started_by.as_deref());
-    let rest = format!(" · {lasting} · started {started}");
-    view! { {line.task_name} " on " {line.server_name} " · began " <When at=line.began_at now/> {rest} }
+    let is_put_off = line.state == RoundState::Preparing && line.error.is_none();
+    let put_off = line.retry_at.filter(|_| is_put_off).map(|at| view! { " · until " <When at now/> });
+    let kind = line.wanted.as_str();
+    let rest = format!(" · {lasting} · {kind}, started {started}");
+    view! { {line.task_name} " on " {line.server_name} " · began " <When at=line.began_at now/> {rest} {put_off} }
 }
 
 /// What concerns the round as a whole.

@@ -18,7 +18,7 @@ pub use table::RoundTable;
 
 use crate::{
     address::param,
-    api::round::{AbortRound, RetryFailed, round},
+    api::round::{AbortRound, DelayRound, RetryFailed, round},
     loaded::loaded_page,
 };
 use board::Board;
@@ -31,9 +31,10 @@ pub fn RoundPage() -> impl IntoView {
     let id = param::<RoundId>("id");
     let abort = ServerAction::<AbortRound>::new();
     let retry = ServerAction::<RetryFailed>::new();
+    let delay = ServerAction::<DelayRound>::new();
     let view = Resource::new_blocking(
-        move || (id.get(), abort.version().get(), retry.version().get()),
+        move || (id.get(), abort.version().get(), retry.version().get(), delay.version().get()),
         |(id, ..)| async move { round(id?).await },
     );
-    loaded_page(view, move |view| view! { <Board view abort retry/> }.into_any())
+    loaded_page(view, move |view| view! { <Board view abort retry delay/> }.into_any())
 }

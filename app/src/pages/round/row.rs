@@ -65,6 +65,7 @@ fn How(run: RunLine, now: Timestamp) -> impl IntoView {
             let amounts = run.progress.as_ref().map(amounts).unwrap_or_default();
             view! { <div class="how"><Bar percent=Signal::stored(percent) label=phase(&run)/><small>{amounts}</small></div> }.into_any()
         }
+        (RunState::Queued, Some(at)) if why.is_none() => view! { <small>"Until " <When at now manner=Manner::Clock/></small> }.into_any(),
         (RunState::Queued, Some(at)) => {
             view! { <small>{why} " Next try " <When at now manner=Manner::Clock/> ", " {next_attempt(&run)} "."</small> }.into_any()
         }

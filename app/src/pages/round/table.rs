@@ -1,6 +1,6 @@
 //! Rounds in a list.
 
-use super::words::started;
+use super::words::{kind_in_words, started};
 use crate::components::{Cell, Lasted, RoundBadge, Size, Table, When};
 use domain::{display, view::run::RoundLine};
 use jiff::Timestamp;
@@ -24,6 +24,7 @@ pub fn RoundTable(
                 <tr>
                     <th scope="col">"Began"</th>
                     {mixed.then(|| view! { <th scope="col">"Task"</th> })}
+                    <th scope="col" class="minor">"Kind"</th>
                     <th scope="col">"State"</th>
                     <th scope="col" class="right">"Succeeded"</th>
                     <th scope="col" class="right minor">"Stored"</th>
@@ -47,6 +48,7 @@ fn Line(round: RoundLine, now: Timestamp, mixed: bool) -> impl IntoView {
         <tr>
             <Cell><a class="name" href=href><When at=round.began_at now/></a></Cell>
             {mixed.then(|| view! { <Cell label="Task">{round.task_name}<small>{round.server_name}</small></Cell> })}
+            <Cell label="Kind" minor=true>{kind_in_words(round.wanted)}</Cell>
             <Cell label="State"><RoundBadge state=round.state/> {why}</Cell>
             <Cell label="Succeeded" right=true><span class="number">{done}</span></Cell>
             <Cell label="Stored" right=true minor=true><Size bytes=(round.stored_bytes > 0).then_some(round.stored_bytes)/></Cell>

@@ -2,7 +2,7 @@
 
 use crate::components::lasted;
 use domain::{
-    Origin, Phase, RoundState, RunKind, RunState, display,
+    BackupKind, Origin, Phase, RoundState, RunKind, RunState, display,
     progress::Reading,
     run::RETRY_AFTER_MINUTES,
     view::run::{Progress, RoundLine, RunLine},
@@ -61,6 +61,7 @@ pub fn answer(line: &RoundLine, runs: &[RunLine]) -> String {
     let databases_alone = || runs.iter().filter(|run| run.database != GLOBALS);
     let (real, only) = (Count::of(databases_alone()), databases_alone().map(|run| &run.database).next());
     match line.state {
+        RoundState::Preparing if line.retry_at.is_some() && line.error.is_none() => "Put off".into(),
         RoundState::Preparing => "Finding out which databases there are".into(),
         RoundState::Running => match only.filter(|_| all.all == 1) {
             Some(name) if all.working == 1 => format!("Backing up {name}"),
@@ -115,14 +116,24 @@ pub fn started(origin: Origin, by: Option<&str>) -> String {
     }
 }
 
+/// A kind of backup, as a button or a cell says it.
+pub fn kind_in_words(kind: BackupKind) -> &'static str {
+    match kind {
+        BackupKind::Full => "Full",
+        BackupKind::Incremental => "Incremental",
+    }
+}
+
 /// What a run is doing or waits for, or how it ended.
 pub fn phase(run: &RunLine) -> String {
     match (run.state, &run.progress) {
         (RunState::Running, Some(progress)) => doing(run.kind, progress.reading.phase).into(),
         (RunState::Running, None) => "Starting".into(),
+        (RunState::Queued, _) if run.retry_at.is_some() && run.error.is_none() => "Put off".into(),
         (RunState::Queued, _) if run.retry_at.is_some() => "Waiting to be tried again".into(),
         (RunState::Queued, _) => "Waiting".into(),
         (RunState::Succeeded, _) => match (run.kind, run.proven) {
+            (RunKind::Backup, _) if run.label.is_none() => "No changes".into(),
             (RunKind::Backup, _) => "Backed up".into(),
             (RunKind::Restore, Some(true)) => "Restored and proven".into(),
             (RunKind::Restore, _) => "Restored".into(),
@@ -207,6 +218,7 @@ mod tests {
         RunLine {
             id: id::<RunId>(),
             kind: RunKind::Backup,
+            wanted: Some(BackupKind::Full),
             round: None,
             server: None,
             server_name: "shop".into(),
@@ -236,6 +248,7 @@ mod tests {
             server: id::<ServerId>(),
             server_name: "shop".into(),
             state,
+            wanted: BackupKind::Full,
             origin: Origin::Schedule,
             started_by: None,
             due_at: Timestamp::UNIX_EPOCH,
@@ -244,6 +257,7 @@ mod tests {
             runs: 0,
             succeeded: 0,
             failed: 0,
+            retry_at: None,
             stored_bytes: 0,
             error: None,
         }
@@ -287,6 +301,15 @@ mod tests {
             "Skipped: the console did not run at that time, and the task does not make up for missed times"
         );
         assert_eq!(answer(&round(RoundState::Skipped), &[]), "Skipped");
+    }
+
+    #[test]
+    fn what_was_put_off_did_not_fail() {
+        let at = Some(Timestamp::UNIX_EPOCH);
+        assert_eq!(phase(&RunLine { retry_at: at, ..run("a", RunState::Queued) }), "Put off");
+        let error = Some(domain::Error::new(domain::Code::Unreachable, "It broke.", "Mend it.").told().clone());
+        assert_eq!(phase(&RunLine { retry_at: at, error, ..run("a", RunState::Queued) }), "Waiting to be tried again");
+        assert_eq!(answer(&RoundLine { retry_at: at, ..round(RoundState::Preparing) }, &[]), "Put off");
     }
 
     #[test]

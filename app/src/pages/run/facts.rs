@@ -43,7 +43,8 @@ pub fn RunFacts(
                     <Fact label=if what == RunKind::Backup { "Folder" } else { "Backup of" }>{place}</Fact>
                     {line.label.map(|label| view! { <Fact label="Restore point"><span class="code">{label}</span></Fact> })}
                     {round}
-                    {line.reason.map(|reason| view! { <Fact label="Why a full">{reason}</Fact> })}
+                    {line.wanted.map(|wanted| view! { <Fact label="Asked for a backup">{wanted.as_str()}</Fact> })}
+                    {line.reason.map(|reason| view! { <Fact label="Why this kind">{reason}</Fact> })}
                 </Facts>
                 <Facts>
                     {started_by.map(|name| view! { <Fact label="Started by">{name}</Fact> })}

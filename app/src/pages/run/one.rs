@@ -89,6 +89,7 @@ fn crumbs(view: &RunView) -> Vec<(String, String)> {
 #[component]
 fn Under(line: RunLine, now: Timestamp) -> impl IntoView {
     match (line.state, line.retry_at) {
+        (RunState::Queued, Some(at)) if line.error.is_none() => view! { "Put off until " <When at now manner=Manner::Clock/> }.into_any(),
         (RunState::Queued, Some(at)) => {
             view! { "Next try at " <When at now manner=Manner::Clock/> {format!(", {}", next_attempt(&line))} }.into_any()
         }

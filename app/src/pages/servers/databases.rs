@@ -12,9 +12,10 @@ use crate::{
         ProtectionBadge, Segment, Segments, Size, SortHead, Table, Tag, When, may,
     },
     loaded::loaded_page,
+    pages::round::words::kind_in_words,
 };
 use domain::{
-    Protection, Role, RunState, ServerId,
+    BackupKind, Protection, Role, RunState, ServerId, TaskId,
     view::{
         Page,
         server::{DatabaseLine, DatabaseQuery, LastRun, ServerView},
@@ -62,7 +63,7 @@ fn list(view: ServerView, page: Page<DatabaseLine>, query: DatabaseQuery, back_u
     let body = if page.items.is_empty() {
         nothing(&view, is_narrowed, path).into_any()
     } else {
-        let (server, tasks, now) = (view.line.name, view.line.tasks, view.now);
+        let (id, server, tasks, now) = (view.line.id, view.line.name, view.line.tasks, view.now);
         let head = move |label, key, right| view! { <SortHead label key sort=order.clone() href=filtered.clone() right/> };
         view! {
             <BackUpForms tasks=tasks.clone() back_up/>
@@ -79,7 +80,7 @@ fn list(view: ServerView, page: Page<DatabaseLine>, query: DatabaseQuery, back_u
                         <th scope="col"><span class="unseen">"Actions"</span></th>
                     </tr>
                 </thead>
-                <DatabaseRows lines=page.items server tasks now/>
+                <DatabaseRows lines=page.items id server tasks now/>
             </Table>
             <Pager number=page.number total=page.total size=page.size href=sorted one="database" many="databases"/>
         }
@@ -102,7 +103,7 @@ fn nothing(view: &ServerView, is_narrowed: bool, path: String) -> impl IntoView 
     view! { <Empty title="No databases" text icon=Glyph::Database/> }
 }
 
-/// A form for each task, for the buttons in the rows: a row's button names the form and the database.
+/// A form for each task and kind of backup, for the buttons in the rows: a row's button names the form and the database.
 #[component]
 pub fn BackUpForms(
     /// The server's tasks.
@@ -110,14 +111,20 @@ pub fn BackUpForms(
     /// Starts a backup.
     back_up: ServerAction<BackUpNow>,
 ) -> impl IntoView {
-    let forms = tasks.into_iter().filter(|task| task.enabled).map(|task| {
+    let tasks = tasks.into_iter().filter(|task| task.enabled);
+    let forms = tasks.flat_map(|task| [task.usual, task.usual.other()].map(|kind| (task.id, kind))).map(|(id, kind)| {
         view! {
-            <ActionForm action=back_up attr:id=format!("back-up-{}", task.id) attr:hidden="">
-                <Hidden values=vec![("task", task.id.to_string())]/>
+            <ActionForm action=back_up attr:id=form_of(id, kind) attr:hidden="">
+                <Hidden values=vec![("task", id.to_string()), ("kind", kind.as_str().into())]/>
             </ActionForm>
         }
     });
     may(Role::Operator).then(|| forms.collect_view())
+}
+
+/// Identifier of the form that starts a backup of one kind.
+fn form_of(task: TaskId, kind: BackupKind) -> String {
+    format!("back-up-{task}-{}", kind.as_str())
 }
 
 /// The body of a table of databases: name, size, state, last good, next, restore points, proven, actions.
@@ -125,7 +132,9 @@ pub fn BackUpForms(
 pub fn DatabaseRows(
     /// The databases.
     lines: Vec<DatabaseLine>,
-    /// Their server's name.
+    /// Their server.
+    id: ServerId,
+    /// That one's name.
     server: String,
     /// The server's tasks.
     tasks: Vec<TaskLine>,
@@ -135,15 +144,15 @@ pub fn DatabaseRows(
     let may_start = may(Role::Operator);
     let rows = lines.into_iter().map(|line| {
         // While a round is under way, the button of its task says so; a column of dead ones would say it no better.
-        let can_start = |task: &&TaskLine| may_start && task.enabled && task.running.is_none() && !task.excluded.contains(&line.name);
-        let form = tasks.iter().find(can_start).filter(|_| !line.gone).map(|task| format!("back-up-{}", task.id));
-        view! { <Row line origin=server.clone() form now/> }
+        let can_start = |task: &&TaskLine| may_start && task.enabled && task.running.is_none() && task.selection.includes(&line.name);
+        let starts = tasks.iter().find(can_start).filter(|_| !line.gone).map(|task| (task.id, task.usual));
+        view! { <Row id line origin=server.clone() starts now/> }
     });
     view! { <tbody>{rows.collect_view()}</tbody> }
 }
 
 #[component]
-fn Row(line: DatabaseLine, origin: String, form: Option<String>, now: Timestamp) -> impl IntoView {
+fn Row(id: ServerId, line: DatabaseLine, origin: String, starts: Option<(TaskId, BackupKind)>, now: Timestamp) -> impl IntoView {
     let folder = line.destination.map(|destination| format!("/backups/{destination}/{}", segment(&line.name)));
     let name = match folder {
         Some(folder) => view! { <a class="name" href=folder>{line.name.clone()}</a> }.into_any(),
@@ -153,9 +162,20 @@ fn Row(line: DatabaseLine, origin: String, form: Option<String>, now: Timestamp)
         let href = with_pairs("/restore", [("destination", destination.to_string()), ("database", line.name.clone()), ("origin", origin)]);
         view! { <LinkButton href kind=ButtonKind::Ghost>"Restore"</LinkButton> }
     });
-    let back_up = form.map(|form| {
-        let label = format!("Back up {} now", line.name);
-        view! { <Button kind=ButtonKind::Ghost form name="database" value=line.name.clone() label>"Back up"</Button> }
+    let back_up = starts.map(|(task, usual)| {
+        let button = |kind: BackupKind| {
+            let (form, words) = (form_of(task, kind), kind_in_words(kind));
+            let label = format!("Back up {} now: {words}", line.name);
+            let word = if kind == usual { "Back up" } else { words };
+            view! { <Button kind=ButtonKind::Ghost form name="database" value=line.name.clone() label>{word}</Button> }
+        };
+        [usual, usual.other()].map(button).into_iter().collect_view()
+    });
+    // Where no task covers it, one can be made for it alone.
+    let is_free = line.protection == Protection::Uncovered && !line.gone && may(Role::Administrator);
+    let order = is_free.then(|| {
+        let href = with_pairs(&format!("/servers/{id}/tasks/new"), [("only", &line.name), ("name", &line.name)]);
+        view! { <LinkButton href kind=ButtonKind::Ghost>"Add task"</LinkButton> }
     });
     let overdue = match line.protection {
         Protection::Overdue { since } => Some(view! { <small>"due " <When at=since now manner=Manner::Relative/></small> }),
@@ -174,7 +194,7 @@ fn Row(line: DatabaseLine, origin: String, form: Option<String>, now: Timestamp)
             <Cell label="Next" minor=true><When at=line.next now manner=Manner::Relative none="–"/></Cell>
             <Cell label="Restore points" right=true minor=true><Count of=line.restore_points/></Cell>
             <Cell label="Proven" minor=true><When at=line.last_proven now manner=Manner::Relative none="not yet"/></Cell>
-            <Cell><div class="actions">{back_up}{restore}</div></Cell>
+            <Cell><div class="actions">{order}{back_up}{restore}</div></Cell>
         </tr>
     }
 }

@@ -31,6 +31,7 @@ pub fn head(view: &ServerView, look: ServerAction<Look>) -> impl IntoView + use<
                     </ActionForm>
                 </May>
                 <May role=Role::Administrator>
+                    <LinkButton href=format!("{page}/backup") icon=Glyph::Play>"One-time backup"</LinkButton>
                     <LinkButton href=format!("{page}/tasks/new") icon=Glyph::Plus kind>"Add server-wide backup task"</LinkButton>
                 </May>
             }

@@ -87,7 +87,7 @@ fn Line(server: ServerLine) -> impl IntoView {
         .chain(server.last_round.as_ref().map(|round| round.began_at))
         .max()
         .unwrap_or(Timestamp::UNIX_EPOCH);
-    let next = server.tasks.iter().filter_map(|task| task.next).min();
+    let next = server.tasks.iter().filter_map(|task| task.next).min().map(|next| next.at);
     let no_task = server.tasks.is_empty();
     view! {
         <tr>

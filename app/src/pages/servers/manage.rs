@@ -85,7 +85,7 @@ fn needs_attention(
     let all = format!("/servers/{}/databases?only=attention", view.line.id);
     let more = usize::try_from(total).unwrap_or(usize::MAX) > MOST;
     lines.truncate(MOST);
-    let (server, tasks, now) = (view.line.name.clone(), view.line.tasks.clone(), view.now);
+    let (id, server, tasks, now) = (view.line.id, view.line.name.clone(), view.line.tasks.clone(), view.now);
     Some(view! {
         <Card title="Needs attention" flush=true>
             <BackUpForms tasks=tasks.clone() back_up/>
@@ -102,7 +102,7 @@ fn needs_attention(
                         <th scope="col"><span class="unseen">"Actions"</span></th>
                     </tr>
                 </thead>
-                <DatabaseRows lines server tasks now/>
+                <DatabaseRows lines id server tasks now/>
             </Table>
             {more.then(|| view! { <p><a href=all>{format!("All {total} that need attention")}</a></p> })}
         </Card>

@@ -6,6 +6,7 @@ use crate::{
     api::servers::{Look, server},
     components::{Card, Cell, Empty, Faults, FormProblem, Glyph, Lasted, RoundBadge, Size, Table, When, keep_fresh},
     loaded::loaded_page,
+    pages::round::words::kind_in_words,
 };
 use domain::{Origin, ServerId, display, view::run::RoundLine};
 use jiff::Timestamp;
@@ -53,6 +54,7 @@ pub fn RoundTable(
                 <tr>
                     <th scope="col">"Began"</th>
                     <th scope="col">"Task"</th>
+                    <th scope="col" class="minor">"Kind"</th>
                     <th scope="col">"State"</th>
                     <th scope="col" class="right">"Databases"</th>
                     <th scope="col" class="right minor">"Stored"</th>
@@ -77,6 +79,7 @@ fn Line(round: RoundLine, now: Timestamp) -> impl IntoView {
         <tr>
             <Cell><a class="name" href=format!("/rounds/{}", round.id)><When at=round.began_at now/></a></Cell>
             <Cell label="Task">{round.task_name}</Cell>
+            <Cell label="Kind" minor=true>{kind_in_words(round.wanted)}</Cell>
             <Cell label="State"><RoundBadge state=round.state/>{error}</Cell>
             <Cell label="Databases" right=true>{format!("{} of {}", display::count(round.succeeded), display::count(round.runs))}</Cell>
             <Cell label="Stored" right=true minor=true><Size bytes=round.stored_bytes/></Cell>

@@ -6,7 +6,7 @@ use crate::{
         Badge, Button, ButtonKind, Card, Fact, Facts, Glyph, Hidden, Lasted, LinkButton, Manner, May, RoundBadge, Size, Tag, Tone, When,
     },
 };
-use domain::{Role, RoundState, view::task::TaskLine};
+use domain::{Due, Role, RoundState, Selection, view::task::TaskLine};
 use jiff::Timestamp;
 use leptos::prelude::*;
 
@@ -50,7 +50,11 @@ pub fn TaskCard(
             <div class="facts-wide">
                 <Facts>
                     <Fact label="When">{task.schedule} " " <Tag text=task.time_zone/></Fact>
-                    <Fact label="Next"><When at=task.next now none="not while it is paused"/> " " {task.next.map(|at| view! { <span class="dim"><When at now manner=Manner::Relative/></span> })}</Fact>
+                    <Fact label="Next">
+                        <When at=task.next.map(|next| next.at) now none="not while it is paused"/>
+                        " "
+                        {task.next.map(|Due { at, kind }| view! { <Tag text=kind.as_str()/> " " <span class="dim"><When at now manner=Manner::Relative/></span> })}
+                    </Fact>
                     <Fact label="Last">
                         {match task.last_round {
                             Some(round) => view! {
@@ -63,7 +67,7 @@ pub fn TaskCard(
                     </Fact>
                 </Facts>
                 <Facts>
-                    <Fact label="Databases">{covered(&task.excluded)}</Fact>
+                    <Fact label="Databases">{covered(&task.selection)}</Fact>
                     <Fact label="Type">"Backup " <Tag text="logical"/></Fact>
                     <Fact label="To"><a href=format!("/backups/{}", task.destination_id)>{task.destination}</a> " " <code>{task.root}</code></Fact>
                 </Facts>
@@ -73,8 +77,12 @@ pub fn TaskCard(
 }
 
 /// Which databases a task covers, in words.
-fn covered(excluded: &[String]) -> impl IntoView + use<> {
+fn covered(selection: &Selection) -> impl IntoView + use<> {
     const MOST: usize = 3;
+    let excluded: Vec<_> = selection.left_out().collect();
+    if let Some(only) = &selection.only {
+        return view! { <code>{only.clone()}</code> " alone" }.into_any();
+    }
     if excluded.is_empty() {
         return view! { "all, and new ones too" }.into_any();
     }

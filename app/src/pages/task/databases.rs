@@ -1,12 +1,13 @@
 //! The databases of a task, each with its own state.
 
+use super::one::BackUp;
 use crate::{
     address::with_pairs,
     api::task::BackUpNow,
-    components::{Button, ButtonKind, Card, Cell, Empty, Glyph, Hidden, LinkButton, ProtectionBadge, Size, Table, When, may},
+    components::{ButtonKind, Card, Cell, Empty, Glyph, LinkButton, ProtectionBadge, Size, Table, When, may},
     pages::round::words::title_of,
 };
-use domain::{Role, RunState, ServerId, TaskId, view::server::DatabaseLine};
+use domain::{BackupKind, Role, RunState, ServerId, TaskId, view::server::DatabaseLine};
 use jiff::Timestamp;
 use leptos::prelude::*;
 
@@ -15,6 +16,8 @@ use leptos::prelude::*;
 pub fn Databases(
     /// The task.
     id: TaskId,
+    /// The kind of backup that it makes if nobody says which.
+    usual: BackupKind,
     /// Its server.
     server: ServerId,
     /// That one's name.
@@ -44,7 +47,7 @@ pub fn Databases(
         .into_any();
     }
     let shown = databases.len() as u64;
-    let lines = databases.into_iter().map(move |database| view! { <Line id database origin=server_name.clone() now back_up/> });
+    let lines = databases.into_iter().map(move |database| view! { <Line id usual database origin=server_name.clone() now back_up/> });
     view! {
         <Card title="Databases" icon=Glyph::Database flush=true>
             <Table label="Databases of this task">
@@ -67,7 +70,14 @@ pub fn Databases(
 }
 
 #[component]
-fn Line(id: TaskId, database: DatabaseLine, origin: String, now: Timestamp, back_up: ServerAction<BackUpNow>) -> impl IntoView {
+fn Line(
+    id: TaskId,
+    usual: BackupKind,
+    database: DatabaseLine,
+    origin: String,
+    now: Timestamp,
+    back_up: ServerAction<BackUpNow>,
+) -> impl IntoView {
     let name = database.name.clone();
     let (run, last) = (database.last_run, database.last_good);
     let state = run.as_ref().map(|run| run.state);
@@ -91,13 +101,7 @@ fn Line(id: TaskId, database: DatabaseLine, origin: String, now: Timestamp, back
         view! { <LinkButton href kind=ButtonKind::Ghost>"Restore"</LinkButton> }
     });
     let start = (may(Role::Operator) && !database.gone).then(|| {
-        let (values, label) = (vec![("task", id.to_string()), ("database", name.clone())], format!("Back up {name} now"));
-        view! {
-            <ActionForm action=back_up>
-                <Hidden values/>
-                <Button kind=ButtonKind::Ghost label>"Back up"</Button>
-            </ActionForm>
-        }
+        view! { <BackUp id database=Some(name.clone()) usual back_up/> }
     });
     view! {
         <tr>

@@ -2,19 +2,20 @@
 
 use super::{
     databases::Databases,
+    delay::PutOff,
     retention::State,
-    words::{answer, covers},
+    words::{answer, chains, covers},
 };
 use crate::{
-    api::task::{BackUpNow, EnableTask, RemoveTask},
+    api::task::{BackUpNow, DelayTask, EnableTask, RemoveTask},
     components::{
         Badge, Button, ButtonKind, Card, Confirm, Empty, Fact, Facts, Faults, FormProblem, Glyph, Hidden, LinkButton, Manner, Notice,
-        PageHead, TallyBadge, Tone, When, may,
+        PageHead, Tag, TallyBadge, Tone, When, may,
     },
-    pages::round::RoundTable,
+    pages::round::{RoundTable, words::kind_in_words},
 };
 use domain::{
-    Role, TaskId,
+    BackupKind, Due, Role, TaskId,
     view::task::{TaskLine, TaskView},
 };
 use leptos::prelude::*;
@@ -28,17 +29,25 @@ pub fn One(
     back_up: ServerAction<BackUpNow>,
     /// Pauses and resumes it.
     enable: ServerAction<EnableTask>,
+    /// Puts its next time off.
+    delay: ServerAction<DelayTask>,
     /// Deletes it.
     remove: ServerAction<RemoveTask>,
 ) -> impl IntoView {
     let TaskView { line, task, server_name, tally, databases, rounds, retention, now, .. } = view;
-    let (id, enabled, running) = (line.id, line.enabled, line.running);
+    let (id, enabled, running, usual) = (line.id, line.enabled, line.running, line.usual);
     let crumbs = vec![("Servers".into(), "/servers".into()), (server_name.clone(), format!("/servers/{}", line.server))];
     let badge = move || match enabled {
         true => view! { <TallyBadge tally/> }.into_any(),
         false => view! { <Badge tone=Tone::Warn text="Paused" icon=Glyph::Pause/> }.into_any(),
     };
-    let actions = move || view! { <Actions id enabled running=running.is_some() back_up enable/> };
+    let to_put_off = line.clone();
+    let actions = move || {
+        view! {
+            {may(Role::Operator).then(|| view! { <PutOff line=to_put_off delay/> })}
+            <Actions id enabled usual running=running.is_some() back_up enable/>
+        }
+    };
     let under_way = running.map(|round| {
         view! {
             <Notice title="A round of this task is under way.">
@@ -46,7 +55,7 @@ pub fn One(
             </Notice>
         }
     });
-    let TaskLine { name, server, next, schedule, time_zone, destination, destination_id, root, keys, .. } = line.clone();
+    let TaskLine { name, server, next, schedule, time_zone, destination, destination_id, root, keys, put_off_from, .. } = line.clone();
     let sealing = if keys.is_empty() {
         "None: whoever gets at the backups can read them".into()
     } else {
@@ -56,18 +65,19 @@ pub fn One(
     view! {
         <PageHead title=name.clone() crumbs badge actions>{answer(tally, enabled)}</PageHead>
         <Busy back_up/>
-        <FormProblem faults=Faults::of(enable.value())/>
+        <FormProblem faults=Faults::of(enable.value()).or(Faults::of(delay.value()))/>
         {under_way}
         <Card title="The order" icon=Glyph::Backups>
             <div class="facts-wide">
                 <Facts>
                     <Fact label="Databases">{covers(&line)}</Fact>
-                    <Fact label="Type">"Backup (logical), always a full one"</Fact>
+                    <Fact label="Type">"Backup (logical)"</Fact>
                     <Fact label="Schedule">{schedule} " " <span class="dim">{time_zone}</span></Fact>
                     <Fact label="Next">
-                        <When at=next now none="not while it is paused"/>
+                        <When at=next.map(|next| next.at) now none="not while it is paused"/>
                         " "
-                        {next.map(|at| view! { <span class="dim"><When at now manner=Manner::Relative/></span> })}
+                        {next.map(|Due { at, kind }| view! { <Tag text=kind.as_str()/> " " <span class="dim"><When at now manner=Manner::Relative/></span> })}
+                        {put_off_from.map(|at| view! { <span class="dim">", put off from " <When at now/></span> })}
                     </Fact>
                 </Facts>
                 <Facts>
@@ -76,6 +86,7 @@ pub fn One(
                         " "
                         <span class="code">{root}</span>
                     </Fact>
+                    <Fact label="Chains">{chains(task.chain_limit)}</Fact>
                     <Fact label="If missed">
                         {if task.catch_up { "Made up for as soon as the console runs again" } else { "Left out until the next time" }}
                     </Fact>
@@ -84,7 +95,7 @@ pub fn One(
                 </Facts>
             </div>
         </Card>
-        <Databases id server server_name databases total=tally.total() now back_up/>
+        <Databases id usual server server_name databases total=tally.total() now back_up/>
         <State id state=retention now/>
         <Card title="Rounds" icon=Glyph::List flush=true>
             {if rounds.is_empty() {
@@ -100,7 +111,14 @@ pub fn One(
 
 /// Back up, pause, edit: what the viewer's role allows.
 #[component]
-fn Actions(id: TaskId, enabled: bool, running: bool, back_up: ServerAction<BackUpNow>, enable: ServerAction<EnableTask>) -> impl IntoView {
+fn Actions(
+    id: TaskId,
+    enabled: bool,
+    usual: BackupKind,
+    running: bool,
+    back_up: ServerAction<BackUpNow>,
+    enable: ServerAction<EnableTask>,
+) -> impl IntoView {
     let (word, icon) = if enabled { ("Pause", Glyph::Pause) } else { ("Resume", Glyph::Play) };
     let administers = may(Role::Administrator);
     view! {
@@ -108,6 +126,7 @@ fn Actions(id: TaskId, enabled: bool, running: bool, back_up: ServerAction<BackU
             .then(|| {
                 view! {
                     <LinkButton href=format!("/tasks/{id}/edit") kind=ButtonKind::Ghost icon=Glyph::Edit>"Edit"</LinkButton>
+                    <LinkButton href=format!("/tasks/{id}/duplicate") kind=ButtonKind::Ghost icon=Glyph::Plus>"Duplicate"</LinkButton>
                     <ActionForm action=enable>
                         <Hidden values=vec![("task", id.to_string()), ("enabled", (!enabled).to_string())]/>
                         <Button icon busy=enable.pending()>{word}</Button>
@@ -117,13 +136,47 @@ fn Actions(id: TaskId, enabled: bool, running: bool, back_up: ServerAction<BackU
         {(may(Role::Operator) && !running)
             .then(|| {
                 view! {
-                    <ActionForm action=back_up>
-                        <Hidden values=vec![("task", id.to_string())]/>
-                        <Button kind=ButtonKind::Primary icon=Glyph::Play busy=back_up.pending()>"Back up now"</Button>
-                    </ActionForm>
+                    <BackUp id database=None usual back_up/>
                 }
             })}
     }
+}
+
+/// Starts a backup of either kind, of the whole task or of one database.
+#[component]
+pub fn BackUp(
+    /// The task.
+    id: TaskId,
+    /// The one database; none for all.
+    database: Option<String>,
+    /// The kind that the first button makes.
+    usual: BackupKind,
+    /// Starts it.
+    back_up: ServerAction<BackUpNow>,
+) -> impl IntoView {
+    let ways = [usual, usual.other()].map(|kind| {
+        let values = [("task", id.to_string()), ("kind", kind.as_str().to_owned())].into_iter();
+        let values = values.chain(database.clone().map(|name| ("database", name))).collect();
+        let word = kind_in_words(kind);
+        let button = match &database {
+            // Whoever listens hears which database, because every line has the same buttons.
+            Some(name) if kind == usual => {
+                view! { <Button kind=ButtonKind::Ghost label=format!("Back up {name} now: {word}")>"Back up"</Button> }.into_any()
+            }
+            Some(name) => view! { <Button kind=ButtonKind::Ghost label=format!("Back up {name} now: {word}")>{word}</Button> }.into_any(),
+            None if kind == usual => {
+                view! { <Button kind=ButtonKind::Primary icon=Glyph::Play busy=back_up.pending()>"Back up now"</Button> }.into_any()
+            }
+            None => view! { <Button busy=back_up.pending()>{format!("{word} now")}</Button> }.into_any(),
+        };
+        view! {
+            <ActionForm action=back_up>
+                <Hidden values/>
+                {button}
+            </ActionForm>
+        }
+    });
+    ways.into_iter().collect_view()
 }
 
 /// Why a round could not be started; if one is under way, the way to it.

@@ -2,7 +2,7 @@
 
 use crate::components::counted;
 use domain::{
-    display,
+    ChainLimit, display,
     view::{server::Tally, task::TaskLine},
 };
 
@@ -27,9 +27,22 @@ pub fn answer(tally: Tally, enabled: bool) -> String {
 
 /// Which databases it covers.
 pub fn covers(line: &TaskLine) -> String {
-    match line.excluded.as_slice() {
-        [] => "All of the server, new ones too".into(),
-        excluded => format!("All of the server, new ones too, except {}", list(excluded)),
+    let left_out: Vec<_> = line.selection.left_out().collect();
+    match (&line.selection.only, left_out.as_slice()) {
+        (Some(only), _) => format!("{only} alone"),
+        (None, []) => "All of the server, new ones too".into(),
+        (None, left_out) => format!("All of the server, new ones too, except {}", list(left_out)),
+    }
+}
+
+/// How long chains may grow.
+pub fn chains(limit: ChainLimit) -> String {
+    let limits = [(limit.incrementals, "incremental", "incrementals"), (limit.days, "day", "days")];
+    let limits: Vec<_> = limits.into_iter().filter_map(|(most, one, many)| Some(counted(most?.into(), one, many))).collect();
+    if limits.is_empty() {
+        "They grow without limit".into()
+    } else {
+        format!("A new full backup at the latest after {}", limits.join(" or "))
     }
 }
 

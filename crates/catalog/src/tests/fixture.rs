@@ -5,8 +5,8 @@ use crate::{
     UserRecord,
 };
 use domain::{
-    BackupKind, BackupType, Connection, Dbms, Destination, DestinationId, KeyId, Label, Origin, Role, RoundId, RoundState, RunId, RunKind,
-    RunState, Schedule, Selection, Server, ServerId, Task, TaskId, UserId, view::run::LogLine,
+    BackupKind, BackupType, ChainLimit, Connection, Dbms, Destination, DestinationId, KeyId, Label, Origin, Role, RoundId, RoundState,
+    RunId, RunKind, RunState, Schedules, Selection, Server, ServerId, Task, TaskId, UserId, view::run::LogLine,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::ops::Deref;
@@ -117,14 +117,23 @@ pub fn task(name: &str, server: ServerId, destination: DestinationId) -> TaskRec
     let task = Task {
         name: name.into(),
         server,
-        selection: Selection { excluded: vec!["scratch".into()] },
-        schedule: Schedule { cron: "0 2 * * *".into(), time_zone: "Europe/Berlin".into() },
+        selection: Selection::all_but("scratch\ntmp_*"),
+        schedules: Schedules { full: Some("0 2 * * 0".into()), incremental: Some("0 2 * * *".into()), time_zone: "Europe/Berlin".into() },
+        chain_limit: ChainLimit { incrementals: Some(30), days: None },
         catch_up: true,
         destination,
         retention: Some("days=30,count=5".parse().unwrap()),
         recipients: vec![],
     };
-    TaskRecord { id: TaskId::new(Uuid::now_v7()), task, enabled: true, next_at: Some(at(60)), version: 1, created_at: at(0) }
+    TaskRecord {
+        id: TaskId::new(Uuid::now_v7()),
+        task,
+        enabled: true,
+        next_at: Some(at(60)),
+        put_off_from: None,
+        version: 1,
+        created_at: at(0),
+    }
 }
 
 pub fn round(task: &TaskRecord, began_at: Timestamp) -> RoundRecord {
@@ -135,6 +144,8 @@ pub fn round(task: &TaskRecord, began_at: Timestamp) -> RoundRecord {
         server: task.task.server,
         destination: task.task.destination,
         only_database: None,
+        wanted: BackupKind::Full,
+        once: None,
         state: RoundState::Running,
         origin: Origin::Schedule,
         started_by: None,
@@ -157,6 +168,7 @@ pub fn run(round: &RoundRecord, database: &str) -> RunRecord {
         id: RunId::new(Uuid::now_v7()),
         round: Some(round.id),
         kind: RunKind::Backup,
+        wanted: Some(BackupKind::Full),
         server: Some(round.server),
         destination: round.destination,
         database: database.into(),

@@ -3,10 +3,12 @@
 use super::{fixture::Opened, statements};
 use sqlx::{Executor, SqlSafeStr};
 
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../../../migrations/0001_console.sql"),
     include_str!("../../../../migrations/0002_keys.sql"),
+    include_str!("../../../../migrations/0003_tasks.sql"),
     include_str!("../../../../migrations/0004_retention.sql"),
+    include_str!("../../../../migrations/0005_unchanged.sql"),
 ];
 
 #[test]
@@ -28,6 +30,35 @@ fn postgresql_understands_every_statement_with_the_types_that_are_bound() {
         WHERE NOT (parameter_types::text[] <@ ARRAY['text', 'bigint', 'boolean']);",
     );
     assert_eq!(postgres.psql(&database, &script).unwrap(), "", "parameters of types that are never bound");
+}
+
+/// A server, a destination, a task and a backup and a verification of it, as the first version wrote them.
+const OF_THE_FIRST_VERSION: &str = "
+    INSERT INTO servers (id, name, connection, note, version, created_at) VALUES ('s', 'shop', '{}', '', 1, 0);
+    INSERT INTO destinations (id, name, destination, note, version, created_at) VALUES ('d', 'vault', '{}', '', 1, 0);
+    INSERT INTO tasks (id, name, server_id, destination_id, selection, cron, time_zone, catch_up, enabled, version, created_at)
+        VALUES ('t', 'nightly', 's', 'd', '{}', '0 3 * * *', 'UTC', TRUE, TRUE, 1, 0);
+    INSERT INTO rounds (id, task_id, task_name, server_id, destination_id, state, origin, attempt, due_at, began_at)
+        VALUES ('r', 't', 'nightly', 's', 'd', 'running', 'user', 1, 0, 0);
+    INSERT INTO runs (id, round_id, kind, destination_id, database_name, state, attempt, queued_at, compared, notes)
+        VALUES ('b', 'r', 'backup', 'd', 'a', 'queued', 1, 0, '[]', '[]'), ('v', NULL, 'verify', 'd', 'a', 'queued', 1, 0, '[]', '[]');";
+const WHAT_BECAME_OF_IT: &str =
+    "SELECT tasks.full_cron || '|' || coalesce(tasks.incremental_cron, 'never') || '|' || rounds.wanted || '|' ||
+        (SELECT wanted FROM runs WHERE id = 'b') || '|' || coalesce((SELECT wanted FROM runs WHERE id = 'v'), 'none')
+        FROM tasks JOIN rounds ON rounds.task_id = tasks.id";
+
+#[tokio::test]
+async fn tasks_of_the_first_version_go_on_making_full_backups() {
+    let script = format!("{}{}{OF_THE_FIRST_VERSION}{}", MIGRATIONS[0], MIGRATIONS[1], MIGRATIONS[2]);
+    let told = "0 3 * * *|never|full|full|none";
+    let postgres = testkit::shared().unwrap();
+    let database = postgres.fresh_database().unwrap();
+    assert_eq!(postgres.psql(&database, &format!("{script}{WHAT_BECAME_OF_IT}")).unwrap(), told);
+    let sqlite = sqlx::SqlitePool::connect("sqlite::memory:").await.unwrap();
+    let mut only = sqlite.acquire().await.unwrap();
+    only.execute(sqlx::AssertSqlSafe(script)).await.unwrap();
+    let row = only.fetch_one(WHAT_BECAME_OF_IT.into_sql_str()).await.unwrap();
+    assert_eq!(sqlx::Row::get::<String, _>(&row, 0), told);
 }
 
 #[tokio::test]

@@ -71,7 +71,9 @@ async fn of_two_edits_the_second_is_refused() {
     assert_eq!(opened.update_destination(&edit("second"), &audit()).await.unwrap_err().code(), Code::Conflict);
 
     let mut edited = task.clone();
-    edited.task.schedule.cron = "0 3 * * *".into();
+    edited.task.schedules.full = None;
+    edited.task.schedules.incremental = Some("0 3 * * *".into());
+    edited.task.chain_limit = domain::ChainLimit { incrementals: None, days: Some(14) };
     edited.next_at = Some(at(120));
     opened.update_task(&edited, &audit()).await.unwrap();
     assert_eq!(opened.update_task(&task, &audit()).await.unwrap_err().code(), Code::Conflict);
@@ -161,6 +163,26 @@ async fn databases_go_and_come_back() {
     let told: Vec<_> = databases.iter().map(|one| (one.name.as_str(), one.size_bytes, one.first_seen_at, one.gone_at)).collect();
     assert_eq!(told, [("a", Some(7), at(1), None), ("b", None, at(1), None), ("c", Some(7), at(2), Some(at(3)))]);
     assert_eq!(opened.all_databases().await.unwrap().remove(&server.id), Some(databases));
+}
+
+#[tokio::test]
+async fn a_time_that_was_put_off_keeps_where_it_came_from_until_it_is_put_back_or_over() {
+    let opened = Opened::new().await;
+    let task = opened.with_task().await;
+    let times = async || opened.task(task.id).await.map(|task| (task.next_at, task.put_off_from)).unwrap();
+    opened.put_off(task.id, at(60), at(120), &audit()).await.unwrap();
+    assert_eq!(times().await, (Some(at(120)), Some(at(60))));
+    assert_eq!(opened.put_off(task.id, at(60), at(180), &audit()).await.unwrap_err().code(), Code::Conflict);
+    opened.put_off(task.id, at(120), at(180), &audit()).await.unwrap();
+    assert_eq!(times().await, (Some(at(180)), Some(at(60))));
+    opened.put_off(task.id, at(180), at(60), &audit()).await.unwrap();
+    assert_eq!(times().await, (Some(at(60)), None));
+    opened.put_off(task.id, at(60), at(120), &audit()).await.unwrap();
+    opened.set_next(task.id, at(120), Some(at(500))).await.unwrap();
+    assert_eq!(times().await, (Some(at(500)), None));
+    opened.put_off(task.id, at(500), at(520), &audit()).await.unwrap();
+    opened.set_enabled(task.id, false, None, &audit()).await.unwrap();
+    assert_eq!(times().await, (None, None));
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ async fn a_round_reads_back_as_it_was_stored_and_changes_only_from_the_state_tha
     let opened = Opened::new().await;
     let task = opened.with_task().await;
     let stored = RoundRecord {
+        once: Some(domain::Once { selection: domain::Selection::of_one("orders"), recipients: vec![] }),
         only_database: Some("orders".into()),
         origin: Origin::CatchUp,
         started_by: Some("ada".into()),

@@ -4,15 +4,20 @@ use super::{Done, workers};
 use crate::{Control, shelf, underway::Ground};
 use catalog::RunRecord;
 use domain::{BackupKind, ChainLimit, DestinationId, Error, Result, RoundId, display};
-use engine::{BackedUp, BackupRequest, Outcome, backup};
+use engine::{BackedUp, BackupRequest, Follow, Outcome, backup};
 use jiff::Timestamp;
 use seal::PublicKey;
 use serde::{Deserialize, Serialize};
 use source::{Context, Scope};
 use std::sync::Arc;
 
-/// Why every backup is full today.
-const REASON: &str = "The task makes a full backup each time.";
+/// Why a backup is of the kind that was asked for. Where it becomes another one, the engine says why.
+fn reason(run: &RunRecord) -> &'static str {
+    match run.wanted {
+        Some(BackupKind::Incremental) => "An incremental backup was asked for.",
+        _ => "A full backup was asked for.",
+    }
+}
 
 /// What a backup was asked for beside its database; kept with the run, so that nothing that happens to its task meanwhile
 /// lets an archive be readable for others.
@@ -23,6 +28,10 @@ pub(crate) struct Asked {
     pub globals: bool,
     /// The keys that the archive is sealed for.
     pub recipients: Vec<PublicKey>,
+    /// The longest that the chain may grow that it may become a part of.
+    pub limit: ChainLimit,
+    /// Whether incrementals may come after it, for which the server and the data directory keep something.
+    pub follow: bool,
 }
 
 impl Asked {
@@ -46,7 +55,8 @@ impl Control {
         let id = run.round.ok_or_else(|| Error::internal("A backup belongs to no round."))?;
         let backed_up = match self.back_up(id, run, context).await {
             Ok(Outcome::BackedUp(backed_up)) => backed_up,
-            Ok(Outcome::Unchanged) => {
+            Ok(Outcome::Unchanged(last)) => {
+                self.catalog.set_current(run.destination, last.folder().as_str(), last.label(), Timestamp::now()).await?;
                 let said = "No changes since the last backup: nothing was written.";
                 return Ok(Done { reason: Some(said.into()), said: said.into(), ..Done::default() });
             }
@@ -68,7 +78,7 @@ impl Control {
             label: Some(manifest.label.to_string()),
             stored_bytes: Some(manifest.archive.size_bytes),
             rows: Some(manifest.archive.rows),
-            reason: Some(REASON.into()),
+            reason: Some(manifest.reason.clone()),
             notes,
             said: format!(
                 "Backed up and verified: {} rows, {} stored.",
@@ -94,6 +104,8 @@ impl Control {
         let ground = self.ground_of(id, context).await?;
         let task = self.catalog.round(id).await?.task_name;
         let asked = Asked::of(run)?;
+        let destination = self.catalog.destination(run.destination).await?.destination;
+        let doubt = self.doubt(run, &ground.server.instance).await?;
         let request = BackupRequest {
             source: Arc::clone(&ground.source),
             server: ground.server.clone(),
@@ -102,14 +114,28 @@ impl Control {
             instance: Arc::clone(&self.instance),
             recipients: asked.recipients,
             task: Some(task),
-            kind: BackupKind::Full,
-            reason: REASON.into(),
-            doubt: None,
-            limit: ChainLimit::default(),
-            follow: None,
+            kind: run.wanted.unwrap_or(BackupKind::Full),
+            reason: reason(run).into(),
+            doubt,
+            limit: asked.limit,
+            follow: asked.follow.then(|| Follow::new(&destination, self.chains())),
             workers: workers(),
         };
         backup(&request, context).await
+    }
+
+    /// Why the newest chain of a database shall not go on: a verification of one of its backups failed.
+    async fn doubt(&self, run: &RunRecord, instance: &str) -> Result<Option<String>> {
+        if run.wanted != Some(BackupKind::Incremental) {
+            return Ok(None);
+        }
+        let records = self.catalog.backups_of(run.destination, Some(&run.database)).await?;
+        let mut of_server = records.iter().filter(|record| record.server_instance.as_deref() == Some(instance));
+        // They come newest first.
+        let Some(newest) = of_server.next() else { return Ok(None) };
+        let chain = records.iter().filter(|record| record.folder == newest.folder);
+        let fault = chain.filter_map(|record| record.verify_fault.as_deref()).next();
+        Ok(fault.map(|fault| format!("A verification of its chain failed: {fault}")))
     }
 
     /// What the runs of the round share; opened anew after a restart or a failure.

@@ -12,7 +12,7 @@ use crate::{
     Control,
     cause::Cause,
     run::carried_through,
-    underway::{Ground, Place},
+    underway::{Ending, Ground, Place},
 };
 use catalog::RunRecord;
 use domain::{Code, Error, Result, RunKind, RunState, view::run::ComparedTable};
@@ -94,7 +94,8 @@ impl Control {
         let ending = self.underway.ending(place.run);
         let verdict = verdict::verdict(run.kind, run.attempt, &outcome, ending.as_ref(), next_due, Timestamp::now());
         let cause = match &ending {
-            Some(crate::underway::Ending::Abort(cause)) if verdict.state == RunState::Aborted => cause.clone(),
+            Some(Ending::Abort(cause)) if verdict.state == RunState::Aborted => cause.clone(),
+            Some(Ending::Delay(cause, _)) if verdict.state == RunState::Queued => cause.clone(),
             _ => Cause::console(String::new()).saying(verdict.said.clone(), verdict.bad),
         };
         let mut wait = Duration::from_secs(1);
@@ -155,10 +156,11 @@ fn workers() -> usize {
 fn fill(run: &mut RunRecord, outcome: &Result<Done>, verdict: &verdict::Verdict) {
     run.error.clone_from(&verdict.error);
     run.retry_at = verdict.retry_at;
-    if verdict.state == RunState::Queued {
-        run.attempt += 1;
-    } else {
-        run.ended_at = Some(Timestamp::now());
+    match (verdict.state, &verdict.error) {
+        // One that was put off did not fail.
+        (RunState::Queued, None) => {}
+        (RunState::Queued, Some(_)) => run.attempt += 1,
+        _ => run.ended_at = Some(Timestamp::now()),
     }
     let Ok(done) = outcome else { return };
     run.label = done.label.clone().or_else(|| run.label.take());

@@ -47,6 +47,9 @@ pub(crate) fn verdict(
             Some(error) => error,
         },
         (Err(_), Some(Ending::Abort(cause))) => return ended(RunState::Aborted, None, cause.said.clone(), false),
+        (Err(_), Some(Ending::Delay(cause, until))) => {
+            return Verdict { retry_at: Some(*until), ..ended(RunState::Queued, None, cause.said.clone(), false) };
+        }
         (Err(_), Some(Ending::Stop)) => return ended(RunState::Interrupted, Some(interrupted(kind)), INTERRUPTED.into(), true),
         (Err(error), None) => error,
     };
@@ -122,6 +125,9 @@ mod tests {
         assert_eq!((aborted.state, aborted.said.as_str(), aborted.error), (RunState::Aborted, "Stopped by ana.", None));
         let stopped = judged(RunKind::Restore, 1, Code::Cancelled, Some(&Ending::Stop), None);
         assert_eq!((stopped.state, stopped.error.map(|told| told.code)), (RunState::Interrupted, Some(Code::Interrupted)));
+        let delay = Ending::Delay(Cause::console("Put off by ana."), at("09:00:00"));
+        let delayed = judged(RunKind::Backup, 4, Code::Cancelled, Some(&delay), None);
+        assert_eq!((delayed.state, delayed.retry_at, delayed.error), (RunState::Queued, Some(at("09:00:00")), None));
         // Cancelled by nobody: a defect, and no reason to try for ever.
         assert_eq!(judged(RunKind::Backup, 1, Code::Cancelled, None, None).state, RunState::Failed);
     }

@@ -5,8 +5,8 @@
 //! because its task is disabled or fails: then the next backup is a full one. Chains of the command line are its own.
 
 use crate::Control;
-use catalog::{DestinationRecord, ServerRecord, TaskRecord};
-use domain::{Code, Result, display};
+use catalog::{ServerRecord, TaskRecord};
+use domain::{Code, DestinationId, Result, display};
 use engine::{Follow, KeptChain, kept_chains};
 use source::HELD_LIMIT_BYTES;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 struct Followers {
     servers: Vec<ServerRecord>,
     tasks: Vec<TaskRecord>,
-    roots: BTreeMap<domain::DestinationId, Follow>,
+    roots: BTreeMap<DestinationId, Follow>,
 }
 
 impl Followers {
@@ -38,19 +38,13 @@ impl Control {
         self.data_dir.join("chains")
     }
 
-    /// How the chains at a destination are followed.
-    pub(crate) fn follow(&self, destination: &DestinationRecord) -> Follow {
-        Follow::new(&destination.destination, self.chains())
-    }
-
     pub(crate) async fn reconcile_chains(&self) -> Result<String> {
-        let destinations = self.catalog.destinations().await?;
+        let (destinations, folder) = (self.catalog.destinations().await?, self.chains());
         let followers = Followers {
             servers: self.catalog.servers().await?,
             tasks: self.catalog.tasks().await?,
-            roots: destinations.iter().map(|destination| (destination.id, self.follow(destination))).collect(),
+            roots: destinations.iter().map(|destination| (destination.id, Follow::new(&destination.destination, folder.clone()))).collect(),
         };
-        let folder = self.chains();
         let kept = crate::blocking(move |_| Ok(kept_chains(&folder))).await?;
         let (mut forgotten, mut held, mut said) = (0, 0, vec![]);
         for chain in kept.into_iter().filter(|chain| chain.task.is_some()) {

@@ -1,6 +1,7 @@
 //! Background work: each piece looks at what is there now and does what is missing, again and again. So it does not matter
 //! what a crash left undone, or that a signal was lost.
 
+mod chains;
 mod discover;
 mod expire;
 mod inventory;
@@ -28,6 +29,7 @@ pub(crate) enum Piece {
     Inventory,
     Discover,
     Expire,
+    Chains,
     Mend,
     Sweep,
 }
@@ -42,6 +44,7 @@ impl Piece {
             Self::Inventory => "Reading destinations",
             Self::Discover => "Looking for databases",
             Self::Expire => "Retention",
+            Self::Chains => "Chains",
             Self::Mend => "Mending what was cut off",
             Self::Sweep => "Clearing what is old",
         }
@@ -55,15 +58,15 @@ impl Piece {
             Self::Rounds => 5,
             // So late at most is a change of the limits seen that nobody told of.
             Self::Queue => 10,
-            Self::Inventory | Self::Discover | Self::Expire => 600,
+            Self::Inventory | Self::Discover | Self::Expire | Self::Chains => 600,
             Self::Mend => 60,
             Self::Sweep => 3600,
         })
     }
 
     /// Every piece.
-    const ALL: [Self; 8] =
-        [Self::Schedule, Self::Rounds, Self::Queue, Self::Inventory, Self::Discover, Self::Expire, Self::Mend, Self::Sweep];
+    const ALL: [Self; 9] =
+        [Self::Schedule, Self::Rounds, Self::Queue, Self::Inventory, Self::Discover, Self::Expire, Self::Chains, Self::Mend, Self::Sweep];
 
     /// What it is called in a metric.
     pub fn label(self) -> &'static str {
@@ -74,6 +77,7 @@ impl Piece {
             Self::Inventory => "inventory",
             Self::Discover => "discover",
             Self::Expire => "expire",
+            Self::Chains => "chains",
             Self::Mend => "mend",
             Self::Sweep => "sweep",
         }
@@ -157,6 +161,7 @@ impl Control {
         self.every(Piece::Rounds, Some(Nudge::Rounds), |control| async move { control.reconcile_rounds().await });
         self.every(Piece::Discover, Some(Nudge::Discover), |control| async move { control.discover_all().await });
         self.every(Piece::Expire, Some(Nudge::Expire), |control| async move { control.expire_due(Timestamp::now()).await });
+        self.every(Piece::Chains, Some(Nudge::Chains), |control| async move { control.reconcile_chains().await });
         self.every(Piece::Mend, None, |control| async move { control.mend().await });
         self.every(Piece::Sweep, None, |control| async move { control.sweep_old(Timestamp::now()).await });
         self.spawn_looking();
@@ -235,7 +240,7 @@ mod tests {
         assert_eq!(background.stuck(after(310)).map(|(piece, _)| piece), Some(Piece::Inventory));
         // A reading that takes half an hour is made as rarely as that allows.
         note(Piece::Inventory, after(200), Duration::from_secs(30 * 60));
-        for piece in [Piece::Discover, Piece::Expire] {
+        for piece in [Piece::Discover, Piece::Expire, Piece::Chains] {
             note(piece, after(400), Duration::ZERO);
         }
         assert_eq!(background.stuck(after(410)), None);

@@ -4,9 +4,15 @@
 //! round is there, and only the next time is set.
 
 use super::{Piece, queue::until};
-use crate::{Control, cause::Cause, run::carried_through, underway::Nudge};
+use crate::{
+    Control,
+    cause::Cause,
+    run::carried_through,
+    task::{kind_at, next_at},
+    underway::Nudge,
+};
 use catalog::{RoundRecord, TaskRecord};
-use domain::{Code, Error, Origin, Result, RoundId, RoundState, Told};
+use domain::{BackupKind, Code, Error, Origin, Result, RoundId, RoundState, Told};
 use jiff::{SignedDuration, Timestamp};
 use std::time::Instant;
 use uuid::Uuid;
@@ -69,6 +75,13 @@ fn decide(task: &TaskRecord, due: Timestamp, watched_since: Timestamp, newest: &
     }
 }
 
+/// Whether a full backup of the task was skipped and none was begun since.
+fn owes_full(task: &TaskRecord, newest: &[RoundRecord]) -> bool {
+    let mut fulls = newest.iter().filter(|round| round.only_database.is_none() && round.wanted == BackupKind::Full);
+    let is_skipped = fulls.next().is_some_and(|round| round.state == RoundState::Skipped);
+    is_skipped && task.task.catch_up && task.task.schedules.full.is_some()
+}
+
 impl Control {
     pub(super) fn spawn_schedule(&self) {
         let control = self.clone();
@@ -116,11 +129,15 @@ impl Control {
             Firing::Done => {}
             Firing::Later => return Ok(()),
             Firing::Round(origin) => {
+                let owed = owes_full(task, &rounds);
                 let said = match origin {
                     Origin::CatchUp => "Makes up for a time at which the console did not run.",
+                    _ if owed => "Started by the task's schedule, and full because the last full backup was skipped.",
+                    _ if task.put_off_from.is_some() => "Started by the task's schedule, at the time that it was put off to.",
                     _ => "Started by the task's schedule.",
                 };
-                match self.begin_round(round(task, due, now, origin), &Cause::console(said)).await {
+                let wanted = if owed { BackupKind::Full } else { kind_at(task, now) };
+                match self.begin_round(RoundRecord { wanted, ..round(task, due, now, origin) }, &Cause::console(said)).await {
                     // Somebody was quicker; what that means is decided at the next look.
                     Err(error) if error.code() == Code::Busy => {
                         self.nudge(Nudge::Schedule);
@@ -139,7 +156,7 @@ impl Control {
                 self.begin_round(skipped, &Cause::console(String::new()).saying(format!("Skipped: {why}"), true)).await?;
             }
         }
-        self.catalog.set_next(task.id, due, task.task.schedule.next_after(now)).await
+        self.catalog.set_next(task.id, due, next_at(&task.task, now)).await
     }
 }
 
@@ -160,6 +177,8 @@ fn round(task: &TaskRecord, due: Timestamp, now: Timestamp, origin: Origin) -> R
         server: task.task.server,
         destination: task.task.destination,
         only_database: None,
+        wanted: kind_at(task, now),
+        once: None,
         state: RoundState::Preparing,
         origin,
         started_by: None,
@@ -176,6 +195,7 @@ fn round(task: &TaskRecord, due: Timestamp, now: Timestamp, origin: Origin) -> R
 mod tests {
     use super::*;
     use crate::fixture::{self, at};
+    use domain::Schedules;
 
     fn decided(task: &TaskRecord, watched_since: &str, rounds: &[RoundRecord]) -> Firing {
         decide(task, at("02:00:00"), at(watched_since), rounds, rounds.iter().find(|round| !round.state.has_ended()))
@@ -222,7 +242,7 @@ mod tests {
         let now: Timestamp = "2027-02-01T09:30:00Z".parse().unwrap();
         assert_eq!(decide(&task, at("02:00:00"), now, &[], None), Firing::Round(Origin::CatchUp));
         // The time that is set then lies ahead, however many went by.
-        assert_eq!(task.task.schedule.next_after(now), Some("2027-02-02T02:00:00Z".parse().unwrap()));
+        assert_eq!(next_at(&task.task, now), Some("2027-02-02T02:00:00Z".parse().unwrap()));
     }
 
     #[test]
@@ -249,7 +269,7 @@ mod tests {
     async fn a_round_that_is_still_there_makes_the_next_one_be_skipped_with_a_reason() {
         let (control, _folder) = fixture::console().await;
         let mut task = fixture::task();
-        task.task.schedule = domain::Schedule::parse("0 * * * *", "UTC").unwrap();
+        task.task.schedules = Schedules::parse("0 * * * *", "", "UTC").unwrap();
         fixture::add_task(&control, &task).await;
         let (next_due, _) = control.fire_due(at("01:59:59"), at("01:00:00")).await.unwrap();
         assert_eq!((next_due, rounds(&control, &task).await), (Some(at("02:00:00")), vec![]));
@@ -269,7 +289,7 @@ mod tests {
     async fn a_round_that_outlasts_many_due_times_lets_each_be_skipped_and_is_still_named() {
         let (control, _folder) = fixture::console().await;
         let mut task = fixture::task();
-        task.task.schedule = domain::Schedule::parse("* * * * *", "UTC").unwrap();
+        task.task.schedules = Schedules::parse("* * * * *", "", "UTC").unwrap();
         fixture::add_task(&control, &task).await;
         let many = LOOKED_THROUGH + 10;
         for minute in 0..=many {
@@ -302,6 +322,77 @@ mod tests {
         assert_eq!(rounds(&control, &task).await, [(RoundState::Preparing, Origin::CatchUp, at("02:00:00"))]);
         assert_eq!(rounds(&control, &strict).await, [(RoundState::Skipped, Origin::Schedule, at("02:00:00"))]);
         assert_eq!((next(&control, &task).await, next(&control, &strict).await), (tomorrow, tomorrow));
+    }
+
+    async fn wanted(control: &Control, task: &TaskRecord) -> Vec<(RoundState, &'static str)> {
+        let mut rounds = control.catalog.rounds_of_task(task.id, 9).await.unwrap();
+        rounds.sort_by_key(|round| round.id);
+        rounds.into_iter().map(|round| (round.state, round.wanted.as_str())).collect()
+    }
+
+    /// Full backups at two, incremental ones every hour.
+    async fn of_both_kinds(control: &Control) -> TaskRecord {
+        let mut task = fixture::task();
+        task.task.schedules = Schedules::parse("0 2 * * *", "0 * * * *", "UTC").unwrap();
+        fixture::add_task(control, &task).await;
+        task
+    }
+
+    /// The task's open round ends.
+    async fn end(control: &Control, task: &TaskRecord) {
+        let open = control.catalog.open_round_of(task.id).await.unwrap().unwrap();
+        let ended = |round: &mut RoundRecord| round.ended_at = Some(open.began_at);
+        control.change_round(&control.deciding().await, &open, RoundState::Aborted, &Cause::console(""), ended).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn each_round_asks_for_the_kind_that_is_due() {
+        let (control, _folder) = fixture::console().await;
+        let task = of_both_kinds(&control).await;
+        for hour in ["02:00:00", "03:00:01", "04:00:00"] {
+            control.fire_due(at(hour), at("01:00:00")).await.unwrap();
+            end(&control, &task).await;
+        }
+        let kinds = ["full", "incremental", "incremental"].map(|kind| (RoundState::Aborted, kind));
+        assert_eq!(wanted(&control, &task).await, kinds);
+    }
+
+    #[tokio::test]
+    async fn what_was_missed_is_made_up_for_once_and_in_full_if_a_full_backup_was_among_it() {
+        let (control, _folder) = fixture::console().await;
+        let task = of_both_kinds(&control).await;
+        let start: Timestamp = "2026-11-26T05:30:00Z".parse().unwrap();
+        control.fire_due(start, start).await.unwrap();
+        end(&control, &task).await;
+        // The next gap lies between two full ones.
+        let later: Timestamp = "2026-11-26T09:30:00Z".parse().unwrap();
+        control.fire_due(later, later).await.unwrap();
+        assert_eq!(wanted(&control, &task).await, [(RoundState::Aborted, "full"), (RoundState::Preparing, "incremental")]);
+        assert_eq!(rounds(&control, &task).await[1].1, Origin::CatchUp);
+    }
+
+    #[tokio::test]
+    async fn a_full_backup_that_was_skipped_is_made_at_the_next_time_if_missed_ones_are_made_up_for() {
+        for catch_up in [true, false] {
+            let (control, _folder) = fixture::console().await;
+            let mut task = fixture::task();
+            task.task.schedules = Schedules::parse("0 2 * * *", "0 * * * *", "UTC").unwrap();
+            (task.task.catch_up, task.next_at) = (catch_up, Some(at("01:00:00")));
+            fixture::add_task(&control, &task).await;
+            // The incremental one of one o'clock outlasts the full one's time.
+            for hour in ["01:00:00", "02:00:00"] {
+                control.fire_due(at(hour), at("00:00:00")).await.unwrap();
+            }
+            end(&control, &task).await;
+            for hour in ["03:00:00", "04:00:00"] {
+                control.fire_due(at(hour), at("00:00:00")).await.unwrap();
+                end(&control, &task).await;
+            }
+            let made = if catch_up { "full" } else { "incremental" };
+            let (skipped, ended) = (RoundState::Skipped, RoundState::Aborted);
+            let all = [(ended, "incremental"), (skipped, "full"), (ended, made), (ended, "incremental")];
+            assert_eq!(wanted(&control, &task).await, all);
+        }
     }
 
     #[tokio::test]

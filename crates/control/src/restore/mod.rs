@@ -213,6 +213,7 @@ fn run(
         id: RunId::new(Uuid::now_v7()),
         round: None,
         kind,
+        wanted: None,
         server,
         destination,
         database,

@@ -6,7 +6,8 @@ use super::{
 };
 use crate::{Control, cause::Cause, execute::told, underway::Nudge};
 use catalog::{ExpiredRecord, ExpiryRecord, RunRecord};
-use domain::{Error, Result, RunKind, RunState, display, view::retention::Freed};
+use domain::{Code, Error, Result, RunKind, RunState, display, view::retention::Freed};
+use engine::expire::Name;
 use jiff::Timestamp;
 use repository::{Point, Repository};
 use source::Context;
@@ -110,7 +111,11 @@ impl Control {
         let Some(looked) = self.chains_of(scope, &repository, &beside, database).await? else { return Ok(()) };
         let Looked { group, wishes, known } = &looked;
         let context = Context { cancel: self.underway.stopping.child_token(), ..Context::default() };
-        let decisions = group.decide_for_good(&repository, wishes, known, Timestamp::now(), &context).await?;
+        let now = Timestamp::now();
+        let decisions = group.decide(&repository, wishes, known, now);
+        if let Some((name, error)) = group.fault_of_newest(&repository, &decisions, known, now, &context).await? {
+            return Err(self.newest_does_not_hold(scope, &name, error).await?);
+        }
         let going = group.chains.iter().zip(decisions).filter(|(_, decision)| !decision.keep);
         let mut going: Vec<(&Arc<Vec<Point>>, String)> = going.map(|(points, decision)| (points, decision.reason)).collect();
         going.sort_by_key(|(points, _)| points.iter().map(|point| point.place.label()).min());
@@ -125,6 +130,14 @@ impl Control {
             }
         }
         Ok(())
+    }
+
+    /// Writes down what is wrong with a backup for which others would have gone, so that it counts as a good one no more.
+    async fn newest_does_not_hold(&self, scope: &Scope, (folder, label): &Name, error: Error) -> Result<Error> {
+        if matches!(error.code(), Code::Damaged | Code::BadSignature | Code::TooLarge) {
+            self.catalog.set_fault(scope.destination.id, folder, *label, &error.to_string(), Timestamp::now()).await?;
+        }
+        Ok(error.during(format_args!("The newest backup, {label}, does not hold, so nothing is deleted")))
     }
 
     /// Deletes one chain, unless somebody needs it or wants it kept since it was looked at. A crash on the way leaves its line in the catalog and a

@@ -72,7 +72,7 @@ impl Scope {
             name: record.task.name.clone(),
             selection: record.task.selection.clone(),
             rule: record.task.retention.clone(),
-            zone: zone(&record.task.schedule.time_zone),
+            zone: zone(&record.task.schedules.time_zone),
         };
         let orders = tasks.iter().filter(|record| record.task.destination == destination.id).map(order).collect();
         let servers = control.catalog.servers().await?;
@@ -83,7 +83,7 @@ impl Scope {
     /// The same with a task as its form says.
     pub fn with(mut self, edited: Option<TaskId>, form: &TaskForm, rule: Option<Rule>) -> Self {
         self.orders.retain(|order| edited.is_none() || order.id != edited);
-        let selection = Selection { excluded: form.excluded().map(String::from).collect() };
+        let selection = form.selection();
         self.orders.insert(0, Order { id: edited, name: form.name.clone(), selection, rule, zone: zone(&form.time_zone) });
         self
     }

@@ -1,19 +1,31 @@
 //! What people ask of rounds: begin one, stop it, try its failures again.
 
-use crate::{Control, Operate, Permit, cause::Cause, run::carried_through, underway::Nudge};
+use crate::{Administer, Control, Operate, Permit, cause::Cause, run::carried_through, underway::Nudge};
 use catalog::{RoundRecord, RunRecord};
-use domain::{Code, Error, FieldError, Origin, Result, RoundId, RoundState, RunAction, RunState, TaskId, Told};
+use domain::{
+    BackupKind, Code, Error, FieldError, Origin, Result, RoundId, RoundState, RunAction, RunState, ServerId, TaskForm, TaskId, Told,
+};
 use jiff::Timestamp;
 use std::collections::HashSet;
 use uuid::Uuid;
 
+/// What rounds are called that no task stands behind, in the history and in the manifests of their backups.
+const ONCE: &str = "One-time backup";
+
 impl Control {
-    /// Starts a round of a task now: of all databases, or of one.
+    /// Starts a round of a task now: of all databases, or of one. If nobody says which kind of backup, it is the usual one of
+    /// the task.
     ///
     /// # Errors
     /// [`Code::Busy`] while a round of the task is under way: the field `round` of the error holds its identifier.
     /// [`Code::Invalid`] at the field `database` if the task leaves that one out. [`Code::NotFound`].
-    pub async fn back_up_now(&self, permit: &Permit<Operate>, id: TaskId, database: Option<String>) -> Result<RoundId> {
+    pub async fn back_up_now(
+        &self,
+        permit: &Permit<Operate>,
+        id: TaskId,
+        database: Option<String>,
+        kind: Option<BackupKind>,
+    ) -> Result<RoundId> {
         let task = self.catalog.task(id).await?;
         if let Some(name) = database.as_deref().filter(|name| !task.task.selection.includes(name)) {
             return Err(Error::invalid_field("database", format!("The task leaves {name:?} out. Take it off that list first.")));
@@ -26,6 +38,8 @@ impl Control {
             server: task.task.server,
             destination: task.task.destination,
             only_database: database,
+            wanted: kind.unwrap_or_else(|| task.task.schedules.usual()),
+            once: None,
             state: RoundState::Preparing,
             origin: Origin::User,
             started_by: Some(who.into()),
@@ -36,9 +50,10 @@ impl Control {
             ended_at: None,
             error: None,
         };
+        let kind = round.wanted.as_str();
         let said = match &round.only_database {
-            Some(name) => format!("Started by {who}, for {name:?} alone."),
-            None => format!("Started by {who}."),
+            Some(name) => format!("Started by {who}: {kind}, for {name:?} alone."),
+            None => format!("Started by {who}: {kind}."),
         };
         let began = round.id;
         match self.begin_round(round, &Cause::user(permit, said)).await {
@@ -46,6 +61,39 @@ impl Control {
             Err(error) if error.code() == Code::Busy => Err(self.with_open_round(error, id).await),
             Err(error) => Err(error),
         }
+    }
+
+    /// Starts a round that no task stands behind: a full backup of what the form says, now and once.
+    ///
+    /// # Errors
+    /// [`Code::Invalid`] with every field that is wrong; [`Code::NotFound`] if there is no such server.
+    pub async fn back_up_once(&self, permit: &Permit<Administer>, server: ServerId, form: &TaskForm) -> Result<RoundId> {
+        let (destination, once) = form.check_once()?;
+        let server = self.catalog.server(server).await?;
+        self.ensure_references(server.id, destination, &once).await?;
+        let (now, who) = (Timestamp::now(), permit.actor().name());
+        let round = RoundRecord {
+            id: RoundId::new(Uuid::now_v7()),
+            task: None,
+            task_name: ONCE.into(),
+            server: server.id,
+            destination,
+            only_database: None,
+            wanted: BackupKind::Full,
+            once: Some(once),
+            state: RoundState::Preparing,
+            origin: Origin::User,
+            started_by: Some(who.into()),
+            attempt: 1,
+            retry_at: None,
+            due_at: now,
+            began_at: now,
+            ended_at: None,
+            error: None,
+        };
+        let began = round.id;
+        self.begin_round(round, &Cause::user(permit, format!("Started by {who}: full, and once."))).await?;
+        Ok(began)
     }
 
     /// Names the round that is in the way, so that a screen can lead to it.

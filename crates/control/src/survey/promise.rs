@@ -29,7 +29,7 @@ impl<'a> Promise<'a> {
         {
             return Some(due);
         }
-        let due = self.task.task.schedule.next_after(last_good)?;
+        let due = self.task.task.schedules.next_after(last_good)?.at;
         self.last.set(Some((last_good, due)));
         Some(due)
     }
@@ -47,30 +47,30 @@ pub(super) fn protection(promises: &[&Promise<'_>], last_good: Option<Timestamp>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::Schedule;
+    use domain::Schedules;
     use jiff::ToSpan;
 
-    fn task(cron: &str) -> TaskRecord {
+    fn task(full: &str, incremental: &str) -> TaskRecord {
         let mut task = crate::fixture::task();
-        task.task.schedule = Schedule::parse(cron, "Europe/Berlin").unwrap();
+        task.task.schedules = Schedules::parse(full, incremental, "Europe/Berlin").unwrap();
         task
     }
 
     #[test]
     fn remembered_answers_are_those_of_the_schedule() {
-        let task = task("30 2 * * 1-5");
+        let task = task("30 2 * * 6", "30 2 * * 1-5");
         let promise = Promise::new(&task);
         let start: Timestamp = "2026-10-20T00:00:00Z".parse().unwrap();
         // Forwards, backwards, and over the end of summer time.
         for step in (0..400).chain((0..400).rev()) {
             let last = start + (step * 37).minutes();
-            assert_eq!(promise.due_after(last), task.task.schedule.next_after(last), "{last}");
+            assert_eq!(promise.due_after(last), task.task.schedules.next_after(last).map(|due| due.at), "{last}");
         }
     }
 
     #[test]
     fn the_promise_that_is_due_first_counts() {
-        let (daily, weekly) = (task("0 2 * * *"), task("0 2 * * 0"));
+        let (daily, weekly) = (task("", "0 2 * * *"), task("0 2 * * 0", ""));
         let (daily, weekly) = (Promise::new(&daily), Promise::new(&weekly));
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let (last, now) = (Some(at("2026-11-24T01:10:00Z")), at("2026-11-26T12:00:00Z"));

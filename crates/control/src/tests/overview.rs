@@ -60,7 +60,7 @@ async fn one_look_tells_whether_everything_is_backed_up() {
     assert_eq!(overview.servers.iter().map(|line| line.name.as_str()).collect::<Vec<_>>(), ["apps", "bare"]);
     let told: Vec<_> = overview.attention.iter().map(|one| (one.server_name.as_str(), one.database.as_str(), one.task)).collect();
     assert_eq!(told, [("apps", "late.db", Some(task)), ("apps", "none.db", Some(task)), ("bare", "", None)]);
-    assert_eq!(overview.attention[0].promise.as_deref(), Some("Every day at 02:00"));
+    assert_eq!(overview.attention[0].promise.as_deref(), Some("Full every Sunday at 02:00, incremental every day at 02:00"));
     assert!(matches!(overview.attention[0].protection, Protection::Overdue { .. }));
     assert_eq!(overview.space[0].2, 3000);
     assert!(overview.space[0].3.is_some() && overview.due.iter().all(|(at, name)| *at > now && name == "nightly"));
@@ -128,7 +128,7 @@ async fn a_long_list_of_trouble_is_cut_and_says_so() {
     let (console, ada) = Console::with_ada().await;
     let server = console.add_folder(&ada, "apps", &["a.db"]).await;
     let destination = console.add_destination(&ada, "backups").await;
-    let task = TaskForm { cron: "* * * * *".into(), ..task_form("nightly", destination) };
+    let task = TaskForm { full: "* * * * *".into(), ..task_form("nightly", destination) };
     console.control.add_task(&ada, server, &task).await.unwrap();
     let found: Vec<_> = (0..80).map(|i| (format!("tenant_{i:03}"), None)).collect();
     console.control.catalog.replace_databases(server, &found, Timestamp::now()).await.unwrap();

@@ -161,7 +161,8 @@ impl Console {
     pub async fn add_task(&self, name: &str, server: ServerId, destination: DestinationId, excluded: &str) -> TaskId {
         let form = TaskForm {
             name: name.into(),
-            cron: "0 0 1 1 *".into(),
+            full: "0 0 1 1 *".into(),
+            incremental: String::new(),
             destination: destination.to_string(),
             excluded: excluded.into(),
             encryption: "none".into(),
@@ -235,7 +236,7 @@ impl Console {
 
     /// Backs up now and waits for the end.
     pub async fn back_up(&self, task: TaskId) -> RoundView {
-        let id = self.control.back_up_now(&self.permit, task, None).await.unwrap();
+        let id = self.control.back_up_now(&self.permit, task, None, None).await.unwrap();
         self.round_ended(id).await
     }
 

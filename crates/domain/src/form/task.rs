@@ -1,8 +1,13 @@
 //! What a task's wizard asks.
 
 use super::{Check, is_on};
-use crate::{DestinationId, KeyId, Result, Schedule, Selection, ServerId, Task};
+use crate::{ChainLimit, DestinationId, KeyId, Once, Result, Schedules, Selection, ServerId, Task, selection::lines};
 use serde::{Deserialize, Serialize};
+
+/// Most incrementals that a chain can be limited to: a restore reads all of them.
+const MOST_INCREMENTALS: u32 = 10_000;
+/// Most days.
+const MOST_DAYS: u32 = 3_650;
 
 /// A task, as the wizard holds it from step to step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,13 +17,21 @@ pub struct TaskForm {
     pub name: String,
     /// `logical`.
     pub backup_type: String,
-    /// When a full backup is made: five fields.
-    pub cron: String,
+    /// When a full backup is made: five fields, or nothing for never.
+    pub full: String,
+    /// When an incremental one is made: five fields, or nothing for never.
+    pub incremental: String,
+    /// Most incrementals of a chain; empty for no limit.
+    pub chain_incrementals: String,
+    /// Most days from a full backup to the next; empty for no limit.
+    pub chain_days: String,
     /// IANA name.
     pub time_zone: String,
     /// `on` to make up for a time at which the console did not run.
     pub catch_up: String,
-    /// Databases to leave out: one exact name a line.
+    /// The one database that it is for; empty for all.
+    pub only: String,
+    /// Databases to leave out of all: a name or a pattern a line.
     pub excluded: String,
     /// `sealed` for who has one of the keys, or `none`.
     pub encryption: String,
@@ -47,9 +60,15 @@ impl Default for TaskForm {
         Self {
             name: String::new(),
             backup_type: "logical".into(),
-            cron: "0 2 * * *".into(),
+            full: "0 2 * * 0".into(),
+            incremental: "0 2 * * *".into(),
+            // Neither ends a chain before the full backup that common schedules make anyway: one a week with hourly
+            // incrementals between, or one a month. They bound what would grow for ever.
+            chain_incrementals: "200".into(),
+            chain_days: "35".into(),
             time_zone: "UTC".into(),
             catch_up: "on".into(),
+            only: String::new(),
             excluded: String::new(),
             // Nobody's archives are readable for all because nobody asked.
             encryption: String::new(),
@@ -68,10 +87,15 @@ impl Default for TaskForm {
 }
 
 impl TaskForm {
-    /// Names of databases to leave out: every character of a line counts, and lines that are blank do not.
+    /// The lines that say what is left out.
     pub fn excluded(&self) -> impl Iterator<Item = &str> {
-        // Browsers turn each kind of line end into another, so that a name with one in it could not be shown and read again.
-        self.excluded.split(['\r', '\n']).filter(|name| !name.trim().is_empty())
+        lines(&self.excluded)
+    }
+
+    /// Which databases it is for.
+    #[must_use]
+    pub fn selection(&self) -> Selection {
+        if self.only.is_empty() { Selection::all_but(&self.excluded) } else { Selection::of_one(&self.only) }
     }
 
     /// Identifiers of the keys that were chosen.
@@ -101,6 +125,36 @@ impl TaskForm {
         }
     }
 
+    /// The destination's identifier.
+    fn place(&self, check: &mut Check) -> Option<DestinationId> {
+        match self.destination.trim() {
+            "" => {
+                check.fault("destination", "Choose where the backups go.");
+                None
+            }
+            id => check.take("destination", id.parse()),
+        }
+    }
+
+    /// Checks the form for one round, which has no name, no schedule and no rule of how long it is kept.
+    ///
+    /// # Errors
+    /// [`crate::Code::Invalid`] with every field that is wrong.
+    pub fn check_once(&self) -> Result<(DestinationId, Once)> {
+        let mut check = Check::default();
+        self.check_type(&mut check);
+        let recipients = self.sealed_for(&mut check);
+        let destination = self.place(&mut check);
+        let once = destination.zip(recipients);
+        check.done(once.map(|(destination, recipients)| (destination, Once { selection: self.selection(), recipients })))
+    }
+
+    fn check_type(&self, check: &mut Check) {
+        if self.backup_type != "logical" {
+            check.fault("backup_type", "Choose the type of the backups.");
+        }
+    }
+
     /// Checks the form for a task of `server`.
     ///
     /// # Errors
@@ -108,30 +162,27 @@ impl TaskForm {
     pub fn check(&self, server: ServerId) -> Result<Task> {
         let mut check = Check::default();
         let name = check.name(&self.name);
-        if self.backup_type != "logical" {
-            check.fault("backup_type", "Choose the type of the backups.");
-        }
-        let schedule = check.take("cron", Schedule::parse(&self.cron, &self.time_zone));
+        self.check_type(&mut check);
+        let schedules = check.take("full", Schedules::parse(&self.full, &self.incremental, &self.time_zone));
+        let chain_limit = ChainLimit {
+            incrementals: check.limit("chain_incrementals", &self.chain_incrementals, MOST_INCREMENTALS),
+            days: check.limit("chain_days", &self.chain_days, MOST_DAYS),
+        };
         let recipients = self.sealed_for(&mut check);
         let retention = self.kept(&mut check);
-        let destination = match self.destination.trim() {
-            "" => {
-                check.fault("destination", "Choose where the backups go.");
-                None
-            }
-            id => check.take::<DestinationId>("destination", id.parse()),
-        };
-        let task =
-            schedule.zip(destination).zip(recipients.zip(retention)).map(|((schedule, destination), (recipients, retention))| Task {
-                name,
-                server,
-                selection: Selection { excluded: self.excluded().map(String::from).collect() },
-                schedule,
-                catch_up: is_on(&self.catch_up),
-                destination,
-                retention,
-                recipients,
-            });
+        let destination = self.place(&mut check);
+        let order = schedules.zip(destination).zip(recipients.zip(retention));
+        let task = order.map(|((schedules, destination), (recipients, retention))| Task {
+            name,
+            server,
+            selection: self.selection(),
+            schedules,
+            chain_limit,
+            catch_up: is_on(&self.catch_up),
+            destination,
+            retention,
+            recipients,
+        });
         check.done(task)
     }
 }
@@ -149,8 +200,38 @@ mod tests {
 
     #[test]
     fn every_wrong_field_is_named_at_once() {
-        let form = TaskForm { cron: "never".into(), time_zone: "Nowhere".into(), ..Default::default() };
-        assert_eq!(fields(&form), ["name", "cron", "time_zone", "encryption", "destination"]);
+        let form = TaskForm { full: "never".into(), time_zone: "Nowhere".into(), chain_days: "0".into(), ..Default::default() };
+        assert_eq!(fields(&form), ["name", "full", "time_zone", "chain_days", "encryption", "destination"]);
+    }
+
+    #[test]
+    fn a_chain_has_the_limits_that_are_filled_in() {
+        let form = |incrementals: &str, days: &str| TaskForm {
+            name: "nightly".into(),
+            destination: ID.into(),
+            encryption: "none".into(),
+            chain_incrementals: incrementals.into(),
+            chain_days: days.into(),
+            ..TaskForm::default()
+        };
+        let limit = |incrementals, days| form(incrementals, days).check(ID.parse().unwrap()).unwrap().chain_limit;
+        assert_eq!(limit(" 7 ", ""), ChainLimit { incrementals: Some(7), days: None });
+        assert_eq!(limit("", " "), ChainLimit::default());
+        for wrong in ["0", "-1", "10001", "many", "1.5", "99999999999"] {
+            assert_eq!(fields(&form(wrong, "1")), ["chain_incrementals"], "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_limits_that_are_proposed_end_no_chain_of_a_common_schedule() {
+        use jiff::Timestamp;
+        let proposed = TaskForm { name: "x".into(), destination: ID.into(), encryption: "none".into(), ..TaskForm::default() };
+        let limit = proposed.check(ID.parse().unwrap()).unwrap().chain_limit;
+        let since = |days: i64| (Timestamp::UNIX_EPOCH, Timestamp::from_second(days * 86_400).unwrap());
+        for (days, incrementals) in [(7, 7 * 24 - 1), (31, 30)] {
+            let (began_at, now) = since(days);
+            assert_eq!(limit.reached(began_at, incrementals, now), None);
+        }
     }
 
     #[test]
@@ -173,20 +254,19 @@ mod tests {
     }
 
     #[test]
-    fn databases_are_left_out_by_exact_name() {
-        let form = TaskForm { excluded: " shop\r\n \r\n\nno such *\nold \r".into(), ..Default::default() };
-        let selection = Selection { excluded: form.excluded().map(String::from).collect() };
-        assert_eq!(selection.excluded, [" shop", "no such *", "old "]);
-        assert!(!selection.includes(" shop") && selection.includes("shop") && selection.includes("no such thing"));
+    fn one_round_asks_for_no_name_and_no_times() {
+        let form = TaskForm { full: "never".into(), time_zone: "Nowhere".into(), only: "shop".into(), ..TaskForm::default() };
+        let error = form.check_once().unwrap_err();
+        assert_eq!(error.told().fields.iter().map(|error| error.field.as_str()).collect::<Vec<_>>(), ["encryption", "destination"]);
+        let form = TaskForm { encryption: "none".into(), destination: ID.into(), ..form };
+        let once = Once { selection: Selection::of_one("shop"), recipients: vec![] };
+        assert_eq!(form.check_once().unwrap(), (ID.parse().unwrap(), once));
     }
 
     #[test]
-    fn what_is_left_out_is_the_same_when_its_form_is_sent_again() {
-        let read = |excluded: String| TaskForm { excluded, ..Default::default() }.excluded().map(String::from).collect::<Vec<_>>();
-        for typed in [" a\nb ", "a\r\r\nb", "a\rb\n", "\u{85}\n a \u{2028} b\n\tc", "", " \n \r\n"] {
-            let names = read(typed.into());
-            assert_eq!(read(names.join("\n")), names, "{typed:?}");
-            assert_eq!(read(names.join("\r\n") + "\r\n"), names, "{typed:?}");
-        }
+    fn a_task_is_for_one_database_or_for_all_but_some() {
+        let form = TaskForm { excluded: "tmp_*\nold".into(), ..TaskForm::default() };
+        assert_eq!(form.selection(), Selection::all_but("tmp_*\nold"));
+        assert_eq!(TaskForm { only: " shop".into(), ..form }.selection(), Selection::of_one(" shop"));
     }
 }

@@ -1,6 +1,6 @@
 //! Rounds and runs.
 
-use crate::{DestinationId, Origin, RoundId, RoundState, RunId, RunKind, RunState, ServerId, TaskId, Told, progress::Reading};
+use crate::{BackupKind, DestinationId, Origin, RoundId, RoundState, RunId, RunKind, RunState, ServerId, TaskId, Told, progress::Reading};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,8 @@ pub struct RoundLine {
     pub server_name: String,
     /// State.
     pub state: RoundState,
+    /// The kind of backup that was asked for.
+    pub wanted: BackupKind,
     /// What started it.
     pub origin: Origin,
     /// Who started it, if a user did.
@@ -29,6 +31,8 @@ pub struct RoundLine {
     pub began_at: Timestamp,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// When it is prepared, if that was put off or is to be tried again.
+    pub retry_at: Option<Timestamp>,
     /// How many runs it has.
     pub runs: u64,
     /// How many of them succeeded.
@@ -48,6 +52,8 @@ pub struct RunLine {
     pub id: RunId,
     /// What it does.
     pub kind: RunKind,
+    /// The kind of backup that was asked for, if it makes one.
+    pub wanted: Option<BackupKind>,
     /// Its round.
     pub round: Option<RoundId>,
     /// The server that is read or written; of a verification, the one that the backup came from, if it is known.
@@ -66,7 +72,7 @@ pub struct RunLine {
     pub began_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
-    /// When it will be tried again, if it waits for that.
+    /// When it will be tried again, if it waits for that; without an error, the time that it was put off to.
     pub retry_at: Option<Timestamp>,
     /// What it waits for, if it waits: a sentence with its place in the queue.
     pub waits_for: Option<String>,
@@ -78,7 +84,7 @@ pub struct RunLine {
     pub stored_bytes: Option<u64>,
     /// Rows that were read, restored or counted.
     pub rows: Option<u64>,
-    /// Why the backup was full.
+    /// Why the backup is of its kind.
     pub reason: Option<String>,
     /// Whether a restore was compared and equal.
     pub proven: Option<bool>,

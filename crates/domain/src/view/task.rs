@@ -5,7 +5,7 @@ use super::{
     run::RoundLine,
     server::{DatabaseLine, Tally},
 };
-use crate::{DestinationId, FieldError, KeyId, RoundId, ServerId, Task, TaskId};
+use crate::{BackupKind, DestinationId, Due, FieldError, KeyId, RoundId, Selection, ServerId, Task, TaskId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -20,20 +20,24 @@ pub struct TaskLine {
     pub server: ServerId,
     /// Whether its schedule is followed.
     pub enabled: bool,
-    /// The schedule in words.
+    /// The schedules in words.
     pub schedule: String,
-    /// The schedule's time zone.
+    /// Their time zone.
     pub time_zone: String,
-    /// When it is due next; none while it is not enabled.
-    pub next: Option<Timestamp>,
+    /// When it is due next, and the kind; none while it is not enabled.
+    pub next: Option<Due>,
+    /// The due time that was put off until then, if one was.
+    pub put_off_from: Option<Timestamp>,
+    /// The kind that is made when somebody does not say which.
+    pub usual: BackupKind,
     /// The destination's name.
     pub destination: String,
     /// The root there, as people write it.
     pub root: String,
     /// The destination.
     pub destination_id: DestinationId,
-    /// Names that it leaves out.
-    pub excluded: Vec<String>,
+    /// Which databases it covers.
+    pub selection: Selection,
     /// Names of the keys that its archives are sealed for.
     pub keys: Vec<String>,
     /// Its round that is under way.
@@ -65,6 +69,15 @@ pub struct TaskView {
     pub now: Timestamp,
 }
 
+/// A time that is told ahead.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextTime {
+    /// When, and which kind.
+    pub due: Due,
+    /// As the clocks of the task's time zone show it, such as `Sun 29 Nov 2026, 02:00 CET`.
+    pub clock: String,
+}
+
 /// What a task would do, told while its form is filled in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskPreview {
@@ -72,16 +85,24 @@ pub struct TaskPreview {
     pub errors: Vec<FieldError>,
     /// The server's name.
     pub server_name: String,
-    /// The schedule in words, if it is one.
+    /// The schedules in words, if they can be read.
     pub schedule: Option<String>,
-    /// The next five times, if it is a schedule; as the time zone's clocks show them, such as `Sun 29 Nov 2026, 02:00 CET`.
-    pub next: Vec<(Timestamp, String)>,
+    /// The full backups' alone, if it can be read.
+    pub full: Option<String>,
+    /// The incremental backups' alone, if it can be read.
+    pub incremental: Option<String>,
+    /// The next five times of both together, if both can be read.
+    pub next: Vec<NextTime>,
     /// Databases of the server that it would back up, by name.
     pub included: Vec<String>,
     /// Databases of the server that it would leave out.
     pub excluded: Vec<String>,
     /// Names to leave out that no database has today.
     pub unknown: Vec<String>,
+    /// Each pattern of names to leave out, with the databases that it fits.
+    pub patterns: Vec<(String, Vec<String>)>,
+    /// Every database of the server, by name.
+    pub databases: Vec<String>,
     /// Size of the included databases together, as far as the server tells.
     pub size_bytes: u64,
     /// The root of the chosen destination, as people write it.

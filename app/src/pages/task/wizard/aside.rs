@@ -2,10 +2,14 @@
 
 use super::{draft::Draft, step::sealed_for};
 use crate::{
-    components::{Card, counted},
+    components::{Card, Tag, counted},
     pages::task::words::list,
 };
-use domain::{display, form::is_on, view::task::TaskPreview};
+use domain::{
+    BackupKind, display,
+    form::is_on,
+    view::task::{NextTime, TaskPreview},
+};
 use leptos::prelude::*;
 
 /// Names that are listed behind a count.
@@ -14,11 +18,12 @@ const MOST: usize = 200;
 /// The side of the wizard.
 #[component]
 pub(super) fn Aside(draft: Draft, preview: TaskPreview) -> impl IntoView {
-    let form = draft.form();
+    let (form, once) = (draft.form(), draft.once);
     let schedule = match &preview.schedule {
         Some(words) => view! { <b>{display::lower(words)}</b> " by the clocks of " {form.time_zone.clone()} }.into_any(),
         None => view! { <span class="dim">"at times that are not chosen yet"</span> }.into_any(),
     };
+    let is_incremental = !once && preview.next.iter().any(|next| next.due.kind == BackupKind::Incremental);
     let sealing = match form.encryption.as_str() {
         "sealed" => display::lower(&sealed_for(&form, &preview)),
         "none" => "not encrypted".into(),
@@ -31,14 +36,18 @@ pub(super) fn Aside(draft: Draft, preview: TaskPreview) -> impl IntoView {
     };
     let missed = if is_on(&form.catch_up) { "make up for a time that was missed," } else { "leave a time out that was missed," };
     view! {
-        <Card title="This task will">
+        <Card title=if once { "This backup will" } else { "This task will" }>
             <div class="will">
-                <Covered preview=preview.clone()/>
-                <p>"fully, " {schedule} ","</p>
-                <p>{missed}</p>
-                <p>"keep " <b>{kept}</b> ", " {sealing} ","</p>
+                <Covered only=form.only once preview=preview.clone()/>
+                {(!once).then(|| view! {
+                    <p>{schedule} ","</p>
+                    <p>{missed}</p>
+                    <p>"keep " <b>{kept}</b> ", "</p>
+                })}
+                <p>{once.then_some("fully, now and once, ")} {sealing} ","</p>
                 <Place preview=preview.clone()/>
-                <Next next=preview.next/>
+                {(!once).then(|| view! { <Next next=preview.next.clone()/> })}
+                {is_incremental.then(|| view! { <p class="dim">"The first backup of each database is a full one."</p> })}
             </div>
         </Card>
     }
@@ -46,20 +55,26 @@ pub(super) fn Aside(draft: Draft, preview: TaskPreview) -> impl IntoView {
 
 /// Which databases.
 #[component]
-fn Covered(preview: TaskPreview) -> impl IntoView {
-    let TaskPreview { server_name, included, excluded, unknown, size_bytes, .. } = preview;
+fn Covered(only: String, once: bool, preview: TaskPreview) -> impl IntoView {
+    let TaskPreview { server_name, included, excluded, unknown, patterns, size_bytes, .. } = preview;
     let size = (size_bytes > 0).then(|| format!(" ({})", display::size(size_bytes)));
+    if !only.is_empty() {
+        return view! { <p>"back up the database " <b>{only}</b> " of " {server_name} {size} ","</p> }.into_any();
+    }
     let count = counted(included.len() as u64, "database", "databases");
     let what = match (included.len(), excluded.len()) {
         (1, 0) => "the one database".into(),
         (_, 0) => format!("all {count}"),
         (some, others) => format!("{count} of {}", some + others),
     };
-    let except = [excluded, unknown].concat();
+    // Patterns say it for all that they fit, today and later.
+    let by_name = |name: &String| !patterns.iter().any(|(_, fits)| fits.contains(name));
+    let names = excluded.into_iter().filter(by_name).chain(unknown);
+    let except: Vec<_> = patterns.iter().map(|(pattern, _)| pattern.clone()).chain(names).collect();
     let except = (!except.is_empty()).then(|| view! { ", except " <b>{list(&except)}</b> });
     let more = included.len().saturating_sub(MOST);
     view! {
-        <p>"back up " <b>{what}</b> " of " {server_name} {size} ", and new ones" {except} ","</p>
+        <p>"back up " <b>{what}</b> " of " {server_name} {size} {(!once).then_some(", and new ones")} {except} ","</p>
         {(!included.is_empty())
             .then(|| {
                 view! {
@@ -73,6 +88,7 @@ fn Covered(preview: TaskPreview) -> impl IntoView {
                 }
             })}
     }
+    .into_any()
 }
 
 /// Where to, with the first child folders.
@@ -103,9 +119,11 @@ fn Place(preview: TaskPreview) -> impl IntoView {
 
 /// The next times.
 #[component]
-fn Next(next: Vec<(jiff::Timestamp, String)>) -> impl IntoView {
+fn Next(next: Vec<NextTime>) -> impl IntoView {
     (!next.is_empty()).then(|| {
-        let lines = next.into_iter().map(|(at, words)| view! { <li><time datetime=at.to_string()>{words}</time></li> });
+        let lines = next.into_iter().map(|NextTime { due, clock }| {
+            view! { <li><time datetime=due.at.to_string()>{clock}</time> " " <Tag text=due.kind.as_str()/></li> }
+        });
         view! {
             <h3>"Next runs"</h3>
             <ol class="next-runs">{lines.collect_view()}</ol>

@@ -2,20 +2,24 @@
 
 use super::{
     step::Step,
-    when::{Every, When},
+    when::{Every, NAMES, Names, When},
 };
-use domain::{TaskForm, form::is_on, view::task::TaskPreview};
+use domain::{BackupKind, TaskForm, form::is_on, view::task::TaskPreview};
 use std::collections::BTreeSet;
 use url::form_urlencoded;
 
 /// A task's fields as they travel in a query, in their order.
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 20] = [
     "name",
+    "only",
     "excluded",
     "backup_type",
-    "cron",
+    "full",
+    "incremental",
     "time_zone",
     "catch_up",
+    "chain_incrementals",
+    "chain_days",
     "encryption",
     "recipients",
     "destination",
@@ -33,14 +37,16 @@ const FIELDS: [&str; 16] = [
 pub struct Draft {
     /// The step that is shown.
     pub step: Step,
+    /// Whether it is for one round, which no task stands behind.
+    pub once: bool,
     /// Number of the edit that it was begun from, if it changes a task.
     pub version: Option<i64>,
     /// The task as it is stored, or what a new one begins with.
     base: TaskForm,
     /// What was filled in, by field.
     given: Vec<(&'static str, String)>,
-    /// The schedule's fields, when they were sent.
-    when: Option<When>,
+    /// The schedules' fields, of those that were sent.
+    when: Vec<(BackupKind, When)>,
 }
 
 impl Draft {
@@ -56,25 +62,32 @@ impl Draft {
                 pairs.iter().filter(|(key, _)| key == "recipients").flat_map(|(_, ids)| ids.split_whitespace()).collect();
             *recipients = ticked.join(" ");
         }
-        let when = value("every").and_then(|every| Every::of_word(&every)).map(|every| When {
-            every,
-            at: value("at").unwrap_or_default(),
-            weekday: value("weekday").unwrap_or_default(),
-            day: value("day").unwrap_or_default(),
-        });
-        if let Some(when) = &when {
-            let typed = value("cron").unwrap_or_default();
-            given.retain(|(field, _)| *field != "cron");
-            given.push(("cron", when.cron(&typed)));
+        let when_of = |names: &Names| {
+            let of = |name: &str| value(name).unwrap_or_default();
+            let every = Every::of_word(&of(names.every))?;
+            Some(When { every, at: of(names.at), weekday: of(names.weekday), day: of(names.day) })
+        };
+        let mut when = vec![];
+        for (names, one) in NAMES.iter().filter_map(|names| Some((names, when_of(names)?))) {
+            given.retain(|(field, _)| *field != names.cron);
+            given.push((names.cron, one.cron(&value(names.cron).unwrap_or_default())));
+            when.push((names.kind, one));
         }
         Self {
             // The button that was pressed, else the step that the form was of.
             step: Step::of_word(&value("step").or_else(|| value("here")).unwrap_or_default()),
+            once: false,
             version: version.map(|stored| value("version").and_then(|text| text.parse().ok()).unwrap_or(stored)),
             base,
             given,
             when,
         }
+    }
+
+    /// The same for one round, or for a task. A step that is not asked there is the first one.
+    pub fn for_once(self, once: bool) -> Self {
+        let step = if Step::all(once).contains(&self.step) { self.step } else { Step::default() };
+        Self { once, step, ..self }
     }
 
     /// The form, with what was not filled in as it was.
@@ -86,14 +99,27 @@ impl Draft {
         form
     }
 
+    /// Every field of the form with its value.
+    pub fn fields(&self) -> Vec<(&'static str, String)> {
+        let mut form = self.form();
+        FIELDS.into_iter().map(|field| (field, slot(&mut form, field).clone())).collect()
+    }
+
     /// The task's name without what was filled in.
     pub fn stored_name(&self) -> &str {
         &self.base.name
     }
 
-    /// The fields of the schedule step.
-    pub fn when(&self) -> When {
-        self.when.clone().unwrap_or_else(|| When::of_cron(&self.form().cron))
+    /// The fields that ask when backups of one kind are made.
+    pub fn when(&self, kind: BackupKind) -> When {
+        let sent = self.when.iter().find(|(of, _)| *of == kind).map(|(_, when)| when.clone());
+        sent.unwrap_or_else(|| When::of_cron(&self.cron(kind)))
+    }
+
+    /// The cron expression of one kind; empty for never.
+    pub fn cron(&self, kind: BackupKind) -> String {
+        let TaskForm { full, incremental, .. } = self.form();
+        if kind == BackupKind::Full { full } else { incremental }
     }
 
     /// What a form of this step has to carry along: all that other steps asked for, and the edit's number.
@@ -105,10 +131,9 @@ impl Draft {
 
     /// The query of a step, with everything that the form holds: also what is stored and was not touched.
     pub fn search(&self, step: Step) -> String {
-        let mut form = self.form();
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("step", step.word());
-        query.extend_pairs(FIELDS.iter().map(|field| (*field, slot(&mut form, field).clone())));
+        query.extend_pairs(self.fields());
         query.extend_pairs(self.version.map(|version| ("version", version.to_string())));
         query.finish()
     }
@@ -117,16 +142,22 @@ impl Draft {
     pub fn error(&self, field: &str, preview: &TaskPreview) -> Option<String> {
         let due = self.version.is_some() || self.step == Step::Review || self.given.iter().any(|(given, _)| *given == field);
         let error = preview.errors.iter().find(|error| due && error.field == field)?;
-        if field == "cron" && self.when().every != Every::Cron {
-            return Some("Give a time of day, such as 02:00, and a day.".into());
+        if let Some(names) = NAMES.iter().find(|names| names.cron == field) {
+            match self.when(names.kind).every {
+                // Nothing is unclear about never; then it is that there is no other kind either.
+                Every::Never | Every::Hour => {}
+                Every::Cron if self.cron(names.kind).trim() == "-" => return Some("Give the times as five fields.".into()),
+                Every::Cron => {}
+                Every::Day | Every::Week | Every::Month => return Some("Give a time of day, such as 02:00, and a day.".into()),
+            }
         }
         Some(error.sentence.clone())
     }
 
     /// Fields that this draft and the stored task have differently: the field, the draft's value, the stored one.
     pub fn differences(&self) -> Vec<(&'static str, String, String)> {
-        let (mut base, mut form) = (self.base.clone(), self.form());
-        let values = FIELDS.into_iter().map(|field| (field, slot(&mut form, field).clone(), slot(&mut base, field).clone()));
+        let mut base = self.base.clone();
+        let values = self.fields().into_iter().map(|(field, mine)| (field, mine, slot(&mut base, field).clone()));
         values.filter(|(field, mine, stored)| !is_same(field, mine, stored)).collect()
     }
 }
@@ -137,6 +168,8 @@ fn is_same(field: &str, one: &str, other: &str) -> bool {
         "catch_up" => is_on(one) == is_on(other),
         "recipients" => one.split_whitespace().collect::<BTreeSet<_>>() == other.split_whitespace().collect(),
         "excluded" => lines(one).eq(lines(other)),
+        // Blanks belong to the name of a database.
+        "only" => one == other,
         _ => one.trim() == other.trim(),
     }
 }
@@ -149,9 +182,13 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 fn slot<'a>(form: &'a mut TaskForm, field: &str) -> &'a mut String {
     match field {
         "name" => &mut form.name,
+        "only" => &mut form.only,
         "excluded" => &mut form.excluded,
         "backup_type" => &mut form.backup_type,
-        "cron" => &mut form.cron,
+        "full" => &mut form.full,
+        "incremental" => &mut form.incremental,
+        "chain_incrementals" => &mut form.chain_incrementals,
+        "chain_days" => &mut form.chain_days,
         "time_zone" => &mut form.time_zone,
         "catch_up" => &mut form.catch_up,
         "encryption" => &mut form.encryption,
@@ -186,7 +223,7 @@ mod tests {
     fn every_step_carries_what_the_others_asked() {
         let draft = new("step=schedule&name=Nightly&excluded=a%2Fb%0D%0A100%2525&destination=7");
         let form = draft.form();
-        assert_eq!((form.name.as_str(), form.cron.as_str()), ("Nightly", "0 2 * * *"));
+        assert_eq!((form.name.as_str(), form.incremental.as_str()), ("Nightly", "0 2 * * *"));
         assert_eq!(form.excluded().collect::<Vec<_>>(), ["a/b", "100%25"]);
         let again = new(&sent(&draft, Step::Retention, &[("step", "review")]));
         assert_eq!((again.form(), again.step), (form, Step::Review));
@@ -211,12 +248,19 @@ mod tests {
 
     #[test]
     fn the_fields_of_a_schedule_become_cron_on_the_next_page() {
-        let draft = new("step=retention&every=weekly&at=03:30&weekday=5&day=1&cron=ignored");
-        assert_eq!(draft.form().cron, "30 3 * * 5");
+        let full = "full_every=weekly&full_at=03:30&full_weekday=5&full_day=1&full=ignored";
+        let draft = new(&format!("step=retention&{full}&incremental_every=hourly&incremental_at=&incremental=ignored"));
+        assert_eq!((draft.form().full.as_str(), draft.form().incremental.as_str()), ("30 3 * * 5", "0 * * * *"));
         let search = sent(&draft, Step::Retention, &[]);
-        assert!(search.contains("cron=30+3+*+*+5") && !search.contains("every"), "{search}");
-        let half = new("step=schedule&every=monthly&at=&weekday=5&day=31&cron=x");
-        assert_eq!((half.when().every, half.form().cron.as_str()), (Every::Month, ""));
+        assert!(search.contains("full=30+3+*+*+5") && !search.contains("every"), "{search}");
+        // One of them alone may be left out, and stays so on its way.
+        let none = new("step=retention&incremental_every=never&incremental=0+2+*+*+*");
+        assert_eq!((none.form().full.as_str(), none.form().incremental.as_str()), ("0 2 * * 0", ""));
+        assert_eq!(new(&sent(&none, Step::Retention, &[])).when(BackupKind::Incremental).every, Every::Never);
+        // A choice without its time is no answer, and no never either.
+        let half = new("step=schedule&full_every=monthly&full_at=&full_day=31&full=x");
+        assert_eq!(half.when(BackupKind::Full).every, Every::Month);
+        assert!(half.form().check("01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap()).unwrap_err().told().field("full").is_some());
     }
 
     #[test]
@@ -234,6 +278,15 @@ mod tests {
         let back = Draft::read(stored.clone(), Some(1), "step=encryption").search(Step::Encryption);
         let again = Draft::read(stored, Some(1), &format!("{back}&encryption=sealed&recipients=c"));
         assert_eq!((again.form().recipients.as_str(), again.step), ("b a c", Step::Encryption));
+    }
+
+    #[test]
+    fn one_round_has_no_name_no_times_and_no_rule_of_keeping() {
+        let steps: Vec<_> = Step::all(true).iter().map(|step| step.title_for(true)).collect();
+        assert_eq!(steps, ["Databases", "Type", "Encryption", "Destination", "Review"]);
+        assert_eq!(new("step=schedule").for_once(true).step, Step::Name);
+        assert_eq!((Step::Type.next(true), Step::Encryption.previous(true)), (Some(Step::Encryption), Some(Step::Type)));
+        assert_eq!((Step::Type.next(false), Step::Encryption.previous(false)), (Some(Step::Schedule), Some(Step::Retention)));
     }
 
     #[test]

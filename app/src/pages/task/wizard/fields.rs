@@ -2,7 +2,7 @@
 
 use super::{draft::Draft, encryption::Encryption, retention::Retention, review::Answers, schedule::Times, step::Step};
 use crate::{
-    components::{Choice, Choices, Empty, Fact, Facts, Field, Glyph, LinkButton, TextArea, counted},
+    components::{Choice, Choices, Empty, Fact, Facts, Field, Glyph, LinkButton, Select, TextArea, counted},
     pages::task::words::list,
 };
 use domain::view::{retention::RetentionView, task::TaskPreview};
@@ -34,35 +34,62 @@ pub(super) fn Fields(
 
 #[component]
 fn Name(draft: Memo<Draft>, preview: RwSignal<TaskPreview>) -> impl IntoView {
-    let form = draft.read_untracked().form();
-    let matches = move || {
-        let TaskPreview { included, excluded, unknown, .. } = preview.get();
-        let all = counted((included.len() + excluded.len()) as u64, "database", "databases");
-        let mut told = match excluded.len() {
-            0 => format!("Nothing is left out: all {all} that are there today are covered."),
-            1 => format!("Leaves 1 of {all} out: {}.", excluded[0]),
-            _ => format!("Leaves {} of {all} out: {}.", excluded.len(), list(&excluded)),
-        };
-        if !unknown.is_empty() {
-            told.push_str(&format!(" Not there today, and left out if it comes: {}.", list(&unknown)));
-        }
-        told
+    let (form, once) = (draft.read_untracked().form(), draft.read_untracked().once);
+    let mut databases = preview.read_untracked().databases.clone();
+    // One that is gone is still the one that the task is for.
+    if !form.only.is_empty() && !databases.contains(&form.only) {
+        databases.push(form.only.clone());
+    }
+    let all = (String::new(), "All of the server, new ones too".to_owned());
+    let options = std::iter::once(all).chain(databases.into_iter().map(|name| (name.clone(), name))).collect();
+    let patterns = move || {
+        let lines = preview.read().patterns.clone().into_iter().map(|(pattern, fits)| {
+            let told = match fits.as_slice() {
+                [] => " fits no database today; what it fits later is left out, too".to_owned(),
+                fits => format!(" fits {}: {}", counted(fits.len() as u64, "database", "databases"), list(fits)),
+            };
+            view! { <li><code>{pattern}</code> {told}</li> }
+        });
+        lines.collect_view()
     };
     view! {
-        <Field label="Name" name="name" value=form.name error=fault("name", draft, preview) placeholder="Nightly"/>
-        <div class="field">
-            <TextArea
-                label="Databases to leave out"
-                name="excluded"
-                value=form.excluded
-                optional=true
-                code=true
-                error=fault("excluded", draft, preview)
-                hint="One exact name a line. Patterns such as tmp_* come with a later version."
-            />
-            <p class="hint matches" aria-live="polite">{matches}</p>
+        {(!once).then(|| {
+            view! { <Field label="Name" name="name" value=form.name.clone() error=fault("name", draft, preview) placeholder="Nightly"/> }
+        })}
+        <div class="covers stack">
+            <Select label="Databases" name="only" value=form.only options error=fault("only", draft, preview)/>
+            <div class="field when-all">
+                <TextArea
+                    label="Databases to leave out"
+                    name="excluded"
+                    value=form.excluded
+                    optional=true
+                    code=true
+                    error=fault("excluded", draft, preview)
+                    hint="One name a line, or a pattern: * stands for any characters, ? for one. A \\ before them takes them as they are."
+                />
+                <div class="hint matches" aria-live="polite">
+                    <p>{move || left_out(&preview.read())}</p>
+                    <ul>{patterns}</ul>
+                </div>
+            </div>
         </div>
     }
+}
+
+/// What is left out of all databases, in a sentence.
+fn left_out(preview: &TaskPreview) -> String {
+    let TaskPreview { included, excluded, unknown, .. } = preview;
+    let all = counted((included.len() + excluded.len()) as u64, "database", "databases");
+    let mut told = match excluded.len() {
+        0 => format!("Nothing is left out: all {all} that are there today are covered."),
+        1 => format!("Leaves 1 of {all} out: {}.", excluded[0]),
+        _ => format!("Leaves {} of {all} out: {}.", excluded.len(), list(excluded)),
+    };
+    if !unknown.is_empty() {
+        told.push_str(&format!(" Not there today, and left out if it comes: {}.", list(unknown)));
+    }
+    told
 }
 
 #[component]

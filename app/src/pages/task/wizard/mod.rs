@@ -16,7 +16,7 @@ mod when;
 use crate::{
     api::{
         Failure,
-        task::{AddTask, ChangeTask, preview_retention, preview_task, task_form},
+        task::{AddTask, BackUpOnce, ChangeTask, preview_retention, preview_task, task_form},
     },
     components::{PageHead, may},
     loaded::loaded_page,
@@ -39,6 +39,10 @@ const FORM: &str = "wizard";
 pub enum Target {
     /// A new task of a server.
     New(ServerId),
+    /// One round of a server, which no task stands behind.
+    Once(ServerId),
+    /// A new task that begins as another one is.
+    Copy(TaskId),
     /// One that is there.
     Edit(TaskId),
 }
@@ -47,6 +51,10 @@ pub enum Target {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Opened {
     server: ServerId,
+    /// The wizard's address.
+    path: String,
+    /// Whether it is for one round.
+    once: bool,
     /// The task that is changed.
     task: Option<TaskId>,
     /// The task as it is stored, or what a new one begins with.
@@ -59,11 +67,12 @@ struct Opened {
     plan: Option<RetentionView>,
 }
 
-/// Both ways to send the last step.
+/// The ways to send the last step.
 #[derive(Clone, Copy)]
 struct Sending {
     add: ServerAction<AddTask>,
     change: ServerAction<ChangeTask>,
+    once: ServerAction<BackUpOnce>,
 }
 
 /// The wizard.
@@ -73,7 +82,7 @@ pub fn Wizard(
     #[prop(into)]
     target: Signal<Result<Target, Failure>>,
 ) -> impl IntoView {
-    let send = Sending { add: ServerAction::new(), change: ServerAction::new() };
+    let send = Sending { add: ServerAction::new(), change: ServerAction::new(), once: ServerAction::new() };
     let search = use_location().search;
     // Loaded again when somebody else's edit was in the way, and not with each step: a sheet follows the address itself.
     let opened = Resource::new_blocking(
@@ -95,18 +104,30 @@ pub fn Wizard(
 }
 
 async fn open(target: Target, search: &str) -> Result<Opened, Failure> {
-    let (server, task, base, version) = match target {
-        Target::New(server) => (server, None, TaskForm::default(), None),
+    let once = matches!(target, Target::Once(_));
+    let (server, path, task, base, version) = match target {
+        Target::New(server) => (server, format!("/servers/{server}/tasks/new"), None, TaskForm::default(), None),
+        Target::Once(server) => (server, format!("/servers/{server}/backup"), None, TaskForm::default(), None),
+        Target::Copy(task) => {
+            let (form, _, server) = task_form(task).await?;
+            (server, format!("/tasks/{task}/duplicate"), None, copy_of(form), None)
+        }
         Target::Edit(task) => {
             let (form, version, server) = task_form(task).await?;
-            (server, Some(task), form, Some(version))
+            (server, format!("/tasks/{task}/edit"), Some(task), form, Some(version))
         }
     };
-    let draft = Draft::read(base.clone(), version, search);
-    let preview = preview_task(server, task, draft.form()).await?;
+    let draft = Draft::read(base.clone(), version, search).for_once(once);
+    let preview = preview_task(server, task, draft.form(), once).await?;
     let plan = match retention::question(&draft) {
         Some(form) => preview_retention(server, task, form).await?,
         None => None,
     };
-    Ok(Opened { server, task, base, version, preview, plan })
+    Ok(Opened { server, path, once, task, base, version, preview, plan })
+}
+
+/// A task like another one, by another name.
+fn copy_of(form: TaskForm) -> TaskForm {
+    let name = format!("Copy of {}", form.name).chars().take(domain::form::MAX_NAME).collect();
+    TaskForm { name, ..form }
 }

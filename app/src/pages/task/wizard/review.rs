@@ -12,6 +12,7 @@ use leptos::prelude::*;
 /// Every answer, with the way to change it.
 #[component]
 pub(super) fn Answers(draft: Memo<Draft>, preview: RwSignal<TaskPreview>, plan: RwSignal<Option<RetentionView>>) -> impl IntoView {
+    let once = draft.read_untracked().once;
     let line = move |step: Step| {
         let answer = move || step.answer(&draft.read(), &preview.read());
         let more = move || match (step, &*plan.read()) {
@@ -21,16 +22,17 @@ pub(super) fn Answers(draft: Memo<Draft>, preview: RwSignal<TaskPreview>, plan: 
         let wrong = move || {
             step.errors(&draft.read(), &preview.read()).into_iter().map(|error| view! { <p class="wrong">{error}</p> }).collect_view()
         };
-        let label = format!("Change {}", step.title().to_lowercase());
+        let title = step.title_for(once);
+        let label = format!("Change {}", title.to_lowercase());
         view! {
             <li>
-                <b>{step.title()}</b>
+                <b>{title}</b>
                 <div>{answer} <small>{more}</small> {wrong}</div>
                 <Button kind=ButtonKind::Ghost name="step" value=step.word() label>"Change"</Button>
             </li>
         }
     };
-    let lines = Step::ALL.into_iter().filter(|step| *step != Step::Review).map(line);
+    let lines = Step::all(once).iter().copied().filter(|step| *step != Step::Review).map(line);
     let downgrade = move || {
         let plain = draft.read().form().encryption == "none";
         preview.read().encrypted_at_rest.clone().filter(|_| plain).map(|what| view! { <Downgrade what/> })
@@ -44,13 +46,25 @@ pub(super) fn Answers(draft: Memo<Draft>, preview: RwSignal<TaskPreview>, plan: 
 /// What the list of steps has no room for.
 fn more_of(step: Step, form: &TaskForm, preview: &TaskPreview) -> String {
     match step {
+        Step::Name if !form.only.is_empty() => format!("For the database {} alone", form.only),
         Step::Name => match form.excluded().collect::<Vec<_>>().as_slice() {
             [] => "Leaves nothing out".into(),
             names => format!("Leaves out {}", names.join(", ")),
         },
-        Step::Schedule => format!("{} · {}", form.cron, form.time_zone),
+        Step::Schedule => [form.time_zone.clone(), chains(form)].join(" · "),
         Step::Destination => preview.root.clone().unwrap_or_default(),
         _ => String::new(),
+    }
+}
+
+/// How long chains may grow.
+fn chains(form: &TaskForm) -> String {
+    let limit = |text: &str, unit: &str| (!text.trim().is_empty()).then(|| format!("{} {unit}", text.trim()));
+    let limits: Vec<_> = [limit(&form.chain_incrementals, "incrementals"), limit(&form.chain_days, "days")].into_iter().flatten().collect();
+    if limits.is_empty() {
+        "chains grow without limit".into()
+    } else {
+        format!("a new full backup at the latest after {}", limits.join(" or "))
     }
 }
 
@@ -74,10 +88,20 @@ pub(super) fn Submit(
         draft.read().differences().iter().any(|(field, ..)| *field == "encryption" || *field == "recipients" || field.starts_with("keep_"))
     };
     let fields = move || {
-        let draft = draft.read();
-        view! { <Hidden values=fields(&draft.form(), draft.version)/> }
+        view! { <Hidden values=fields(&draft.read())/> }
     };
     let (faults, sender) = match task {
+        None if draft.read_untracked().once => (
+            Faults::of(send.once.value()),
+            view! {
+                <ActionForm action=send.once>
+                    <Hidden values=vec![("server", server.to_string())]/>
+                    {fields}
+                    <Button kind=ButtonKind::Primary icon=Glyph::Play reason busy=send.once.pending()>"Back up now"</Button>
+                </ActionForm>
+            }
+            .into_any(),
+        ),
         None => (
             Faults::of(send.add.value()),
             view! {
@@ -119,21 +143,8 @@ pub(super) fn Submit(
     }
 }
 
-fn fields(form: &TaskForm, version: Option<i64>) -> Vec<(&'static str, String)> {
-    let TaskForm { name, backup_type, cron, time_zone, catch_up, excluded, encryption, recipients, destination, .. } = form.clone();
-    let mut fields = vec![
-        ("name", name),
-        ("backup_type", backup_type),
-        ("cron", cron),
-        ("time_zone", time_zone),
-        ("catch_up", catch_up),
-        ("excluded", excluded),
-        ("encryption", encryption),
-        ("recipients", recipients),
-        ("destination", destination),
-    ];
-    fields.push(("keep_how", form.keep_how.clone()));
-    fields.extend(form.keep_numbers().into_iter().map(|(_, field, number)| (field, number.to_owned())));
-    fields.extend(version.map(|version| ("version", version.to_string())));
+fn fields(draft: &Draft) -> Vec<(&'static str, String)> {
+    let mut fields = draft.fields();
+    fields.extend(draft.version.map(|version| ("version", version.to_string())));
     fields
 }

@@ -21,18 +21,17 @@ use leptos_router::{components::Form, hooks::use_location};
 /// The wizard, opened.
 #[component]
 pub(super) fn Sheet(opened: Opened, send: Sending) -> impl IntoView {
-    let Opened { server, task, base, version, preview, plan } = opened;
-    let path = task.map_or_else(|| format!("/servers/{server}/tasks/new"), |task| format!("/tasks/{task}/edit"));
+    let Opened { server, path, once, task, base, version, preview, plan } = opened;
     let search = use_location().search;
     let draft = Memo::new({
         let base = base.clone();
-        move |_| Draft::read(base.clone(), version, &search.read())
+        move |_| Draft::read(base.clone(), version, &search.read()).for_once(once)
     });
-    let preview = follow(draft, preview, move |form| preview_task(server, task, form));
+    let preview = follow(draft, preview, move |form| preview_task(server, task, form, once));
     let plan = follow_plan(draft, plan, move |form| preview_retention(server, task, form));
     let typed = StoredValue::new(None::<Draft>);
     let type_on = typing(path.clone(), move |search| {
-        typed.set_value(Some(Draft::read(base.clone(), version, search)));
+        typed.set_value(Some(Draft::read(base.clone(), version, search).for_once(once)));
     });
     // Fields are drawn anew for another step, or when the address says something that was not typed into them.
     let drawn = Memo::new(move |before: Option<&(Step, u32)>| {
@@ -74,7 +73,7 @@ pub(super) fn Sheet(opened: Opened, send: Sending) -> impl IntoView {
                 type="submit"
                 form=FORM
                 name="step"
-                value=move || onwards(step.get())
+                value=move || step.get().next(once).unwrap_or(Step::Review).word()
                 tabindex="-1"
                 aria-hidden="true"
             ></button>
@@ -90,11 +89,11 @@ pub(super) fn Sheet(opened: Opened, send: Sending) -> impl IntoView {
                         {conflict}
                         <div class="body stack">
                             <div>
-                                <h2 tabindex="-1" node_ref=heading>{move || step.get().question()}</h2>
-                                <p class="dim">{move || step.get().explains()}</p>
+                                <h2 tabindex="-1" node_ref=heading>{move || step.get().question(once)}</h2>
+                                <p class="dim">{move || step.get().explains(once)}</p>
                             </div>
                             <For each=move || [drawn.get()] key=|(step, times)| format!("{} {times}", step.word()) children=fields/>
-                            <Ways step/>
+                            <Ways step once/>
                         </div>
                     </Form>
                 </div>
@@ -105,15 +104,12 @@ pub(super) fn Sheet(opened: Opened, send: Sending) -> impl IntoView {
     }
 }
 
-/// Where going on leads; the last step stays where it is.
-fn onwards(step: Step) -> &'static str {
-    step.next().unwrap_or(Step::Review).word()
-}
-
 /// Title and way of the page.
 fn head(server_name: &str, server: domain::ServerId, task: Option<domain::TaskId>, draft: &Draft) -> (String, Vec<(String, String)>) {
     let mut crumbs = vec![("Servers".into(), "/servers".into()), (server_name.to_owned(), format!("/servers/{server}"))];
-    let Some(task) = task else { return ("New server-wide backup task".into(), crumbs) };
+    let Some(task) = task else {
+        return (if draft.once { "One-time backup" } else { "New server-wide backup task" }.into(), crumbs);
+    };
     crumbs.push((draft.stored_name().to_owned(), format!("/tasks/{task}")));
     (format!("Edit {}", draft.stored_name()), crumbs)
 }
@@ -129,9 +125,9 @@ fn steps(draft: &Draft, preview: &TaskPreview) -> Vec<StepLine> {
             None => StepState::Open,
         };
         let answer = error.unwrap_or_else(|| step.answer(draft, preview));
-        StepLine { title: step.title().into(), answer, state, href: Some(step.word().into()) }
+        StepLine { title: step.title_for(draft.once).into(), answer, state, href: Some(step.word().into()) }
     };
-    Step::ALL.into_iter().map(line).collect()
+    Step::all(draft.once).iter().copied().map(line).collect()
 }
 
 /// What differs between what is stored now and what was typed, as people read it.
@@ -158,6 +154,9 @@ fn differences(draft: &Draft, preview: &TaskPreview) -> Vec<(String, String, Str
             };
             value.split_whitespace().map(name).collect::<Vec<String>>().join(", ")
         }
+        "only" if value.is_empty() => "all".into(),
+        "full" | "incremental" if value.is_empty() => "never".into(),
+        "chain_incrementals" | "chain_days" if value.is_empty() => "no limit".into(),
         _ => value.lines().collect::<Vec<_>>().join(", "),
     };
     let line = |(field, mine, stored): (&'static str, String, String)| (label_of(field).into(), told(field, stored), told(field, mine));
@@ -167,9 +166,13 @@ fn differences(draft: &Draft, preview: &TaskPreview) -> Vec<(String, String, Str
 fn label_of(field: &str) -> &'static str {
     match field {
         "name" => "Name",
+        "only" => "Databases",
         "excluded" => "Left out",
         "backup_type" => "Type",
-        "cron" => "Schedule",
+        "full" => "Full backups",
+        "incremental" => "Incremental backups",
+        "chain_incrementals" => "Most incrementals of a chain",
+        "chain_days" => "Most days of a chain",
         "time_zone" => "Time zone",
         "catch_up" => "A missed time",
         "encryption" => "Encryption",
@@ -187,12 +190,12 @@ fn label_of(field: &str) -> &'static str {
 
 /// Back and on. The last step has its own, because it goes on to something else.
 #[component]
-fn Ways(step: Memo<Step>) -> impl IntoView {
+fn Ways(step: Memo<Step>, once: bool) -> impl IntoView {
     move || {
         let step = Some(step.get()).filter(|step| *step != Step::Review)?;
-        let back = step.previous().map(|to| view! { <Button name="step" value=to.word() icon=Glyph::Left>"Back"</Button> });
-        let on = step.next().map(|to| {
-            let word = format!("Continue to {}", to.title().to_lowercase());
+        let back = step.previous(once).map(|to| view! { <Button name="step" value=to.word() icon=Glyph::Left>"Back"</Button> });
+        let on = step.next(once).map(|to| {
+            let word = format!("Continue to {}", to.title_for(once).to_lowercase());
             view! { <Button kind=ButtonKind::Primary name="step" value=to.word()>{word}</Button> }
         });
         Some(view! { <div class="actions ways">{back} {on}</div> })

@@ -27,6 +27,14 @@ impl Step {
     /// All, in order.
     pub const ALL: [Self; 7] = [Self::Name, Self::Type, Self::Schedule, Self::Retention, Self::Encryption, Self::Destination, Self::Review];
 
+    /// Those of one round, in order: no task stands behind it, so that it has no name, no times and nothing that expires.
+    const ONCE: [Self; 5] = [Self::Name, Self::Type, Self::Encryption, Self::Destination, Self::Review];
+
+    /// All that are asked of one round, or of a task.
+    pub fn all(once: bool) -> &'static [Self] {
+        if once { &Self::ONCE } else { &Self::ALL }
+    }
+
     /// Its word in the address.
     pub fn word(self) -> &'static str {
         match self {
@@ -40,8 +48,12 @@ impl Step {
         }
     }
 
-    /// Its name in the list.
-    pub fn title(self) -> &'static str {
+    /// Its name in the list of one round, or of a task.
+    pub fn title_for(self, once: bool) -> &'static str {
+        if once && self == Self::Name { "Databases" } else { self.title() }
+    }
+
+    fn title(self) -> &'static str {
         match self {
             Self::Name => "Name",
             Self::Type => "Type",
@@ -54,8 +66,9 @@ impl Step {
     }
 
     /// What it asks.
-    pub fn question(self) -> &'static str {
+    pub fn question(self, once: bool) -> &'static str {
         match self {
+            Self::Name if once => "What is to be backed up?",
             Self::Name => "What is it called, and what does it cover?",
             Self::Type => "What kind of backups does it make?",
             Self::Schedule => "When should it run?",
@@ -67,11 +80,18 @@ impl Step {
     }
 
     /// What is worth knowing for the answer.
-    pub fn explains(self) -> &'static str {
+    pub fn explains(self, once: bool) -> &'static str {
         match self {
-            Self::Name => "It covers every database of the server, those that come later too, except the ones that you name here.",
+            Self::Name if once => {
+                "One full backup, now and once, of every database of the server except those that you leave out; or of one."
+            }
+            Self::Name => {
+                "It covers every database of the server, those that come later too, except the ones that you leave out here; or one database alone."
+            }
             Self::Type => "There is one kind so far.",
-            Self::Schedule => "Each run makes a full backup of every database. Incremental backups come with a later version.",
+            Self::Schedule => {
+                "A full backup holds everything; an incremental one holds what changed since the one before, and needs it. Where both are due at once, the full one is made. The first backup of a database is full in any case."
+            }
             Self::Retention => {
                 "A chain is a full backup with the incrementals that build on it. It goes as a whole, after a newer backup succeeded, and never the newest good one. While backups fail, nothing goes."
             }
@@ -89,21 +109,21 @@ impl Step {
     }
 
     /// The step before.
-    pub fn previous(self) -> Option<Self> {
-        Self::ALL.into_iter().take_while(|step| *step != self).last()
+    pub fn previous(self, once: bool) -> Option<Self> {
+        Self::all(once).iter().copied().take_while(|step| *step != self).last()
     }
 
     /// The step after.
-    pub fn next(self) -> Option<Self> {
-        Self::ALL.into_iter().skip_while(|step| *step != self).nth(1)
+    pub fn next(self, once: bool) -> Option<Self> {
+        Self::all(once).iter().copied().skip_while(|step| *step != self).nth(1)
     }
 
     /// Names of the fields that it asks for.
     pub fn fields(self) -> &'static [&'static str] {
         match self {
-            Self::Name => &["name", "excluded"],
+            Self::Name => &["name", "only", "excluded"],
             Self::Type => &["backup_type"],
-            Self::Schedule => &["cron", "time_zone", "catch_up"],
+            Self::Schedule => &["full", "incremental", "time_zone", "chain_incrementals", "chain_days", "catch_up"],
             Self::Encryption => &["encryption", "recipients"],
             Self::Destination => &["destination"],
             Self::Retention => &["keep_how", "keep_days", "keep_count", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly"],
@@ -115,7 +135,7 @@ impl Step {
     pub fn error(self, draft: &Draft, preview: &TaskPreview) -> Option<String> {
         let (field, error) = self.fields().iter().find_map(|field| Some((*field, draft.error(field, preview)?)))?;
         // The list has no room for what an expression lacks; its field says that.
-        Some(if field == "cron" { "These times cannot be read.".into() } else { error })
+        Some(if matches!(field, "full" | "incremental") { "These times cannot be read.".into() } else { error })
     }
 
     /// All of it, a sentence for each field.
@@ -127,6 +147,8 @@ impl Step {
     pub fn answer(self, draft: &Draft, preview: &TaskPreview) -> String {
         let form = draft.form();
         match self {
+            Self::Name if draft.once && form.only.is_empty() => "All but what is left out".into(),
+            Self::Name if draft.once => form.only,
             Self::Name => form.name.trim().into(),
             Self::Type => "Backup (logical)".into(),
             Self::Schedule => preview.schedule.clone().unwrap_or_default(),

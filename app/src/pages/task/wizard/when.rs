@@ -1,8 +1,14 @@
 //! The choice of times that most people make, and its cron expression.
 
-/// How often a task runs.
+use domain::BackupKind;
+
+/// How often a task makes backups of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Every {
+    /// Not at all.
+    Never,
+    /// Each full hour.
+    Hour,
     /// Each day at a time.
     Day,
     /// On one weekday at a time.
@@ -15,11 +21,13 @@ pub enum Every {
 
 impl Every {
     /// All, in the order in which they are offered.
-    pub const ALL: [Self; 4] = [Self::Day, Self::Week, Self::Month, Self::Cron];
+    pub const ALL: [Self; 6] = [Self::Never, Self::Hour, Self::Day, Self::Week, Self::Month, Self::Cron];
 
     /// Its word in the form.
     pub fn word(self) -> &'static str {
         match self {
+            Self::Never => "never",
+            Self::Hour => "hourly",
             Self::Day => "daily",
             Self::Week => "weekly",
             Self::Month => "monthly",
@@ -30,6 +38,8 @@ impl Every {
     /// Its name.
     pub fn title(self) -> &'static str {
         match self {
+            Self::Never => "Never",
+            Self::Hour => "Hourly",
             Self::Day => "Daily",
             Self::Week => "Weekly",
             Self::Month => "Monthly",
@@ -47,7 +57,39 @@ impl Every {
 pub const WEEKDAYS: [(&str, &str); 7] =
     [("1", "Monday"), ("2", "Tuesday"), ("3", "Wednesday"), ("4", "Thursday"), ("5", "Friday"), ("6", "Saturday"), ("0", "Sunday")];
 
-/// The fields of the schedule step, as they are filled in.
+/// Names of the fields that ask when backups of one kind are made.
+pub struct Names {
+    /// The kind.
+    pub kind: BackupKind,
+    /// How often.
+    pub every: &'static str,
+    /// The time of day.
+    pub at: &'static str,
+    /// The weekday.
+    pub weekday: &'static str,
+    /// The day of the month.
+    pub day: &'static str,
+    /// The cron expression, which is what the task keeps.
+    pub cron: &'static str,
+}
+
+/// Those of full backups, and those of incremental ones.
+pub const NAMES: [Names; 2] = [
+    Names { kind: BackupKind::Full, every: "full_every", at: "full_at", weekday: "full_weekday", day: "full_day", cron: "full" },
+    Names {
+        kind: BackupKind::Incremental,
+        every: "incremental_every",
+        at: "incremental_at",
+        weekday: "incremental_weekday",
+        day: "incremental_day",
+        cron: "incremental",
+    },
+];
+
+/// What stands for a choice whose fields say no time. It is no expression, and so it is never taken for one, nor for never.
+const UNCLEAR: &str = "-";
+
+/// The fields of one kind, as they are filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct When {
     /// How often.
@@ -65,6 +107,11 @@ impl When {
     pub fn of_cron(cron: &str) -> Self {
         let mut when = Self { every: Every::Cron, at: "02:00".into(), weekday: "0".into(), day: "1".into() };
         let fields: Vec<&str> = cron.split_whitespace().collect();
+        match fields[..] {
+            [] => when.every = Every::Never,
+            ["0", "*", "*", "*", "*"] => when.every = Every::Hour,
+            _ => {}
+        }
         let [minute, hour, day, "*", weekday] = fields[..] else { return when };
         let (Some(minute), Some(hour)) = (number(minute, 0..=59), number(hour, 0..=23)) else { return when };
         match (number(day, 1..=31), number(weekday, 0..=7)) {
@@ -77,13 +124,22 @@ impl When {
         when
     }
 
-    /// The cron expression of these fields; `typed` is the one that was written by hand. Empty if a field says nothing.
+    /// The cron expression of these fields; `typed` is the one that was written by hand. Empty for never.
     pub fn cron(&self, typed: &str) -> String {
-        let times = match self.every {
-            Every::Cron => return typed.into(),
-            every => self.time().zip(self.days(every)),
-        };
-        times.map(|((hour, minute), days)| format!("{minute} {hour} {days}")).unwrap_or_default()
+        match self.every {
+            Every::Never => String::new(),
+            Every::Hour => "0 * * * *".into(),
+            // Whoever chose to write one wants it to be there.
+            Every::Cron if typed.trim().is_empty() => UNCLEAR.into(),
+            Every::Cron => typed.into(),
+            Every::Day => self.on(Some("* * *".into())),
+            Every::Week => self.on(number(&self.weekday, 0..=6).map(|day| format!("* * {day}"))),
+            Every::Month => self.on(number(&self.day, 1..=31).map(|day| format!("{day} * *"))),
+        }
+    }
+
+    fn on(&self, days: Option<String>) -> String {
+        self.time().zip(days).map_or_else(|| UNCLEAR.into(), |((hour, minute), days)| format!("{minute} {hour} {days}"))
     }
 
     fn time(&self) -> Option<(u8, u8)> {
@@ -91,14 +147,6 @@ impl When {
         // Some browsers send seconds.
         let minute = minute.split(':').next()?;
         number(hour, 0..=23).zip(number(minute, 0..=59))
-    }
-
-    fn days(&self, every: Every) -> Option<String> {
-        Some(match every {
-            Every::Day | Every::Cron => "* * *".into(),
-            Every::Week => format!("* * {}", number(&self.weekday, 0..=6)?),
-            Every::Month => format!("{} * *", number(&self.day, 1..=31)?),
-        })
     }
 }
 
@@ -112,12 +160,12 @@ mod tests {
 
     #[test]
     fn what_is_chosen_comes_back_from_its_cron_expression() {
-        for cron in ["0 2 * * *", "30 23 * * 0", "5 0 31 * *", "0 12 * * 6"] {
+        for cron in ["0 2 * * *", "30 23 * * 0", "5 0 31 * *", "0 12 * * 6", "0 * * * *", ""] {
             let when = When::of_cron(cron);
             assert_ne!(when.every, Every::Cron, "{cron}");
             assert_eq!(when.cron("ignored"), cron);
         }
-        for cron in ["0 * * * *", "*/15 * * * *", "0 2 1 * 1", "0 2 * 6 *", "0 2 * * MON-FRI", "nonsense", ""] {
+        for cron in ["5 * * * *", "*/15 * * * *", "0 2 1 * 1", "0 2 * 6 *", "0 2 * * MON-FRI", "nonsense", UNCLEAR] {
             let when = When::of_cron(cron);
             assert_eq!((when.every, when.cron(cron)), (Every::Cron, cron.into()));
         }
@@ -125,11 +173,13 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_says_nothing_gives_no_expression() {
+    fn a_field_that_says_nothing_gives_no_expression_and_is_not_taken_for_never() {
         let when = When { every: Every::Month, at: "02:00:00".into(), weekday: String::new(), day: "12".into() };
         assert_eq!(when.cron(""), "0 2 12 * *");
-        assert_eq!(When { day: "32".into(), ..when.clone() }.cron(""), "");
-        assert_eq!(When { at: "25:00".into(), ..when.clone() }.cron(""), "");
-        assert_eq!(When { at: String::new(), ..when }.cron(""), "");
+        assert_eq!(When { day: "32".into(), ..when.clone() }.cron(""), UNCLEAR);
+        assert_eq!(When { at: "25:00".into(), ..when.clone() }.cron(""), UNCLEAR);
+        assert_eq!(When { at: String::new(), ..when.clone() }.cron(""), UNCLEAR);
+        assert_eq!(When { every: Every::Cron, ..when.clone() }.cron(" "), UNCLEAR);
+        assert_eq!(When { every: Every::Never, ..when }.cron("0 2 * * *"), "");
     }
 }
