@@ -72,7 +72,7 @@ test("a task like it is made by another name", async ({ page }) => {
   await page.getByRole("link", { name: "Duplicate" }).click();
   await expect(page.getByLabel("Name", { exact: true })).toHaveValue("Copy of Nightly");
   await expect(page.getByLabel("Databases to leave out")).toHaveValue(/tenant_\*/);
-  await page.getByRole("button", { name: /^Review/ }).click();
+  await page.getByRole("button", { name: /Review/ }).click();
   await page.getByRole("button", { name: "Create task" }).click();
   await expect(page).toHaveURL(/\/tasks\/[0-9a-f-]+$/);
   await expect(page.getByRole("heading", { level: 1 })).toContainText("Copy of Nightly");
@@ -83,7 +83,7 @@ test("one database has a task of its own, and one backup needs none", async ({ p
   await signIn(page);
   await goto(page, `${server}/tasks/new?only=tenant_1.db&name=Tenant+1&encryption=none&step=name`);
   await expect(page.getByLabel("Databases to leave out")).toBeHidden();
-  await page.getByRole("button", { name: /^Destination/ }).click();
+  await page.getByRole("button", { name: /Destination/ }).click();
   await page.getByLabel("disk").check();
   await page.getByRole("button", { name: "Continue to review" }).click();
   await page.getByRole("button", { name: "Create task" }).click();

@@ -2,7 +2,7 @@
 
 use super::{draft::Draft, step::sealed_for};
 use crate::{
-    components::{Card, Tag, counted},
+    components::{Card, counted},
     pages::task::words::list,
 };
 use domain::{
@@ -122,7 +122,8 @@ fn Place(preview: TaskPreview) -> impl IntoView {
 fn Next(next: Vec<NextTime>) -> impl IntoView {
     (!next.is_empty()).then(|| {
         let lines = next.into_iter().map(|NextTime { due, clock }| {
-            view! { <li><time datetime=due.at.to_string()>{clock}</time> " " <Tag text=due.kind.as_str()/></li> }
+            let is_full = due.kind == BackupKind::Full;
+            view! { <li><time datetime=due.at.to_string()>{clock}</time> " " <span class:full=is_full>{due.kind.as_str()}</span></li> }
         });
         view! {
             <h3>"Next runs"</h3>

@@ -2,7 +2,7 @@
 
 use super::{
     step::Step,
-    when::{Every, NAMES, Names, When},
+    when::{Every, NAMES, Names, UNCLEAR, When},
 };
 use domain::{BackupKind, TaskForm, form::is_on, view::task::TaskPreview};
 use std::collections::BTreeSet;
@@ -125,6 +125,9 @@ impl Draft {
     /// What a form of this step has to carry along: all that other steps asked for, and the edit's number.
     pub fn carried(&self, step: Step) -> Vec<(&'static str, String)> {
         let mut carried: Vec<_> = self.given.iter().filter(|(field, _)| !step.fields().contains(field)).cloned().collect();
+        // A choice that lacks its time comes back as it was made, and not as an expression that says nothing.
+        let is_unclear = |names: &&Names| step != Step::Schedule && self.cron(names.kind) == UNCLEAR;
+        carried.extend(NAMES.iter().filter(is_unclear).flat_map(|names| names.pairs(&self.when(names.kind))));
         carried.extend(self.version.map(|version| ("version", version.to_string())));
         carried
     }
@@ -146,7 +149,7 @@ impl Draft {
             match self.when(names.kind).every {
                 // Nothing is unclear about never; then it is that there is no other kind either.
                 Every::Never | Every::Hour => {}
-                Every::Cron if self.cron(names.kind).trim() == "-" => return Some("Give the times as five fields.".into()),
+                Every::Cron if self.cron(names.kind) == UNCLEAR => return Some("Give the times as five fields.".into()),
                 Every::Cron => {}
                 Every::Day | Every::Week | Every::Month => return Some("Give a time of day, such as 02:00, and a day.".into()),
             }
@@ -260,6 +263,8 @@ mod tests {
         // A choice without its time is no answer, and no never either.
         let half = new("step=schedule&full_every=monthly&full_at=&full_day=31&full=x");
         assert_eq!(half.when(BackupKind::Full).every, Every::Month);
+        let again = new(&sent(&half, Step::Type, &[]));
+        assert_eq!((again.when(BackupKind::Full), again.form()), (half.when(BackupKind::Full), half.form()));
         assert!(half.form().check("01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap()).unwrap_err().told().field("full").is_some());
     }
 

@@ -17,7 +17,7 @@ pub(super) fn Answers(draft: Memo<Draft>, preview: RwSignal<TaskPreview>, plan: 
         let answer = move || step.answer(&draft.read(), &preview.read());
         let more = move || match (step, &*plan.read()) {
             (Step::Retention, Some(plan)) => outlook(plan),
-            _ => more_of(step, &draft.read().form(), &preview.read()),
+            _ => more_of(step, once, &draft.read().form(), &preview.read()),
         };
         let wrong = move || {
             step.errors(&draft.read(), &preview.read()).into_iter().map(|error| view! { <p class="wrong">{error}</p> }).collect_view()
@@ -44,8 +44,9 @@ pub(super) fn Answers(draft: Memo<Draft>, preview: RwSignal<TaskPreview>, plan: 
 }
 
 /// What the list of steps has no room for.
-fn more_of(step: Step, form: &TaskForm, preview: &TaskPreview) -> String {
+fn more_of(step: Step, once: bool, form: &TaskForm, preview: &TaskPreview) -> String {
     match step {
+        Step::Name if once && !form.only.is_empty() => String::new(),
         Step::Name if !form.only.is_empty() => format!("For the database {} alone", form.only),
         Step::Name => match form.excluded().collect::<Vec<_>>().as_slice() {
             [] => "Leaves nothing out".into(),

@@ -3,7 +3,7 @@
 use super::{
     draft::Draft,
     fields::fault,
-    when::{Every, NAMES, Names, WEEKDAYS, When},
+    when::{Every, NAMES, Names, UNCLEAR, WEEKDAYS, When},
 };
 use crate::components::{Button, Choice, Choices, Field, Select, viewer_zone};
 use domain::{BackupKind, form::is_on, view::task::TaskPreview};
@@ -48,6 +48,7 @@ fn Often(names: &'static Names, draft: Memo<Draft>, preview: RwSignal<TaskPrevie
     let kind = names.kind;
     let When { every, at, weekday, day } = draft.read_untracked().when(kind);
     let cron = draft.read_untracked().cron(kind);
+    let cron = if cron == UNCLEAR { String::new() } else { cron };
     let fault = fault(names.cron, draft, preview);
     // Each mistake is told where it is mended: at the expression, at the time, or at the choice.
     let chosen = Memo::new(move |_| draft.read().when(kind).every);

@@ -1,6 +1,9 @@
 //! The steps of the wizard, and the answer of each in the list.
 
-use super::draft::Draft;
+use super::{
+    draft::Draft,
+    when::{Every, NAMES},
+};
 use domain::{TaskForm, view::task::TaskPreview};
 
 /// A step of the task wizard.
@@ -135,7 +138,8 @@ impl Step {
     pub fn error(self, draft: &Draft, preview: &TaskPreview) -> Option<String> {
         let (field, error) = self.fields().iter().find_map(|field| Some((*field, draft.error(field, preview)?)))?;
         // The list has no room for what an expression lacks; its field says that.
-        Some(if matches!(field, "full" | "incremental") { "These times cannot be read.".into() } else { error })
+        let by_hand = NAMES.iter().any(|names| names.cron == field && draft.when(names.kind).every == Every::Cron);
+        Some(if by_hand { "These times cannot be read.".into() } else { error })
     }
 
     /// All of it, a sentence for each field.

@@ -87,7 +87,7 @@ pub const NAMES: [Names; 2] = [
 ];
 
 /// What stands for a choice whose fields say no time. It is no expression, and so it is never taken for one, nor for never.
-const UNCLEAR: &str = "-";
+pub const UNCLEAR: &str = "-";
 
 /// The fields of one kind, as they are filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +100,14 @@ pub struct When {
     pub weekday: String,
     /// The day of the month.
     pub day: String,
+}
+
+impl Names {
+    /// The fields with what is filled in.
+    pub fn pairs(&self, when: &When) -> [(&'static str, String); 4] {
+        let When { every, at, weekday, day } = when.clone();
+        [(self.every, every.word().into()), (self.at, at), (self.weekday, weekday), (self.day, day)]
+    }
 }
 
 impl When {
