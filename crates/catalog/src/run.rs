@@ -79,22 +79,10 @@ pub struct NewestRun {
     pub round: Option<RoundId>,
     /// Its state.
     pub state: RunState,
-    /// When its last attempt began.
-    pub began_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
-    /// Label of the backup that it made; none if it found no change.
-    pub label: Option<String>,
     /// Why it failed.
     pub error: Option<Told>,
-}
-
-impl NewestRun {
-    /// When it found that nothing had changed since the last backup, if that is what it found.
-    #[must_use]
-    pub fn unchanged_at(&self) -> Option<Timestamp> {
-        self.began_at.filter(|_| self.state == RunState::Succeeded && self.label.is_none())
-    }
 }
 
 /// A change of a run, with the lines that tell of it.
@@ -122,11 +110,11 @@ statements! {
     FAILED = "SELECT * FROM runs WHERE kind IN ($1, $2, $3) AND state NOT IN ('queued', 'running', 'succeeded')
         ORDER BY queued_at DESC, id DESC LIMIT $4 OFFSET $5";
     COUNT_FAILED = "SELECT count(*) FROM runs WHERE kind IN ($1, $2, $3) AND state NOT IN ('queued', 'running', 'succeeded')";
-    NEWEST = "SELECT runs.server_id, runs.database_name, runs.id, runs.round_id, runs.state, runs.began_at, runs.ended_at, runs.label, runs.error
+    NEWEST = "SELECT runs.server_id, runs.database_name, runs.id, runs.round_id, runs.state, runs.ended_at, runs.error
         FROM databases JOIN runs ON runs.id = (SELECT newest.id FROM runs AS newest
             WHERE newest.server_id = databases.server_id AND newest.database_name = databases.name AND newest.kind = 'backup'
             ORDER BY newest.queued_at DESC LIMIT 1)";
-    NEWEST_OF_SERVER = "SELECT runs.server_id, runs.database_name, runs.id, runs.round_id, runs.state, runs.began_at, runs.ended_at, runs.label, runs.error
+    NEWEST_OF_SERVER = "SELECT runs.server_id, runs.database_name, runs.id, runs.round_id, runs.state, runs.ended_at, runs.error
         FROM databases JOIN runs ON runs.id = (SELECT newest.id FROM runs AS newest
             WHERE newest.server_id = databases.server_id AND newest.database_name = databases.name AND newest.kind = 'backup'
             ORDER BY newest.queued_at DESC LIMIT 1)
@@ -190,9 +178,7 @@ impl Record for NewestRun {
             id: row.get("id")?,
             round: row.get("round_id")?,
             state: row.get("state")?,
-            began_at: row.get("began_at")?,
             ended_at: row.get("ended_at")?,
-            label: row.get("label")?,
             error: row.get("error")?,
         })
     }

@@ -77,7 +77,9 @@ fn seconds(covered: Covered) -> i64 {
 /// The moment so many seconds after the beginning of a range, which itself is not in it.
 fn moment_at(covered: Covered, place: i64) -> Timestamp {
     let moment = covered.from.checked_add(SignedDuration::from_secs(place)).unwrap_or(covered.to);
-    moment.clamp(covered.from.checked_add(SignedDuration::from_micros(1)).unwrap_or(covered.to), covered.to)
+    let first = covered.from.checked_add(SignedDuration::from_micros(1)).unwrap_or(covered.to);
+    // A range may be a single moment.
+    moment.clamp(first.min(covered.to), covered.to)
 }
 
 /// Where on the line a moment is.

@@ -19,9 +19,7 @@ pub(super) fn line(
     let gone = database.gone_at.is_some();
     // No task can back up what is not there any more.
     let covering: Vec<_> = promises.iter().filter(|promise| !gone && promise.covers(&database.name)).collect();
-    // A run that found no change wrote nothing, and its database is as safe as if it had.
-    let unchanged_at = run.and_then(NewestRun::unchanged_at);
-    let last_good = facts.map(|facts| facts.last_good).map(|last| unchanged_at.map_or(last, |at| at.max(last)));
+    let last_good = facts.map(|facts| facts.last_good);
     DatabaseLine {
         name: database.name.clone(),
         size_bytes: database.size_bytes,
