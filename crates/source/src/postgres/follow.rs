@@ -83,11 +83,8 @@ impl Following for Chain {
     }
 
     fn release(&self, context: &Context) -> Result<()> {
-        match pinned(&self.target, &self.database, context) {
-            Ok(mut session) => slot::drop_others(&mut session, &self.names, None),
-            // The slots of a database go with it.
-            Err(error) if error.code() == Code::DatabaseGone => Ok(()),
-            Err(error) => Err(error),
-        }
+        // The database may have another name by now, or be gone with its slots.
+        let mut session = pinned(&self.target, &self.target.maintenance_database, context)?;
+        slot::drop_others(&mut session, &self.names, None)
     }
 }

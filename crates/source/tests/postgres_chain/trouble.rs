@@ -225,6 +225,18 @@ fn slots_of_chains_that_are_not_continued_are_dropped_by_limit() {
 }
 
 #[test]
+fn a_chain_is_released_whatever_became_of_its_database() {
+    let chain = changed_chain();
+    let name = crate::chain::fresh_name();
+    server().psql("postgres", &format!("alter database {} rename to {name}", chain.database)).unwrap();
+    assert_ne!(slots(server(), &name), "");
+    chain.following.release(&Context::default()).unwrap();
+    assert_eq!(slots(server(), &name), "");
+    server().psql("postgres", &format!("drop database {name}")).unwrap();
+    chain.following.release(&Context::default()).unwrap();
+}
+
+#[test]
 fn a_stopped_backup_is_stopped() {
     let chain = changed_chain();
     let context = Context::default();

@@ -46,11 +46,6 @@ impl Names {
         // Hash keys are the standard library's source of randomness.
         format!("{}{:016x}", self.prefix, RandomState::new().hash_one(std::process::id()))
     }
-
-    /// Whether a slot is theirs.
-    pub fn covers(&self, slot: &str) -> bool {
-        slot.starts_with(&self.prefix)
-    }
 }
 
 /// What the names of an installation's slots begin with.
@@ -240,10 +235,10 @@ pub(in crate::postgres) fn drop_slot(session: &mut Session, name: &str) -> Resul
     }
 }
 
-/// Drops the slots of `names` except one. One that is being read from is left for the next time.
+/// Drops the slots of `names` except one, also where their database has another name by now. One that is being read from is left for the next time.
 pub(in crate::postgres) fn drop_others(session: &mut Session, names: &Names, kept: Option<&str>) -> Result<()> {
-    for slot in shown(session, &names.prefix)? {
-        if names.covers(&slot.name) && Some(slot.name.as_str()) != kept && !slot.is_active {
+    for slot in list(session, "true", &names.prefix)? {
+        if Some(slot.name.as_str()) != kept && !slot.is_active {
             drop_slot(session, &slot.name)?;
             tracing::info!(slot = slot.name, "dropped a replication slot that is not needed any more");
         }
@@ -292,9 +287,9 @@ mod tests {
         let (one, two) = (names.fresh(), names.fresh());
         assert!(one != two && one.len() <= 63 && one.starts_with("rookery_01234567_"), "{one}");
         assert!(one.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase() || byte.is_ascii_digit()));
-        assert!(names.covers(&one));
+        assert!(one.starts_with(&names.prefix));
         for other in [Names::new(&owner("b"), "db"), Names::new(&owner("a"), "db2"), Names::new(&owner("ad"), "b")] {
-            assert!(!other.covers(&one));
+            assert!(!one.starts_with(&other.prefix));
         }
     }
 }
