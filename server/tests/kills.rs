@@ -60,7 +60,7 @@ fn an_incremental_may_be_killed_at_any_step() {
     fs::create_dir(template.world.path("recovered")).unwrap();
     let changed = dump_of_copy(&template.world, "shop.db");
     fs::remove_dir_all(template.world.path("recovered")).unwrap();
-    let steps = template.kill_at_every_step(incremental, 0, |world| {
+    let steps = template.kill_in_place_at_every_step(incremental, |world| {
         let committed = Onlooker::new(world).listed().len() > 1;
         let again = world.run(incremental(world)).succeeds().json();
         let (result, kind) = (&again["runs"][0]["result"], &again["runs"][0]["kind"]);
@@ -184,6 +184,27 @@ impl Template {
         };
         thread::scope(|scope| (0..THREADS).for_each(|_| drop(scope.spawn(work))));
         steps.into_inner().unwrap()
+    }
+
+    /// The same for a command that goes on from what was done before at these very places: all programs work there, one after
+    /// the other, each from what the template began with.
+    fn kill_in_place_at_every_step(&self, arguments: impl Fn(&World) -> Vec<String>, again: impl Fn(&World) + Sync) -> Vec<String> {
+        let (kept, mut steps) = (self.world.copied(), vec![]);
+        loop {
+            for name in ["dbs", "root", "data"] {
+                fs::remove_dir_all(self.world.path(name)).unwrap();
+                copy(&kept.path(name), &self.world.path(name));
+            }
+            let step = steps.len() + 1;
+            let ran = run_to_step(&self.world.command(arguments(&self.world)), step).unwrap();
+            let Some(call) = ran.killed_at else {
+                assert_eq!(ran.code, Some(0), "{}", ran.printed);
+                return steps;
+            };
+            println!("killed at step {step}, {call}");
+            steps.push(call);
+            self.check(&self.world, step, 0, &again);
+        }
     }
 
     fn check(&self, world: &World, step: usize, more: usize, again: &impl Fn(&World)) {

@@ -50,7 +50,7 @@ fn with_backups(world: &World, ada: &Client, count: usize) -> (String, String) {
     world.shop();
     let place = id(&ada.call("add_destination", &format!("name=disk&root={}&note=", world.root())));
     let server = id(&ada.call("add_server", &format!("name=apps&dbms=sqlite&folder={}", world.path("dbs").display())));
-    let fields = format!("server={server}&name=nightly&cron=0+0+1+1+*&time_zone=UTC&excluded=&encryption=none&recipients=");
+    let fields = format!("server={server}&name=nightly&full=0+0+1+1+*&incremental=&time_zone=UTC&excluded=&encryption=none&recipients=");
     let task = id(&ada.call("add_task", &format!("{fields}&backup_type=logical&catch_up=on&destination={place}")));
     for _ in 0..count {
         let round = id(&ada.call("back_up_now", &format!("task={task}")));
