@@ -94,7 +94,19 @@ fn a_rule_is_previewed_kept_and_applied_and_a_held_chain_stays() {
     holds(&words(&edit("review", "2")), "1 of 4 chains at disk would go");
     holds(&words(&edit("retention", "many")), "Give a whole number");
     let review = edit("review", "2");
-    let fields = ["version", "name", "cron", "time_zone", "encryption", "destination", "keep_how", "keep_count"];
+    let fields = [
+        "version",
+        "name",
+        "full",
+        "incremental",
+        "chain_incrementals",
+        "chain_days",
+        "time_zone",
+        "encryption",
+        "destination",
+        "keep_how",
+        "keep_count",
+    ];
     let fields: Vec<_> = fields.iter().map(|name| format!("{name}={}", hidden(&review, name).replace(' ', "+"))).collect();
     let sent = format!("task={task}&{}&backup_type=logical&catch_up=on&excluded=&recipients=&current_password=", fields.join("&"));
     let saved = ada.submit(&format!("/tasks/{task}/edit"), "change_task", &sent);

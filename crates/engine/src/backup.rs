@@ -273,7 +273,12 @@ async fn incremental(
                 let begun = Begun { place, prior: Some(prior), position, reading, state, reason: request.reason.clone() };
                 return Ok(Incremental::Begun(Box::new(begun)));
             }
-            source::Begun::Unchanged => return Ok(Incremental::Unchanged(last.place.clone())),
+            source::Begun::Unchanged => {
+                // A crash may have left the states of those before it.
+                drop(next);
+                kept.keep_only(last.place.label());
+                return Ok(Incremental::Unchanged(last.place.clone()));
+            }
             source::Begun::MustBeFull(reason) => return Ok(Incremental::MustBeFull(reason)),
             source::Begun::StateLost if rebuilt => {
                 return Err(Error::internal("What the console keeps of a backup was made anew, and cannot be read."));
