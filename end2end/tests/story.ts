@@ -95,9 +95,9 @@ export async function addFolder(page: Page, name: string, folder: string): Promi
   return new URL(page.url()).pathname;
 }
 
-/** Adds a task that writes to a destination, all else as the wizard proposes it, and returns its path. */
-export async function addTask(page: Page, server: string, name: string, destination: string): Promise<string> {
-  await goto(page, `${server}/tasks/new?name=${name}&encryption=none&step=destination`);
+/** Adds a task that writes to a destination, all else as the wizard proposes it but for some fields, and returns its path. */
+export async function addTask(page: Page, server: string, name: string, destination: string, fields = ""): Promise<string> {
+  await goto(page, `${server}/tasks/new?name=${name}&encryption=none&step=destination&${fields}`);
   await page.getByLabel(destination).check();
   await page.getByRole("button", { name: "Continue to review" }).click();
   await page.getByRole("button", { name: "Create task" }).click();

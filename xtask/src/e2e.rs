@@ -63,8 +63,11 @@ pub fn playwright(binary: &Path, site: Option<PathBuf>) -> Result<(Command, Post
     run(install)?;
     let samples = target().join("e2e-samples");
     sample::make(&samples)?;
-    let server =
-        PostgresServer::builder().hba("host all story_secret 127.0.0.1/32 scram-sha-256").hba("host all all 127.0.0.1/32 trust").start()?;
+    let server = PostgresServer::builder()
+        .conf("wal_level = logical")
+        .hba("host all story_secret 127.0.0.1/32 scram-sha-256")
+        .hba("host all all 127.0.0.1/32 trust")
+        .start()?;
     let mut playwright = Command::new("npx");
     playwright.args(["--no-install", "playwright", "test"]).current_dir(&folder);
     playwright.env("PATH", &path).env("ROOKERY", binary).env("ROOKERY_E2E_SAMPLES", &samples);
