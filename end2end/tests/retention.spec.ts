@@ -24,7 +24,7 @@ test("a task makes four chains, and keeps all of them", async ({ page, rookery }
   await setUp(page, rookery);
   destination = await addDestination(page, "disk", rookery.backups);
   const server = await addFolder(page, "apps", folder);
-  task = await addTask(page, server, "Nightly", "disk");
+  task = await addTask(page, server, "Nightly", "disk", "incremental_every=never");
   for (let i = 0; i < 4; i++) await round(page);
   await goto(page, task);
   await expect(page.getByText("Every backup", { exact: true })).toBeVisible();
