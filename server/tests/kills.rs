@@ -173,10 +173,7 @@ impl Template {
                 };
                 let name = format!("killed at step {step}, {call}");
                 steps.lock().unwrap().push(call);
-                // In a thread of that name, so that a failure says it.
-                let check = || self.check(&world, step, more, &again);
-                let checked = thread::scope(|scope| thread::Builder::new().name(name).spawn_scoped(scope, check).unwrap().join());
-                if let Err(panic) = checked {
+                if let Err(panic) = self.check_as(name, &world, step, more, &again) {
                     done.store(true, SeqCst);
                     resume_unwind(panic);
                 }
@@ -201,10 +198,16 @@ impl Template {
                 assert_eq!(ran.code, Some(0), "{}", ran.printed);
                 return steps;
             };
-            println!("killed at step {step}, {call}");
+            let name = format!("killed at step {step}, {call}");
             steps.push(call);
-            self.check(&self.world, step, 0, &again);
+            self.check_as(name, &self.world, step, 0, &again).unwrap_or_else(|panic| resume_unwind(panic));
         }
+    }
+
+    /// Checks in a thread of that name, so that a failure says it.
+    fn check_as(&self, name: String, world: &World, step: usize, more: usize, again: &(impl Fn(&World) + Sync)) -> thread::Result<()> {
+        let check = || self.check(world, step, more, again);
+        thread::scope(|scope| thread::Builder::new().name(name).spawn_scoped(scope, check).unwrap().join())
     }
 
     fn check(&self, world: &World, step: usize, more: usize, again: &impl Fn(&World)) {
