@@ -6,7 +6,7 @@
 
 use crate::Control;
 use catalog::{ServerRecord, TaskRecord};
-use domain::{Code, DestinationId, Result, display};
+use domain::{Code, DestinationId, Result, RunKind, display};
 use engine::{Follow, KeptChain, kept_chains};
 use source::HELD_LIMIT_BYTES;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
@@ -47,7 +47,10 @@ impl Control {
         };
         let kept = crate::blocking(move |_| Ok(kept_chains(&folder))).await?;
         let (mut forgotten, mut held, mut said) = (0, 0, vec![]);
-        for chain in kept.into_iter().filter(|chain| chain.task.is_some()) {
+        let working = self.catalog.running_runs().await?;
+        // What a backup at work builds on is not taken away under its hands.
+        let is_at_work = |chain: &KeptChain| working.iter().any(|run| run.kind == RunKind::Backup && run.database == chain.database);
+        for chain in kept.into_iter().filter(|chain| chain.task.is_some() && !is_at_work(chain)) {
             let is_followed = followers.follow(&chain);
             match self.look_at_chain(&chain, followers.server(&chain), is_followed).await {
                 Ok(None) => forgotten += 1,
