@@ -4,141 +4,14 @@
 
 mod support;
 
-use domain::{Code, Result, Summary};
+use domain::Code;
 use proptest::prelude::*;
 use rusqlite::Connection;
-use source::{Begun, Context, Description, Following, Members, Owner, Since, Source, StageRequest};
-use std::path::PathBuf;
-use support::{
-    Archive,
-    sqlite::{Folder, assert_same},
+use source::{Begun, Context};
+use support::sqlite::{
+    assert_same,
+    chain::{Chain, Incremental},
 };
-
-/// A chain of backups of one database.
-struct Chain {
-    folder: Folder,
-    database: String,
-    state: tempfile::TempDir,
-    backups: Vec<Backup>,
-}
-
-struct Backup {
-    archive: Archive,
-    description: Description,
-    summary: Summary,
-    state: PathBuf,
-}
-
-enum Incremental {
-    Made,
-    Unchanged,
-    MustBeFull(String),
-}
-
-impl Chain {
-    fn new(sql: &str) -> Self {
-        let folder = Folder::new();
-        folder.make("a.db", sql);
-        let mut chain = Self { folder, database: "a.db".into(), state: tempfile::tempdir().unwrap(), backups: vec![] };
-        chain.full();
-        chain
-    }
-
-    fn following(&self) -> Box<dyn Following> {
-        self.folder.source().follow(&self.database, &Owner { instance: "i".into(), root: "r".into() })
-    }
-
-    fn next(&self) -> PathBuf {
-        let next = self.state.path().join(self.backups.len().to_string());
-        std::fs::create_dir_all(&next).unwrap();
-        next
-    }
-
-    fn full(&mut self) {
-        let next = self.next();
-        let reading = self.following().begin_full(&next, &Context::default()).unwrap();
-        self.take(reading, next);
-    }
-
-    fn take(&mut self, reading: Box<dyn source::Reading>, state: PathBuf) {
-        let (archive, description) = (Archive::default(), reading.description().clone());
-        let summary = reading.read(&archive, &Context::default()).unwrap();
-        for (name, json) in [("archive.json", serde_json::to_vec(&description)), ("summary.json", serde_json::to_vec(&summary))] {
-            archive.put(name, json.unwrap());
-        }
-        self.backups.push(Backup { archive, description, summary, state });
-    }
-
-    fn begin(&self, next: &PathBuf) -> Result<Begun> {
-        let last = self.backups.last().unwrap();
-        let since = Since { position: &last.summary.position, state: &last.state, next };
-        self.following().begin_incremental(&since, &Context::default())
-    }
-
-    fn incremental(&mut self) -> Incremental {
-        let next = self.next();
-        match self.begin(&next).unwrap() {
-            Begun::Changes(reading) => {
-                self.take(reading, next);
-                Incremental::Made
-            }
-            Begun::Unchanged => Incremental::Unchanged,
-            Begun::MustBeFull(why) => Incremental::MustBeFull(why),
-            Begun::StateLost => {
-                let state = &self.backups.last().unwrap().state;
-                let _ = std::fs::remove_dir_all(state);
-                std::fs::create_dir_all(state).unwrap();
-                self.following().rebuild(&self.members(), state, &Context::default()).unwrap();
-                assert!(!matches!(self.begin(&next).unwrap(), Begun::StateLost), "what was made anew is lost");
-                self.incremental()
-            }
-        }
-    }
-
-    fn made(&mut self) -> &Summary {
-        assert!(matches!(self.incremental(), Incremental::Made));
-        &self.backups.last().unwrap().summary
-    }
-
-    fn members(&self) -> Vec<&dyn Members> {
-        self.backups.iter().map(|backup| &backup.archive as &dyn Members).collect()
-    }
-
-    fn execute(&self, sql: &str) {
-        self.folder.connect("a.db").execute_batch(sql).unwrap();
-    }
-
-    /// Restores the chain under another name, which must be the same database.
-    fn assert_restores(&self, name: &str) {
-        self.restore(name, self.backups.len()).unwrap();
-        assert_same(&self.folder.path("a.db"), &self.folder.path(name));
-    }
-
-    fn restore(&self, name: &str, backups: usize) -> Result<()> {
-        let (context, last) = (Context::default(), &self.backups[backups - 1]);
-        let request = StageRequest {
-            name: name.into(),
-            description: last.description.clone(),
-            no_owner: false,
-            create_roles: false,
-            only_table: None,
-            keep_going: false,
-        };
-        let mut staging = self.folder.source().stage(&request, &context)?;
-        let chain = &self.members()[..backups];
-        staging.load(chain, &context)?;
-        for archive in &chain[1..] {
-            staging.apply(*archive, None, &context)?;
-        }
-        staging.finish(chain[backups - 1], &context)?;
-        let mut expected: Vec<_> = last.summary.tables.iter().chain(&last.summary.after).cloned().collect();
-        expected.sort_by(|a, b| a.table.cmp(&b.table));
-        assert_eq!(staging.tables(None, &context)?, expected);
-        let compared = staging.compare(chain[backups - 1], &context)?;
-        assert!(compared.iter().all(domain::Comparison::is_equal), "{compared:?}");
-        staging.publish(&context)
-    }
-}
 
 /// Every kind of table, with rows that are hard.
 const TABLES: &str = "
@@ -261,9 +134,7 @@ fn other_definitions_need_a_full_backup_and_other_properties_do_not() {
         chain.execute(sql);
         let Incremental::MustBeFull(why) = chain.incremental() else { panic!("an incremental was made after {sql}") };
         assert!(why.contains("definitions"), "{why}");
-        chain.backups.clear();
-        let _ = std::fs::remove_dir_all(chain.state.path());
-        chain.full();
+        chain.anew();
     }
 }
 

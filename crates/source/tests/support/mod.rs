@@ -1,6 +1,8 @@
 //! An archive in memory, for tests of sources; below it what only one Dbms needs.
 #![allow(dead_code, clippy::unwrap_used, reason = "each test binary uses its own part; a test may panic")]
 
+pub mod pace;
+pub mod postgres;
 pub mod sqlite;
 
 use domain::{Error, Result};
@@ -8,22 +10,38 @@ use source::{Context, Member, Members, Sink, Staging};
 use std::{
     collections::BTreeMap,
     io::{Cursor, Read},
-    sync::Mutex,
+    sync::{Arc, Mutex},
 };
 
 /// Members by name.
 #[derive(Default)]
-pub struct Archive(Mutex<BTreeMap<String, Vec<u8>>>);
+pub struct Archive(Mutex<BTreeMap<String, Arc<[u8]>>>);
 
 impl Archive {
-    /// The bytes of a member.
+    /// The bytes of a member, if it is there.
     pub fn get(&self, name: &str) -> Option<Vec<u8>> {
-        self.0.lock().unwrap().get(name).cloned()
+        self.0.lock().unwrap().get(name).map(|bytes| bytes.to_vec())
+    }
+
+    /// The bytes of a member that is there.
+    pub fn bytes(&self, name: &str) -> Vec<u8> {
+        self.get(name).ok_or_else(|| format!("there is no member {name}")).unwrap()
+    }
+
+    /// The text of a member that is there.
+    pub fn text(&self, name: &str) -> String {
+        String::from_utf8(self.bytes(name)).unwrap()
     }
 
     /// Puts a member, replacing one of that name.
     pub fn put(&self, name: &str, bytes: impl Into<Vec<u8>>) {
-        self.0.lock().unwrap().insert(name.into(), bytes.into());
+        self.0.lock().unwrap().insert(name.into(), bytes.into().into());
+    }
+
+    /// Puts other bytes in the place of a member that is there.
+    pub fn replace(&self, name: &str, bytes: impl Into<Vec<u8>>) {
+        drop(self.bytes(name));
+        self.put(name, bytes);
     }
 
     /// Takes a member out.
@@ -34,10 +52,7 @@ impl Archive {
     /// All rows of a table, without the header lines.
     pub fn rows(&self, table: &str) -> Vec<String> {
         let parts = source::table::parts(self, table);
-        let lines = parts
-            .iter()
-            .flat_map(|part| String::from_utf8(self.get(part).unwrap()).unwrap().lines().skip(1).map(str::to_owned).collect::<Vec<_>>());
-        lines.collect()
+        parts.iter().flat_map(|part| self.text(part).lines().skip(1).map(str::to_owned).collect::<Vec<_>>()).collect()
     }
 }
 
@@ -60,7 +75,7 @@ impl Member for Writing<'_> {
     }
 
     fn finish(self: Box<Self>) -> Result<()> {
-        let before = self.archive.0.lock().unwrap().insert(self.name.clone(), self.bytes);
+        let before = self.archive.0.lock().unwrap().insert(self.name.clone(), self.bytes.into());
         if before.is_some() { Err(Error::internal(format!("The member {} was written twice.", self.name))) } else { Ok(()) }
     }
 }
@@ -71,8 +86,8 @@ impl Members for Archive {
     }
 
     fn open(&self, name: &str) -> Result<Box<dyn Read + Send + '_>> {
-        let bytes = self.get(name).ok_or_else(|| source::value::damaged(format!("The member {name} is missing.")))?;
-        Ok(Box::new(Cursor::new(bytes)))
+        let bytes = self.0.lock().unwrap().get(name).cloned();
+        Ok(Box::new(Cursor::new(bytes.ok_or_else(|| source::value::damaged(format!("The member {name} is missing.")))?)))
     }
 }
 

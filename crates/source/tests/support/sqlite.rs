@@ -1,5 +1,7 @@
 //! Folders of SQLite databases for tests, and the round trip through an archive.
 
+pub mod chain;
+
 use super::{Archive, load_whole};
 use domain::{Result, Summary, TableSummary};
 use rusqlite::Connection;
