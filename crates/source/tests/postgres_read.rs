@@ -2,13 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails is to say where")]
 
-#[path = "postgres_read/memory.rs"]
-mod memory;
+mod support;
 
-use domain::{Code, Connection, Error, Result, Summary, TlsMode};
-use memory::Memory;
+use domain::{Code, Error, Result, Summary};
 use source::{
-    Context, Description, Scope, Source,
+    Context, Description, Members, Scope, Source,
     postgres::{
         Postgres,
         archive::{DatabaseProperties, Extra, LargeObject, from_json},
@@ -16,19 +14,11 @@ use source::{
         wire::{Session, Target},
     },
 };
+use support::{
+    Archive,
+    postgres::{connection, connection_at, target},
+};
 use testkit::PostgresServer;
-
-fn connection(server: &PostgresServer, user: &str) -> Connection {
-    Connection::Postgresql {
-        host: "127.0.0.1".into(),
-        port: server.port(),
-        user: user.into(),
-        password: None,
-        maintenance_database: "postgres".into(),
-        tls: TlsMode::Disable,
-        root_certificate: None,
-    }
-}
 
 fn server() -> &'static PostgresServer {
     testkit::shared().unwrap()
@@ -36,32 +26,29 @@ fn server() -> &'static PostgresServer {
 
 /// A database filled by `sql`.
 fn filled(sql: &str) -> String {
-    let name = server().fresh_database().unwrap();
-    server().psql(&name, sql).unwrap();
-    name
+    support::postgres::filled(server(), sql)
 }
 
-fn read_as(user: &str, database: &str) -> Result<(Description, Summary, Memory)> {
+fn read_as(user: &str, database: &str) -> Result<(Description, Summary, Archive)> {
     let source = Postgres::new(&connection(server(), user), 3)?;
     let reading = source.begin_full(&Scope::Database(database.into()), &Context::default())?;
-    let (description, sink) = (reading.description().clone(), Memory::default());
+    let (description, sink) = (reading.description().clone(), Archive::default());
     let summary = reading.read(&sink, &Context::default())?;
     Ok((description, summary, sink))
 }
 
-fn read(database: &str) -> (Description, Summary, Memory) {
+fn read(database: &str) -> (Description, Summary, Archive) {
     read_as("postgres", database).unwrap()
 }
 
 /// Rows of one table, sorted, without the header.
-fn rows(sink: &Memory, table: &str) -> Vec<String> {
-    let mut rows: Vec<_> =
-        sink.texts(&source::table::folder(table)).flat_map(|text| text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()).collect();
+fn rows(sink: &Archive, table: &str) -> Vec<String> {
+    let mut rows = sink.rows(table);
     rows.sort();
     rows
 }
 
-fn failure(result: Result<(Description, Summary, Memory)>) -> Error {
+fn failure(result: Result<(Description, Summary, Archive)>) -> Error {
     result.map(drop).unwrap_err()
 }
 
@@ -111,7 +98,7 @@ fn every_table_with_rows_of_its_own_is_read() {
     );
     assert_eq!(rows(&sink, "public.nothing"), ["[]", "[]"]);
     assert_eq!(rows(&sink, "public.parent"), ["[1]"]);
-    let header = sink.texts("data/sales.customer/").next().unwrap().lines().next().unwrap().to_owned();
+    let header = sink.text(&source::table::parts(&sink, "sales.customer")[0]).lines().next().unwrap().to_owned();
     assert!(header.starts_with(r#"{"table":"sales.customer","columns":["id","name","m""#) && header.contains("\"sales.posi\""), "{header}");
     let extra: Extra = from_json(&summary.extra).unwrap();
     let sequences: Vec<_> = extra.sequences.iter().map(|s| (s.name.as_str(), s.last_value, s.is_called)).collect();
@@ -122,7 +109,7 @@ fn every_table_with_rows_of_its_own_is_read() {
         assert!(names.contains(&name.to_owned()), "{names:?}");
     }
     assert!(description.tools[0].starts_with("pg_dump ") && description.database == database);
-    let target = Target::new(&connection(server(), "postgres")).unwrap();
+    let target = target(server());
     assert_eq!(digest_tables(&target, &database, 2, &Context::default()).unwrap(), summary.tables);
 }
 
@@ -193,7 +180,7 @@ fn rows_too_large_for_memory_go_out_of_line() {
     }
     let text = wide.iter().map(|name| sink.bytes(name)).find(|bytes| bytes.len() == 18_000_000).unwrap();
     assert_eq!(String::from_utf8(text).unwrap(), "é".repeat(9_000_000));
-    let target = Target::new(&connection(server(), "postgres")).unwrap();
+    let target = target(server());
     assert_eq!(digest_tables(&target, &database, 2, &Context::default()).unwrap(), summary.tables);
 }
 
@@ -243,7 +230,7 @@ fn what_may_not_be_read_is_named_at_once_and_nothing_is_saved() {
 #[test]
 fn a_locked_table_names_who_locks_it() {
     let database = filled("create table busy(x int)");
-    let target = Target::new(&connection(server(), "postgres")).unwrap();
+    let target = target(server());
     let mut locker = Session::connect(&target, &database, &Context::default()).unwrap();
     locker.execute("begin; lock table busy in access exclusive mode").unwrap();
     let pid = locker.query("select pg_backend_pid()").unwrap()[0].text(0).unwrap().to_owned();
@@ -274,7 +261,7 @@ fn databases_are_found_and_the_server_is_known() {
     assert!(identity.has_globals && identity.instance.parse::<u64>().is_ok(), "{identity:?}");
     let globals = source.begin_full(&Scope::Globals, &context).unwrap();
     assert_eq!(globals.description().database, "_globals");
-    let sink = Memory::default();
+    let sink = Archive::default();
     globals.read(&sink, &context).unwrap();
     assert!(String::from_utf8(sink.bytes("globals.sql")).unwrap().contains("ROLE postgres"));
     let error = source.begin_full(&Scope::Database("nowhere".into()), &context).map(drop).unwrap_err();
@@ -306,16 +293,12 @@ fn globals_without_passwords_say_so() {
     server.psql("postgres", "grant pg_read_all_data to reader; grant select on pg_authid to poor").unwrap();
     // What is told of the globals, what of the database, and whether passwords are in the globals.
     let told = |user: &str| {
-        let mut connection = connection(&server, user);
-        if let Connection::Postgresql { maintenance_database, .. } = &mut connection {
-            *maintenance_database = MAINTENANCE.into();
-        }
-        let source = Postgres::new(&connection, 1).unwrap();
+        let source = Postgres::new(&connection_at(server.port(), user, MAINTENANCE), 1).unwrap();
         let mut of_database = source.capabilities("shop", &context).unwrap();
         assert_eq!(of_database.obstacles, [""; 0]);
         of_database.notes.retain(|note| !note.starts_with("For incremental backups"));
         let globals = source.begin_full(&Scope::Globals, &context).unwrap();
-        let (of_globals, sink) = (globals.description().notes.clone(), Memory::default());
+        let (of_globals, sink) = (globals.description().notes.clone(), Archive::default());
         globals.read(&sink, &context).unwrap();
         let sql = String::from_utf8(sink.bytes("globals.sql")).unwrap();
         assert!(sql.contains("CREATE ROLE clerk"), "{sql}");
@@ -377,15 +360,7 @@ fn a_comparison_needs_no_client_tools() {
         return;
     };
     let (port, database) = told.split_once(' ').unwrap();
-    let target = Target {
-        host: "127.0.0.1".into(),
-        port: port.parse().unwrap(),
-        user: "postgres".into(),
-        password: None,
-        maintenance_database: "postgres".into(),
-        tls: TlsMode::Disable,
-        root_certificate: None,
-    };
+    let target = Target::new(&connection_at(port.parse().unwrap(), "postgres", "postgres")).unwrap();
     assert_eq!(source::postgres::tools::find(120_000).unwrap_err().code(), Code::ToolMissing);
     assert_eq!(digest_tables(&target, database, 2, &Context::default()).unwrap()[0].rows, 1);
 }

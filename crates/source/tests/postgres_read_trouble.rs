@@ -2,47 +2,27 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails is to say where")]
 
-#[path = "postgres_read/memory.rs"]
-mod memory;
+mod support;
 
-use domain::{Code, Connection, Error, Result, Summary, TlsMode};
-use memory::Memory;
+use domain::{Code, Error, Result, Summary};
 use source::{
-    Context, Description, Member, Scope, Sink, Source,
+    Context, Description, Member, Members, Scope, Sink, Source,
     postgres::{
         Postgres,
         archive::{DatabaseProperties, from_json},
         digest_tables,
-        wire::{Session, Target},
+        wire::Session,
     },
 };
 use std::sync::Mutex;
+use support::{
+    Archive,
+    postgres::{connection, connection_at, filled, session, target},
+};
 use testkit::PostgresServer;
 
 /// Far more than the buffers between the server and us can hold.
 const BIG: &str = "create table big(t text); insert into big select repeat(md5(i::text), 30) from generate_series(1, 60000) i;";
-
-fn connection(server: &PostgresServer) -> Connection {
-    Connection::Postgresql {
-        host: "127.0.0.1".into(),
-        port: server.port(),
-        user: "postgres".into(),
-        password: None,
-        maintenance_database: "postgres".into(),
-        tls: TlsMode::Disable,
-        root_certificate: None,
-    }
-}
-
-fn filled(server: &PostgresServer, sql: &str) -> String {
-    let name = server.fresh_database().unwrap();
-    server.psql(&name, sql).unwrap();
-    name
-}
-
-fn session(server: &PostgresServer, database: &str) -> Session {
-    Session::connect(&Target::new(&connection(server)).unwrap(), database, &Context::default()).unwrap()
-}
 
 /// Does something once, when the first part of a table has been begun; then takes bytes and drops them.
 struct Trap<F>(Mutex<Option<F>>);
@@ -72,15 +52,15 @@ impl Member for Dropped {
 
 /// Reads the database and does something in the middle of it.
 fn read_and(server: &PostgresServer, database: &str, context: &Context, act: impl FnOnce() -> Result<()> + Send) -> Error {
-    let source = Postgres::new(&connection(server), 2).unwrap();
+    let source = Postgres::new(&connection(server, "postgres"), 2).unwrap();
     let reading = source.begin_full(&Scope::Database(database.into()), context).unwrap();
     reading.read(&Trap(Mutex::new(Some(act))), context).unwrap_err()
 }
 
-fn read(server: &PostgresServer, database: &str) -> (Description, Summary, Memory) {
-    let source = Postgres::new(&connection(server), 2).unwrap();
+fn read(server: &PostgresServer, database: &str) -> (Description, Summary, Archive) {
+    let source = Postgres::new(&connection(server, "postgres"), 2).unwrap();
     let reading = source.begin_full(&Scope::Database(database.into()), &Context::default()).unwrap();
-    let (description, sink) = (reading.description().clone(), Memory::default());
+    let (description, sink) = (reading.description().clone(), Archive::default());
     let summary = reading.read(&sink, &Context::default()).unwrap();
     (description, summary, sink)
 }
@@ -131,7 +111,7 @@ fn a_session_ended_in_the_middle_is_a_lost_connection() {
 fn a_server_stopped_in_the_middle_is_a_lost_connection() {
     let server = Mutex::new(PostgresServer::start().unwrap());
     let database = filled(&server.lock().unwrap(), BIG);
-    let source = Postgres::new(&connection(&server.lock().unwrap()), 2).unwrap();
+    let source = Postgres::new(&connection(&server.lock().unwrap(), "postgres"), 2).unwrap();
     let reading = source.begin_full(&Scope::Database(database), &Context::default()).unwrap();
     let stop = || {
         server.lock().unwrap().stop().unwrap();
@@ -206,12 +186,11 @@ fn databases_in_other_encodings_keep_every_byte() {
         server.psql("postgres", &format!("create database {name} template template0 encoding '{encoding}' locale 'C'")).unwrap();
         server.psql(name, sql).unwrap();
         let (description, summary, sink) = read(&server, name);
-        let target = Target::new(&connection(&server)).unwrap();
+        let target = target(&server);
         assert_eq!(digest_tables(&target, name, 1, &Context::default()).unwrap(), summary.tables);
         (from_json::<DatabaseProperties>(&description.properties).unwrap(), sink)
     };
-    let table =
-        |sink: &Memory, name: &str| -> String { sink.texts(&source::table::folder(name)).next().unwrap().lines().skip(1).collect() };
+    let table = |sink: &Archive, name: &str| -> String { sink.rows(name).concat() };
 
     let (properties, sink) =
         make("latin", "LATIN1", "create table t(a text, \"é\" jsonb); insert into t values ('naïve', '{\"é\": \"ü\"}')");
@@ -242,7 +221,7 @@ fn a_catalog_that_is_not_text_says_so() {
     let sql =
         format!("do $$ begin execute 'comment on database {database} is ' || quote_literal(convert_from('\\xff', 'SQL_ASCII')); end $$");
     server.psql(&database, &sql).unwrap();
-    let source = Postgres::new(&connection(&server), 1).unwrap();
+    let source = Postgres::new(&connection(&server, "postgres"), 1).unwrap();
     let error = source.begin_full(&Scope::Database(database), &Context::default()).map(drop).unwrap_err();
     assert_eq!(error.code(), Code::Unsupported, "{error:?}");
 }
@@ -265,7 +244,7 @@ fn no_code_of_users_runs() {
     assert_eq!(summary.tables[1].rows, 2);
     let member = sink.names().into_iter().find(|name| name.starts_with("wide/")).unwrap();
     assert_eq!(sink.bytes(&member).len(), 30_000_004);
-    let source = Postgres::new(&connection(server), 1).unwrap();
+    let source = Postgres::new(&connection(server, "postgres"), 1).unwrap();
     assert!(source.capabilities(&database, &Context::default()).unwrap().obstacles.is_empty());
 }
 
@@ -291,14 +270,14 @@ fn of_an_extensions_tables_only_what_it_wants_dumped_is_read() {
 fn what_can_be_done_is_told() {
     let server = PostgresServer::builder().conf("wal_level = replica").start().unwrap();
     let database = filled(&server, "create table nokey(a int); create table keyed(a int primary key);");
-    let source = Postgres::new(&connection(&server), 1).unwrap();
+    let source = Postgres::new(&connection(&server, "postgres"), 1).unwrap();
     let found = source.capabilities(&database, &Context::default()).unwrap();
     assert_eq!(found.incremental, Some(source::IncrementalMethod::RowComparison));
     assert!(found.notes.len() == 1 && found.notes[0].contains("wal_level = logical") && found.obstacles.is_empty(), "{found:?}");
 
     let server = PostgresServer::builder().conf("wal_level = logical").start().unwrap();
     let database = filled(&server, "create table nokey(a int); create table keyed(a int primary key);");
-    let source = Postgres::new(&connection(&server), 1).unwrap();
+    let source = Postgres::new(&connection(&server, "postgres"), 1).unwrap();
     let found = source.capabilities(&database, &Context::default()).unwrap();
     assert_eq!(found.incremental, Some(source::IncrementalMethod::ChangeStream));
     assert!(found.notes.len() == 1 && found.notes[0].contains("public.nokey") && !found.notes[0].contains("public.keyed"), "{found:?}");
@@ -320,7 +299,7 @@ fn changes_of_definitions_wait_for_a_reading_and_do_not_stop_it() {
     std::thread::scope(|scope| {
         let (database, context, count) = (&database, &context, &count);
         let reading = scope.spawn(move || {
-            let source = Postgres::new(&connection(server), 2).unwrap();
+            let source = Postgres::new(&connection(server, "postgres"), 2).unwrap();
             let reading = source.begin_full(&Scope::Database(database.clone()), context).unwrap();
             let changing = Mutex::new(vec![]);
             let queue = || {
@@ -372,7 +351,7 @@ fn definitions_that_stay_locked_are_busy() {
     let database = filled(server, "create table parted(x int) partition by list (x);");
     let mut holder = session(server, &database);
     holder.execute("begin; lock table parted in access exclusive mode").unwrap();
-    let source = Postgres::new(&connection(server), 2).unwrap();
+    let source = Postgres::new(&connection(server, "postgres"), 2).unwrap();
     let error = source.begin_full(&Scope::Database(database), &Context::default()).map(drop).unwrap_err();
     assert_eq!(error.code(), Code::Busy, "{error:?}");
 }
@@ -401,7 +380,7 @@ fn a_database_that_takes_no_connections_is_listed_and_says_so() {
     let server = testkit::shared().unwrap();
     let database = filled(server, "");
     server.psql("postgres", &format!("alter database {database} allow_connections false")).unwrap();
-    let source = Postgres::new(&connection(server), 1).unwrap();
+    let source = Postgres::new(&connection(server, "postgres"), 1).unwrap();
     let found = source.databases(&Context::default()).unwrap();
     assert!(found.iter().any(|found| found.name == database) && found.iter().all(|found| found.name != "template0"));
     let error = source.begin_full(&Scope::Database(database.clone()), &Context::default()).map(drop).unwrap_err();
@@ -417,11 +396,7 @@ fn a_name_that_is_not_text_stops_no_other_database() {
         if maintenance_database == "utf" {
             server.psql("postgres", "create database utf template template0 encoding 'UTF8'").unwrap();
         }
-        let mut connection = connection(&server);
-        if let Connection::Postgresql { maintenance_database: name, .. } = &mut connection {
-            *name = maintenance_database.into();
-        }
-        let source = Postgres::new(&connection, 1).unwrap();
+        let source = Postgres::new(&connection_at(server.port(), "postgres", maintenance_database), 1).unwrap();
         let names: Vec<_> = source.databases(&Context::default()).unwrap().into_iter().map(|database| database.name).collect();
         assert!(names.contains(&"odd//xFF".to_owned()) && names.contains(&"postgres".to_owned()), "{names:?}");
         let error = source.begin_full(&Scope::Database("odd//xFF".into()), &Context::default()).map(drop).unwrap_err();

@@ -2,28 +2,19 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails is to say where")]
 
+mod support;
+
 use domain::{Code, Secret, TlsMode};
 use source::{
     Context,
     postgres::wire::{Parameter, Session, Target, quote_literal, sqlstate},
 };
 use std::io::Read;
+use support::postgres::target;
 use testkit::PostgresServer;
 
-fn target(server: &PostgresServer) -> Target {
-    Target {
-        host: "127.0.0.1".into(),
-        port: server.port(),
-        user: "postgres".into(),
-        password: None,
-        maintenance_database: "postgres".into(),
-        tls: TlsMode::Disable,
-        root_certificate: None,
-    }
-}
-
 fn session(database: &str) -> Session {
-    Session::connect(&target(testkit::shared().unwrap()), database, &Context::default()).unwrap()
+    support::postgres::session(testkit::shared().unwrap(), database)
 }
 
 #[test]

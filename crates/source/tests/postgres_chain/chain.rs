@@ -1,11 +1,14 @@
 //! A chain kept in memory, made and restored as the engine does.
 
-use crate::support::Archive;
-use domain::{Connection, Error, Result, Summary, TableSummary, TlsMode};
+use crate::support::{
+    Archive,
+    postgres::{self, connection, fresh_name},
+};
+use domain::{Error, Result, Summary, TableSummary};
 use jiff::Timestamp;
 use source::{
-    Begun, Context, Description, Following, Members, Owner, Reading, Since, Sink, Source, StageRequest,
-    postgres::{Postgres, digest_tables, wire::Target},
+    Begun, Context, Description, Following, Members, Owner, Reading, Since, Source, StageRequest,
+    postgres::{Postgres, digest_tables},
 };
 use std::{
     path::PathBuf,
@@ -23,18 +26,6 @@ pub fn server() -> &'static PostgresServer {
 /// A server whose changes can be followed.
 pub fn following_server() -> testkit::PostgresBuilder {
     PostgresServer::builder().conf("wal_level = logical").conf("max_replication_slots = 40").conf("max_wal_senders = 40")
-}
-
-pub fn connection(server: &PostgresServer, user: &str) -> Connection {
-    Connection::Postgresql {
-        host: "127.0.0.1".into(),
-        port: server.port(),
-        user: user.into(),
-        password: None,
-        maintenance_database: "postgres".into(),
-        tls: TlsMode::Disable,
-        root_certificate: None,
-    }
 }
 
 pub fn owner() -> Owner {
@@ -98,11 +89,19 @@ impl<'a> Chain<'a> {
 
     /// An incremental after which the process is killed.
     pub fn unsettled(&mut self) -> Result<Came> {
+        self.unsettled_after(|| ())
+    }
+
+    /// The same, and what to do when the moment is taken and nothing is read yet.
+    pub fn unsettled_after(&mut self, act: impl FnOnce()) -> Result<Came> {
         let next = self.next_state();
         let last = self.backups.last().unwrap();
         let since = Since { position: &last.summary.position, state: &last.state, next: &next };
         match self.following.begin_incremental(&since, &Context::default())? {
-            Begun::Changes(reading) => self.add(reading, next).map(|()| Came::Changes),
+            Begun::Changes(reading) => {
+                act();
+                self.add(reading, next).map(|()| Came::Changes)
+            }
             Begun::Unchanged => Ok(Came::Unchanged),
             Begun::MustBeFull(why) => Ok(Came::MustBeFull(why)),
             Begun::StateLost => Err(Error::internal("The state is lost.")),
@@ -123,9 +122,7 @@ impl<'a> Chain<'a> {
     fn add(&mut self, reading: Box<dyn Reading>, state: PathBuf) -> Result<()> {
         let (members, description) = (Archive::default(), reading.description().clone());
         let summary = reading.read(&members, &Context::default())?;
-        let mut member = members.member("summary.json")?;
-        member.write(&serde_json::to_vec(&summary).unwrap())?;
-        member.finish()?;
+        members.put("summary.json", serde_json::to_vec(&summary).unwrap());
         self.backups.push(Backup { members, description, summary, state });
         Ok(())
     }
@@ -133,7 +130,11 @@ impl<'a> Chain<'a> {
     /// Restores all, or the backups up to the one that covers a moment, under a new name; and what there is to note.
     pub fn restore(&self, until: Option<Timestamp>) -> Result<(String, Vec<String>)> {
         let covers = |backup: &Backup| until.is_some_and(|until| backup.summary.covers.is_some_and(|covered| until <= covered.to));
-        let count = self.backups.iter().position(covers).map_or(self.backups.len(), |place| place + 1);
+        self.restore_first(self.backups.iter().position(covers).map_or(self.backups.len(), |place| place + 1), until)
+    }
+
+    /// Restores the first so many backups, the last one up to a moment.
+    pub fn restore_first(&self, count: usize, until: Option<Timestamp>) -> Result<(String, Vec<String>)> {
         let (name, context, chain) = (fresh_name(), Context::default(), &self.backups[..count]);
         let request = StageRequest {
             name: name.clone(),
@@ -170,8 +171,7 @@ impl<'a> Chain<'a> {
     }
 
     pub fn digests(&self, database: &str) -> Vec<TableSummary> {
-        let target = Target::new(&connection(self.server, "postgres")).unwrap();
-        digest_tables(&target, database, 2, &Context::default()).unwrap()
+        digest_tables(&postgres::target(self.server), database, 2, &Context::default()).unwrap()
     }
 
     pub fn last(&self) -> &Backup {
@@ -190,20 +190,11 @@ impl<'a> Chain<'a> {
     /// The lines of changes in the last backup.
     pub fn changes(&self) -> Vec<String> {
         let parts = source::changes::parts(&self.last().members);
-        let text = |part: &String| String::from_utf8(self.last().members.get(part).unwrap()).unwrap();
-        parts.iter().flat_map(|part| text(part).lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+        parts.iter().flat_map(|part| self.last().members.text(part).lines().map(str::to_owned).collect::<Vec<_>>()).collect()
     }
 }
 
-/// A name that no other test has.
-pub fn fresh_name() -> String {
-    static NEXT: AtomicUsize = AtomicUsize::new(1);
-    format!("chain_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
-/// A database filled by `sql`.
+/// A database of the shared server, filled by `sql`.
 pub fn filled(sql: &str) -> String {
-    let name = server().fresh_database().unwrap();
-    server().psql(&name, sql).unwrap();
-    name
+    postgres::filled(server(), sql)
 }

@@ -1,6 +1,9 @@
 //! Chains where there is no change stream: rows are compared with those of the backup before.
 
-use crate::chain::{Came, Chain};
+use crate::{
+    chain::{Came, Chain},
+    support::postgres,
+};
 use std::sync::OnceLock;
 use testkit::PostgresServer;
 
@@ -11,9 +14,7 @@ fn server() -> &'static PostgresServer {
 }
 
 fn begin(sql: &str) -> Chain<'static> {
-    let database = server().fresh_database().unwrap();
-    server().psql(&database, sql).unwrap();
-    Chain::begin(server(), &database)
+    Chain::begin(server(), &postgres::filled(server(), sql))
 }
 
 /// Makes an incremental and checks that all comes back; tells which tables were read whole.
@@ -48,8 +49,7 @@ fn rows_that_are_new_changed_or_gone_are_found() {
 #[test]
 fn what_was_under_way_at_the_backup_before_is_found() {
     let mut chain = begin("create table t(id int primary key, v text); insert into t values (1, 'a'), (2, 'b')");
-    let target = source::postgres::wire::Target::new(&crate::chain::connection(server(), "postgres")).unwrap();
-    let mut open = source::postgres::wire::Session::connect(&target, &chain.database, &source::Context::default()).unwrap();
+    let mut open = postgres::session(server(), &chain.database);
     open.execute("begin; update t set v = 'c' where id = 1; delete from t where id = 2; insert into t values (3, 'd')").unwrap();
     chain.sql("insert into t values (4, 'e')");
     assert_eq!(chain.incremental().unwrap(), Came::Changes);

@@ -1,21 +1,16 @@
-//! Exactness under load: writers of every kind run while a full backup and twenty incrementals are taken. The end, and moments in
-//! between at which the true state was recorded, come back row for row.
+//! Exactness under load: writers of every kind run while a full backup and twenty incrementals are taken. Each backup comes back as
+//! the server itself saw it in that backup's snapshot; so do the end, and moments in between at which nobody wrote.
 
-use crate::chain::{Came, Chain, connection, fresh_name, server};
-use domain::{Connection, TableSummary};
-use jiff::Timestamp;
-use source::{
-    Context,
-    postgres::wire::{Session, Target, sqlstate},
-};
-use std::{
-    sync::{
-        RwLock,
-        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+use crate::{
+    chain::{Came, Chain, following_server},
+    support::{
+        pace::Pace,
+        postgres::{self, connection},
     },
-    thread,
-    time::Duration,
 };
+use domain::TableSummary;
+use jiff::Timestamp;
+use source::postgres::wire::{Session, sqlstate};
 use testkit::PostgresServer;
 
 const TABLES: &str = r#"
@@ -107,103 +102,126 @@ static WRITERS: [Turn; 8] = [
     },
 ];
 
-/// The true state at a moment at which nobody wrote.
+/// The state at a moment at which nobody wrote, as a backup counts it.
 struct Barrier {
     at: Timestamp,
     tables: Vec<TableSummary>,
 }
 
+/// What one backup must hold: what the server itself counts in the snapshot that the backup was read in.
+struct Seen {
+    backups: usize,
+    snapshot: String,
+    tables: String,
+    /// What a backup counts, where nobody wrote while it was made.
+    quiet: Option<Vec<TableSummary>>,
+}
+
 #[test]
 fn everything_comes_back_that_writers_committed() {
-    under_load(server(), 20);
+    // Moments are restored besides.
+    under_load(&following_server().start().unwrap(), 5);
 }
 
 #[test]
 fn everything_comes_back_where_rows_are_compared() {
-    under_load(&PostgresServer::start().unwrap(), 6);
+    under_load(&PostgresServer::start().unwrap(), 1);
 }
 
-fn under_load(server: &PostgresServer, rounds: u32) {
-    let database = fresh_name();
-    server.create_database(&database).unwrap();
-    server.psql(&database, TABLES).unwrap();
+/// Each `step`th backup is restored and compared with what was to be seen when it was made.
+fn under_load(server: &PostgresServer, step: usize) {
+    let database = postgres::filled(server, TABLES);
     let source = source::postgres::Postgres::new(&connection(server, "postgres"), 3).unwrap().with_windows(64 << 10);
     let mut chain = Chain::none(server, &database, source);
-    let (gate, is_over, turns) = (RwLock::new(()), AtomicBool::new(false), Turns::default());
-    let mut barriers = vec![];
-    thread::scope(|scope| {
-        for writer in &WRITERS {
-            scope.spawn(|| write(&connection(server, "postgres"), &database, *writer, &gate, &is_over, &turns));
-        }
-        // The scope waits for the writers, whatever becomes of the chain.
-        let work = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            turns.allow(400);
-            chain.full().unwrap();
-            for round in 0..rounds {
-                turns.allow(200);
-                // Rows that are compared tell the ends of backups alone.
-                if round % 4 == 1 && chain.last().summary.position.get("stream").is_some() {
-                    let quiet = gate.write().unwrap();
-                    let at = chain.sql("select (extract(epoch from clock_timestamp()) * 1000000)::bigint").parse().unwrap();
-                    barriers.push(Barrier { at: Timestamp::from_microsecond(at).unwrap(), tables: chain.digests(&database) });
-                    drop(quiet);
-                    turns.allow(100);
-                }
-                // Each third time the process dies before it tells the server.
-                let came = if round % 3 == 2 { chain.unsettled() } else { chain.incremental() };
-                assert_eq!(came.unwrap(), Came::Changes);
+    let (pace, mut barriers, mut seen) = (Pace::default(), vec![], vec![]);
+    let writers = WRITERS.iter().map(|writer| || write(postgres::session(server, &database), *writer, &pace));
+    pace.beside(writers, || {
+        pace.allow(400);
+        chain.full().unwrap();
+        let is_streamed = chain.last().summary.position.get("stream").is_some();
+        for round in 0..20 {
+            pace.allow(200);
+            let mut quiet = (round % 4 == 1).then(|| (pace.pause(), chain.digests(&database)));
+            if let Some((paused, tables)) = quiet.take_if(|_| is_streamed) {
+                let at = chain.sql("select (extract(epoch from clock_timestamp()) * 1000000)::bigint").parse().unwrap();
+                barriers.push(Barrier { at: Timestamp::from_microsecond(at).unwrap(), tables });
+                drop(paused);
+                // The moment shall lie inside of what the next backup covers.
+                pace.allow(100);
             }
-            turns.allow(100);
-        }));
-        is_over.store(true, SeqCst);
-        work.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            if round == 10 {
+                chain.sql("vacuum freeze");
+            }
+            let mut saw = None;
+            // Each third time the process dies before it tells the server.
+            let came = chain.unsettled_after(|| saw = Some(seen_by_the_backup(server, &database)));
+            assert_eq!(came.unwrap(), Came::Changes);
+            if round % 3 != 2 {
+                chain.settle().unwrap();
+            }
+            let (snapshot, tables) = saw.unwrap();
+            let quiet = quiet.map(|(_paused, tables)| tables);
+            seen.push(Seen { backups: chain.backups.len(), snapshot, tables, quiet });
+        }
+        pace.allow(100);
     });
     assert_eq!(chain.incremental().unwrap(), Came::Changes);
     chain.check();
-    for barrier in barriers {
-        let (name, notes) = chain.restore(Some(barrier.at)).unwrap();
-        let noted = |table: &TableSummary| notes.iter().any(|note| note.contains(&format!("The table {} ", table.table)));
-        let exact = |tables: Vec<TableSummary>| tables.into_iter().filter(|table| !noted(table)).collect::<Vec<_>>();
-        assert_eq!(exact(chain.digests(&name)), exact(barrier.tables), "{notes:?}");
-        for note in &notes {
-            assert!(note.contains("public.nokey ") || note.contains("public.full_dup "), "{note}");
+    for Seen { backups, snapshot, tables, quiet } in seen.into_iter().step_by(step) {
+        assert_eq!(chain.backups[backups - 1].summary.position["snapshot"].as_str(), Some(snapshot.as_str()));
+        let (name, _) = chain.restore_first(backups, None).unwrap();
+        assert_eq!(counted(&mut postgres::session(server, &name)), tables, "after {backups} backups");
+        if let Some(quiet) = quiet {
+            assert_eq!(chain.digests(&name), quiet);
         }
+        server.psql("postgres", &format!("drop database {name}")).unwrap();
+    }
+    for barrier in barriers {
+        assert_barrier(&chain, barrier);
     }
 }
 
-fn write(connection: &Connection, database: &str, writer: Turn, gate: &RwLock<()>, is_over: &AtomicBool, turns: &Turns) {
-    let target = Target::new(connection).unwrap();
-    let mut session = Session::connect(&target, database, &Context::default()).unwrap();
+/// The moment itself comes back, but for tables that are named.
+fn assert_barrier(chain: &Chain<'_>, Barrier { at, tables }: Barrier) {
+    let (name, notes) = chain.restore(Some(at)).unwrap();
+    let noted = |table: &TableSummary| notes.iter().any(|note| note.contains(&format!("The table {} ", table.table)));
+    let exact = |tables: Vec<TableSummary>| tables.into_iter().filter(|table| !noted(table)).collect::<Vec<_>>();
+    assert_eq!(exact(chain.digests(&name)), exact(tables), "{notes:?}");
+    for note in &notes {
+        assert!(note.contains("public.nokey ") || note.contains("public.full_dup "), "{note}");
+    }
+}
+
+fn write(mut session: Session, turn: Turn, pace: &Pace) {
     let mut n = 0;
-    while !is_over.load(SeqCst) {
-        if turns.done.load(SeqCst) >= turns.allowed.load(SeqCst) {
-            thread::sleep(Duration::from_millis(1));
-            continue;
-        }
-        let open = gate.read().unwrap();
-        if let Err(error) = session.execute(&writer(n)) {
+    pace.write(|_| {
+        if let Err(error) = session.execute(&turn(n)) {
             assert!(matches!(sqlstate(&error), Some("40P01" | "40001" | "23505" | "25P02")), "{error}");
             session.execute("rollback").unwrap();
         }
-        drop(open);
         n += 1;
-        turns.done.fetch_add(1, SeqCst);
-    }
+    });
 }
 
-/// What writers may do: a backup that falls behind must not have ever more to read.
-#[derive(Default)]
-struct Turns {
-    allowed: AtomicU64,
-    done: AtomicU64,
+/// Joins the snapshot of the backup that has just begun: its name, and all tables in it.
+fn seen_by_the_backup(server: &PostgresServer, database: &str) -> (String, String) {
+    let snapshots = server.folder().join("data/pg_snapshots").read_dir().unwrap();
+    let names: Vec<_> = snapshots.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let [name] = names.as_slice() else { panic!("one snapshot is expected: {names:?}") };
+    let mut session = postgres::session(server, database);
+    session.execute(&format!("begin isolation level repeatable read; set transaction snapshot '{name}'")).unwrap();
+    let snapshot = session.query("select txid_current_snapshot()").unwrap()[0].text(0).unwrap().to_owned();
+    (snapshot, counted(&mut session))
 }
 
-impl Turns {
-    /// Allows so many turns more, and waits until half of them are done: the others are done beside what comes next.
-    fn allow(&self, more: u64) {
-        let allowed = self.allowed.fetch_add(more, SeqCst) + more;
-        while self.done.load(SeqCst) < allowed - more / 2 {
-            thread::sleep(Duration::from_millis(1));
-        }
-    }
+/// All tables with the number of their rows and a sum of hashes, made by the server.
+fn counted(session: &mut Session) -> String {
+    let one = "format('select %L as name, count(*) as rows, sum(hashtextextended(t::text, 0)::numeric) as hash from only %s t', c.oid::regclass, c.oid::regclass)";
+    let all =
+        format!("select string_agg({one}, ' union all ') from pg_class c where relkind = 'r' and relnamespace = 'public'::regnamespace");
+    let all = session.query(&all).unwrap()[0].text(0).unwrap().to_owned();
+    session.query(&format!("select string_agg(concat_ws(' ', name, rows, hash), E'\\n' order by name) from ({all}) t")).unwrap()[0]
+        .text(0)
+        .unwrap()
+        .to_owned()
 }

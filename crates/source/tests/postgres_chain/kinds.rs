@@ -73,7 +73,7 @@ fn one_table_is_restored_with_its_changes() {
     );
     chain.sql("insert into t values (2); delete from t where id = 1; insert into u values (2)");
     assert_eq!(chain.incremental().unwrap(), Came::Changes);
-    let (context, name) = (Context::default(), crate::chain::fresh_name());
+    let (context, name) = (Context::default(), crate::support::postgres::fresh_name());
     let request = StageRequest {
         name: name.clone(),
         description: chain.last().description.clone(),

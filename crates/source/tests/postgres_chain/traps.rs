@@ -1,19 +1,18 @@
 //! Each thing that a stream of changes does not tell, or tells otherwise than one would think.
 
-use crate::chain::{Came, Chain, connection, filled, following_server, server};
+use crate::{
+    chain::{Came, Chain, filled, following_server, server},
+    support::postgres::{self, connection},
+};
 use domain::Code;
 use source::{
     Context, Source,
-    postgres::{
-        Postgres,
-        wire::{Session, Target},
-    },
+    postgres::{Postgres, wire::Session},
 };
 
 /// A session beside the chain.
 fn session(chain: &Chain<'_>) -> Session {
-    let target = Target::new(&connection(chain.server, "postgres")).unwrap();
-    Session::connect(&target, &chain.database, &Context::default()).unwrap()
+    postgres::session(chain.server, &chain.database)
 }
 
 fn changed(chain: &mut Chain<'_>) {
@@ -179,7 +178,7 @@ fn settings_of_the_database_do_not_change_what_is_written() {
 #[test]
 fn other_encodings_are_followed() {
     for (encoding, text) in [("LATIN1", "'é'"), ("SQL_ASCII", "E'\\xff\\\\'")] {
-        let database = crate::chain::fresh_name();
+        let database = postgres::fresh_name();
         server()
             .psql("postgres", &format!("create database {database} template template0 encoding '{encoding}' lc_collate 'C' lc_ctype 'C'"))
             .unwrap();

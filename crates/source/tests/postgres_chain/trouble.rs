@@ -1,6 +1,9 @@
 //! Chains that cannot go on, and why; what is left behind, and what is not.
 
-use crate::chain::{Came, Chain, connection, filled, following_server, owner, server};
+use crate::{
+    chain::{Came, Chain, filled, following_server, owner, server},
+    support::postgres::{connection, fresh_name},
+};
 use domain::Code;
 use source::{Begun, Context, IncrementalMethod, Member, Owner, Scope, Since, Sink, Source, postgres::Postgres};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -227,7 +230,7 @@ fn slots_of_chains_that_are_not_continued_are_dropped_by_limit() {
 #[test]
 fn a_chain_is_released_whatever_became_of_its_database() {
     let chain = changed_chain();
-    let name = crate::chain::fresh_name();
+    let name = fresh_name();
     server().psql("postgres", &format!("alter database {} rename to {name}", chain.database)).unwrap();
     assert_ne!(slots(server(), &name), "");
     chain.following.release(&Context::default()).unwrap();

@@ -2,8 +2,9 @@
 
 use crate::{
     ask, filled,
-    round::{Archive, back_up, fresh_name, staged},
+    round::{Archive, back_up, staged},
     server,
+    support::postgres::fresh_name,
 };
 use domain::Comparison;
 use source::Context;

@@ -10,6 +10,9 @@ mod sweep;
 mod trouble;
 mod whole;
 
+#[path = "../support/mod.rs"]
+mod support;
+
 use testkit::PostgresServer;
 
 /// The server that these tests share.
@@ -19,9 +22,7 @@ fn server() -> &'static PostgresServer {
 
 /// A database filled by `sql`.
 fn filled(sql: &str) -> String {
-    let name = server().fresh_database().unwrap();
-    server().psql(&name, sql).unwrap();
-    name
+    support::postgres::filled(server(), sql)
 }
 
 fn ask(database: &str, sql: &str) -> String {

@@ -2,8 +2,9 @@
 
 use crate::{
     ask, filled,
-    round::{back_up, back_up_by, fresh_name, load_whole, same, source, staged},
+    round::{back_up, back_up_by, same, source, staged},
     server,
+    support::{load_whole, postgres::fresh_name},
 };
 use domain::Code;
 use source::{Context, Source};

@@ -1,71 +1,16 @@
 //! Backup into memory and back, on one server.
 
-use domain::{Connection, Result, Summary, TlsMode};
-use source::{Context, Description, Member, Members, Scope, Sink, Source, StageRequest, Staging, postgres::Postgres};
-use std::{
-    collections::BTreeMap,
-    io::{Cursor, Read},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+use crate::support::{
+    self, load_whole,
+    postgres::{connection_at, fresh_name},
 };
+use domain::{Result, Summary};
+use source::{Context, Description, Scope, Source, StageRequest, Staging, postgres::Postgres};
 use testkit::PostgresServer;
-
-/// Members by name, in memory.
-#[derive(Default)]
-pub struct Memory(Mutex<BTreeMap<String, Arc<[u8]>>>);
-
-impl Memory {
-    /// The bytes of a member.
-    pub fn bytes(&self, name: &str) -> Vec<u8> {
-        self.0.lock().unwrap()[name].to_vec()
-    }
-
-    /// Puts other bytes in the place of a member.
-    pub fn replace(&self, name: &str, bytes: &[u8]) {
-        let before = self.0.lock().unwrap().insert(name.into(), bytes.into());
-        assert!(before.is_some(), "there is no member {name}");
-    }
-}
-
-impl Sink for Memory {
-    fn member(&self, name: &str) -> Result<Box<dyn Member + '_>> {
-        Ok(Box::new(Open { memory: self, name: name.into(), bytes: vec![] }))
-    }
-}
-
-struct Open<'a> {
-    memory: &'a Memory,
-    name: String,
-    bytes: Vec<u8>,
-}
-
-impl Member for Open<'_> {
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.bytes.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn finish(self: Box<Self>) -> Result<()> {
-        self.memory.0.lock().unwrap().insert(self.name, self.bytes.into());
-        Ok(())
-    }
-}
-
-impl Members for Memory {
-    fn names(&self) -> Vec<String> {
-        self.0.lock().unwrap().keys().cloned().collect()
-    }
-
-    fn open(&self, name: &str) -> Result<Box<dyn Read + Send + '_>> {
-        Ok(Box::new(Cursor::new(self.0.lock().unwrap()[name].clone())))
-    }
-}
 
 /// An archive and what its description says.
 pub struct Archive {
-    pub members: Memory,
+    pub members: support::Archive,
     pub description: Description,
     pub summary: Summary,
 }
@@ -82,16 +27,7 @@ pub fn source_at(port: u16, user: &str) -> Postgres {
 
 /// The same, with another maintenance database.
 pub fn source_from(port: u16, user: &str, maintenance_database: &str) -> Postgres {
-    let connection = Connection::Postgresql {
-        host: "127.0.0.1".into(),
-        port,
-        user: user.into(),
-        password: None,
-        maintenance_database: maintenance_database.into(),
-        tls: TlsMode::Disable,
-        root_certificate: None,
-    };
-    Postgres::new(&connection, 3).unwrap()
+    Postgres::new(&connection_at(port, user, maintenance_database), 3).unwrap()
 }
 
 /// Reads a database as the engine does.
@@ -101,13 +37,11 @@ pub fn back_up(server: &PostgresServer, database: &str) -> Archive {
 
 /// Reads a database of an opened server.
 pub fn back_up_by(source: &Postgres, database: &str) -> Archive {
-    let (members, context) = (Memory::default(), Context::default());
+    let (members, context) = (support::Archive::default(), Context::default());
     let reading = source.begin_full(&Scope::Database(database.into()), &context).unwrap();
     let description = reading.description().clone();
     let summary = reading.read(&members, &context).unwrap();
-    Sink::member(&members, "summary.json")
-        .and_then(|mut member| member.write(&serde_json::to_vec(&summary).unwrap()).and_then(|()| member.finish()))
-        .unwrap();
+    members.put("summary.json", serde_json::to_vec(&summary).unwrap());
     Archive { members, description, summary }
 }
 
@@ -148,12 +82,6 @@ impl Archive {
     }
 }
 
-/// A name that no other test has.
-pub fn fresh_name() -> String {
-    static NEXT: AtomicUsize = AtomicUsize::new(1);
-    format!("back_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
 /// Backs a database up and restores it; both are equal to the server's own dump.
 pub fn round_trip(server: &PostgresServer, database: &str) -> String {
     let archive = back_up(server, database);
@@ -188,10 +116,4 @@ fn dumped(server: &PostgresServer, database: &str) -> Vec<Vec<u8>> {
 pub fn staged(server: &PostgresServer) -> Vec<String> {
     let names = server.psql("postgres", "select datname from pg_database where datname like 'rookery_staging%' order by 1").unwrap();
     names.lines().map(str::to_owned).collect()
-}
-
-/// Loads a single archive as the engine does: all that comes before the comparison.
-pub fn load_whole(staging: &mut dyn Staging, archive: &dyn Members, context: &Context) -> Result<()> {
-    staging.load(&[archive], context)?;
-    staging.finish(archive, context)
 }

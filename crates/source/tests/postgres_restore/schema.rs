@@ -1,5 +1,6 @@
 //! The definitions of a big database, read by the tools and run statement by statement, are the same again.
 
+use crate::support::postgres::target;
 use domain::{Code, Secret};
 use source::{
     Context,
@@ -13,18 +14,6 @@ use std::collections::HashSet;
 use testkit::PostgresServer;
 
 const ZOO: &str = include_str!("zoo.sql");
-
-fn target(server: &PostgresServer) -> Target {
-    Target {
-        host: "127.0.0.1".into(),
-        port: server.port(),
-        user: server.user().into(),
-        password: None,
-        maintenance_database: "postgres".into(),
-        tls: domain::TlsMode::Disable,
-        root_certificate: None,
-    }
-}
 
 #[test]
 fn tools_log_in_by_password_and_say_what_is_refused() {

@@ -1,6 +1,9 @@
 //! Restores that are killed, and rows that are too large for memory.
 
-use crate::round::{self, back_up_by, fresh_name, load_whole, source, source_at, staged};
+use crate::{
+    round::{self, back_up_by, source, source_at, staged},
+    support::{self, load_whole, postgres::fresh_name},
+};
 use domain::{Code, Result};
 use source::{Context, Members, Source};
 use std::{env, io::Read, thread};
@@ -56,7 +59,7 @@ fn restore_for_ever(told: &str) {
 }
 
 /// An archive whose rows never come.
-struct Stuck<'a>(&'a round::Memory);
+struct Stuck<'a>(&'a support::Archive);
 
 impl Members for Stuck<'_> {
     fn names(&self) -> Vec<String> {
@@ -91,7 +94,7 @@ impl Read for Never<'_> {
 }
 
 /// An archive in which something happens as soon as rows are wanted.
-struct Hooked<'a, F>(&'a round::Memory, F);
+struct Hooked<'a, F>(&'a support::Archive, F);
 
 impl<F: Fn() + Sync> Members for Hooked<'_, F> {
     fn names(&self) -> Vec<String> {
@@ -125,7 +128,7 @@ fn what_breaks_in_the_middle_leaves_nothing() {
     let ended = Hooked(&archive.members, || drop(server.psql("postgres", end).unwrap()));
     assert_eq!(failed(&ended, &request).code(), Code::ConnectionLost);
 
-    let definitions = String::from_utf8(archive.members.bytes("schema/pre-data.sql")).unwrap();
+    let definitions = archive.members.text("schema/pre-data.sql");
     archive.members.replace("schema/pre-data.sql", definitions.replace("(a > 0)", "(a > 1)").as_bytes());
     let error = failed(&archive.members, &request);
     assert!(error.code() == Code::ServerError && error.to_string().contains("public.u"), "{error}");
@@ -150,7 +153,7 @@ fn no_error_tells_a_secret() {
     server.create_database(&database).unwrap();
     server.psql(&database, "create foreign data wrapper w; create server s foreign data wrapper w; create user mapping for public server s options (password 'hunter2')").unwrap();
     let archive = round::back_up(server, &database);
-    let definitions = String::from_utf8(archive.members.bytes("schema/pre-data.sql")).unwrap();
+    let definitions = archive.members.text("schema/pre-data.sql");
     let broken = definitions.replace("FOR public SERVER s", "FOR public SERVER gone");
     assert_ne!(broken, definitions);
     archive.members.replace("schema/pre-data.sql", broken.as_bytes());
@@ -169,7 +172,7 @@ fn types_in_an_archive_are_not_sql() {
     server.psql(&database, "create table t(a text); insert into t values (repeat('x', 17000000))").unwrap();
     let archive = round::back_up(server, &database);
     let part = "data/public.t/000000.ndjson.zst";
-    let rows = String::from_utf8(archive.members.bytes(part)).unwrap();
+    let rows = archive.members.text(part);
     let crafted = rows.replace("\"types\":[\"text\"]", "\"types\":[\"text) || repeat('y', 1\"]");
     assert_ne!(crafted, rows);
     archive.members.replace(part, crafted.as_bytes());

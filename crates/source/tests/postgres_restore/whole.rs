@@ -2,8 +2,9 @@
 
 use crate::{
     ask, filled,
-    round::{back_up, fresh_name, round_trip, same},
+    round::{back_up, round_trip, same},
     server,
+    support::postgres::fresh_name,
 };
 use testkit::PostgresServer;
 
@@ -167,7 +168,7 @@ fn remarks_are_read_wherever_they_are() {
         ("create extension citext", "COMMENT ON EXTENSION citext"),
     ] {
         let archive = back_up(server(), &filled(sql));
-        let definitions = String::from_utf8(archive.members.bytes("schema/pre-data.sql")).unwrap();
+        let definitions = archive.members.text("schema/pre-data.sql");
         assert!(definitions.contains(wanted), "{sql}: {definitions}");
     }
     round_trip(server(), &filled("drop schema public; create schema other; create table other.t(a int)"));
