@@ -8,6 +8,7 @@ mod exact;
 mod kinds;
 mod moments;
 mod simple;
+mod stuck;
 mod traps;
 mod trouble;
 

@@ -221,35 +221,6 @@ fn temporary_files_of_the_server_may_be_bounded() {
 }
 
 #[test]
-fn what_is_committed_but_not_yet_visible_comes_with_the_next() {
-    let server = following_server().start().unwrap();
-    server.create_database("d").unwrap();
-    server.psql("d", "create table t(id int primary key)").unwrap();
-    let mut chain = Chain::begin(&server, "d");
-    // Its commit is in the log, and waits for a standby that is not there.
-    server.psql("postgres", "alter system set synchronous_standby_names = 'nobody'; select pg_reload_conf()").unwrap();
-    let mut stuck = session(&chain);
-    std::thread::scope(|scope| {
-        scope.spawn(|| stuck.execute("set synchronous_commit = on; insert into t values (1)").unwrap());
-        // The scope waits for it, whatever happens here.
-        let work = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let waits = || chain.sql("select count(*) from pg_stat_activity where wait_event = 'SyncRep'") == "1";
-            testkit::eventually("the commit waits", waits).unwrap();
-            chain.sql("set synchronous_commit = local; insert into t values (2)");
-            changed(&mut chain);
-            assert_eq!(chain.last().summary.changes.unwrap().inserts, 1);
-            chain.sql("set synchronous_commit = local; insert into t values (3)");
-            changed(&mut chain);
-        }));
-        server.psql("postgres", "alter system reset synchronous_standby_names; select pg_reload_conf()").unwrap();
-        work.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    });
-    changed(&mut chain);
-    assert_eq!(chain.last().summary.changes.unwrap().inserts, 1);
-    chain.check();
-}
-
-#[test]
 fn prepared_transactions_count_when_they_are_committed() {
     let server = following_server().conf("max_prepared_transactions = 5").start().unwrap();
     server.create_database("d").unwrap();

@@ -40,6 +40,7 @@ pub(super) fn begin(chain: &Chain, since: &Since<'_>, context: &Context) -> Resu
         Ok(prior) => prior,
         Err(why) => return Ok(Begun::MustBeFull(why)),
     };
+    let mut trouble = None;
     for _ in 0..ATTEMPTS {
         context.check()?;
         let looked = Now::at(chain, &prior, since, context);
@@ -50,16 +51,17 @@ pub(super) fn begin(chain: &Chain, since: &Since<'_>, context: &Context) -> Resu
         match begun {
             Ok(Some(begun)) => return Ok(begun),
             // Something changed under our hands: all is let go, and looked at again.
-            Ok(None) => {}
+            Ok(None) => trouble = None,
             Err(error) if error.code() == Code::StateLost => return Ok(Begun::MustBeFull(error.to_string())),
             // Neither somebody's lock nor somebody who reads from the slot will be gone at once.
             Err(error) if error.code() == Code::Busy && !matches!(sqlstate(&error), Some("55P03" | "55006")) => {
-                tracing::info!(%error, "a new moment is taken")
+                tracing::info!(%error, "a new moment is taken");
+                trouble = Some(error);
             }
             Err(error) => return Err(gone(error, &chain.target, &chain.database, context)),
         }
     }
-    Err(snapshot::restless(&chain.database))
+    Err(trouble.unwrap_or_else(|| snapshot::restless(&chain.database)))
 }
 
 /// A moment, and what is known of it before anything is read.
@@ -85,8 +87,8 @@ impl Now {
         };
         snapshot::begin(&mut leader)?;
         let taken = Taken::now(&mut leader)?;
-        if taken.visible.xmax < prior.visible.xmax {
-            return Ok(Err("The server stands where it stood before the last backup: it was set back.".into()));
+        if let Some(why) = prior.misses(&taken.visible, &mut leader)? {
+            return Ok(Err(why));
         }
         let news = match stream {
             Some(stream) => stream.look(&taken.visible, &prior.visible, &mut leader, context)?.map(News::Stream),

@@ -15,7 +15,7 @@ use crate::{
         wire::Session,
     },
 };
-use domain::{Error, Result};
+use domain::{Code, Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -60,6 +60,36 @@ pub(super) fn refused(place: &Place, slot: Option<&Shown>, state: &Path, held_li
         return Some(format!("The server has removed log that the replication slot {} needs (max_slot_wal_keep_size).", slot.name));
     };
     if confirmed > passed(place, state) {
+
+    /// Why a moment cannot be gone on to that does not see all that the prior saw.
+    ///
+    /// The snapshot of a new slot is made from the log. It sees a commit that is in there and still waits for a standby (or for
+    /// the disk), while every other snapshot shows its transaction as under way. The slot's stream never tells of it, so a table
+    /// that was read whole now would lack it for ever.
+    ///
+    /// # Errors
+    /// `busy`, while there is such a commit.
+    pub fn misses(&self, now: &Visible, session: &mut Session) -> Result<Option<String>> {
+        let stands_before = now.xmax < self.visible.xmax;
+        if !stands_before && !now.has_lost(&self.visible) {
+            return Ok(None);
+        }
+        if stands_before && !has_begun(session, self.visible.xmax - 1)? {
+            return Ok(Some("The server stands where it stood before the last backup: it was set back.".into()));
+        }
+        Err(Error::new(
+            Code::Busy,
+            "A transaction that the backup before holds is not visible on the server yet: its commit waits for a synchronous standby or for the disk.",
+            "See to the standbys that synchronous_standby_names on the server names, or take them out of it, then start again.",
+        ))
+    }
+}
+
+/// Whether the server has given a transaction this number.
+fn has_begun(session: &mut Session, xid: u64) -> Result<bool> {
+    // Against the next number that will be given, in a circle of 4 billion.
+    let age = session.query(&format!("SELECT age('{}'::xid)", xid & 0xffff_ffff))?;
+    Ok(age.first().ok_or_else(|| Error::internal("The server told no age."))?.parse::<i64>(0)? > 0)
         return Some(format!("The replication slot {} was moved by somebody else.", slot.name));
     }
     (slot.held_bytes > held_limit).then(|| {

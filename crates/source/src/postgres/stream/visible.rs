@@ -20,6 +20,11 @@ impl Visible {
         xid < self.xmin || (xid < self.xmax && self.under_way.binary_search(&xid).is_err())
     }
 
+    /// Transactions that this snapshot shows as under way, although `earlier` saw that they were committed.
+    pub fn has_lost(&self, earlier: &Self) -> bool {
+        self.under_way.iter().any(|xid| earlier.sees(*xid))
+    }
+
     /// A number of 32 bits, as the log has it, at full width: the one that is nearest to this snapshot. No two that a log
     /// still holds are further apart.
     pub fn widen(&self, xid: u32) -> u64 {
@@ -66,6 +71,12 @@ mod tests {
         for text in ["", "1", "1:2", "1:2:x", "a:2:", "1:2:3,,x"] {
             assert!(text.parse::<Visible>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_was_seen_before_is_missed() {
+        let [earlier, later, stuck]: [Visible; 3] = ["10:15:10,13", "13:17:13,16", "13:17:13,14"].map(|text| text.parse().unwrap());
+        assert!(!later.has_lost(&earlier) && stuck.has_lost(&earlier));
     }
 
     #[test]
