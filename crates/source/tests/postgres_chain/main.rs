@@ -7,6 +7,7 @@ mod compare;
 mod exact;
 mod kinds;
 mod moments;
+mod promoted;
 mod simple;
 mod stuck;
 mod traps;

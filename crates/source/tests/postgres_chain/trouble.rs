@@ -197,6 +197,39 @@ fn a_server_without_logical_log_says_so() {
 }
 
 #[test]
+fn a_server_without_the_plugin_says_what_to_install() {
+    // Modules are looked for where none are: as if contrib was not installed.
+    let server = following_server().conf("dynamic_library_path = '/nowhere'").start().unwrap();
+    server.create_database("d").unwrap();
+    server.psql("d", "create table t(id int primary key); insert into t values (1)").unwrap();
+    let mut chain = Chain::begin(&server, "d");
+    let found = chain.source.capabilities("d", &Context::default()).unwrap();
+    assert_eq!(found.incremental, Some(IncrementalMethod::RowComparison));
+    assert!(found.notes.iter().any(|note| note.contains("postgresql-contrib") && note.contains("test_decoding")), "{:?}", found.notes);
+    assert!(chain.last().summary.position["no_stream"].as_str().unwrap().contains("postgresql-contrib"));
+    chain.sql("insert into t values (2)");
+    assert_eq!(chain.incremental().unwrap(), Came::Changes);
+    chain.check();
+}
+
+#[test]
+fn a_plugin_that_is_gone_ends_the_chain() {
+    let server = following_server().start().unwrap();
+    server.create_database("d").unwrap();
+    server.psql("d", "create table t(id int primary key)").unwrap();
+    let mut chain = Chain::begin(&server, "d");
+    chain.sql("insert into t values (1)");
+    server.psql("postgres", "alter system set dynamic_library_path = '/nowhere'; select pg_reload_conf()").unwrap();
+    testkit::eventually("the server has read its settings", || chain.sql("show dynamic_library_path") == "/nowhere").unwrap();
+    assert!(refused(&mut chain).contains("does not give its changes"));
+    chain.full().unwrap();
+    assert_eq!(slots(&server, "d"), "");
+    chain.sql("insert into t values (2)");
+    assert_eq!(chain.incremental().unwrap(), Came::Changes);
+    chain.check();
+}
+
+#[test]
 fn slots_are_shown_with_what_they_hold_back() {
     let chain = changed_chain();
     chain.sql("insert into t select generate_series(10, 20000)");
