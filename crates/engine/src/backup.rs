@@ -92,10 +92,15 @@ const LABEL_ATTEMPTS: u32 = 5;
 /// Whatever failed; nothing of the backup is kept then, and no earlier backup is touched.
 pub async fn backup(request: &BackupRequest, context: &Context) -> Result<Outcome> {
     let (context, _guard) = guarded(context);
-    let mut attempt = 1;
+    let (mut attempt, mut was_lost) = (1, false);
     loop {
         match once(request, &context).await {
             Err(error) if error.code() == Code::NameTaken && attempt < LABEL_ATTEMPTS => attempt += 1,
+            // Found out while it was read: the source knows by now that it must be a full one, and why.
+            Err(error) if error.code() == Code::StateLost && !was_lost => {
+                tracing::warn!(?error, "an incremental backup could not be read; it is begun anew");
+                was_lost = true;
+            }
             done => return done,
         }
     }

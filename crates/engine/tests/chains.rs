@@ -113,6 +113,18 @@ async fn every_reason_for_a_full_backup_is_written_on_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_incremental_that_turns_out_not_to_be_possible_is_a_full_one_in_the_same_run() {
+    let chain = Chain::new();
+    chain.back_up().await;
+    chain.change("item", "[6,\"b\"]");
+    chain.world.server.state().unreadable = Some(("A change is too large.".into(), false));
+    assert_eq!(chain.made().await, (BackupKind::Full, "A change is too large.".into()));
+    chain.change("item", "[7,\"c\"]");
+    assert_eq!(chain.made().await.0, BackupKind::Incremental);
+    assert_eq!(chain.holds(true).await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_restore_goes_through_the_chain_and_compares_each_table_where_it_is_told_last() {
     let chain = Chain::new();
     chain.back_up().await;

@@ -167,6 +167,10 @@ pub trait Reading: Send {
 
     /// Reads everything into `sink` and returns what was counted. An `Ok` is the positive end mark:
     /// every row of the moment has been given to the sink.
+    ///
+    /// # Errors
+    /// [`domain::Code::StateLost`], if an incremental turns out not to be possible: whoever begins the next one is told why it must
+    /// be a full backup.
     fn read(self: Box<Self>, sink: &dyn Sink, context: &Context) -> Result<Summary>;
 }
 

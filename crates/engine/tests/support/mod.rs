@@ -37,6 +37,8 @@ pub struct State {
     pub different: Option<String>,
     /// Positions that were settled, oldest first.
     pub settled: Vec<serde_json::Value>,
+    /// Why no incremental can be read, and whether one was begun and showed it.
+    pub unreadable: Option<(String, bool)>,
 }
 
 impl Scripted {
@@ -61,7 +63,7 @@ impl Scripted {
             notes: vec![],
             tools: vec![],
         };
-        Ok(Moment { tables, description, since: None, next: None })
+        Ok(Moment { server: self.clone(), tables, description, since: None, next: None })
     }
 }
 
@@ -127,6 +129,7 @@ impl Source for Scripted {
 }
 
 struct Moment {
+    server: Scripted,
     tables: Tables,
     description: Description,
     /// What an incremental builds on.
@@ -151,6 +154,9 @@ impl Following for Chain {
 
     fn begin_incremental(&self, since: &Since<'_>, context: &Context) -> Result<Begun> {
         context.check()?;
+        if let Some((why, _)) = self.server.state().unreadable.take_if(|(_, is_known)| *is_known) {
+            return Ok(Begun::MustBeFull(why));
+        }
         let moment = self.server.moment(&self.database)?;
         let Ok(kept) = std::fs::read(since.state.join(STATE)) else { return Ok(Begun::StateLost) };
         let before: Tables = serde_json::from_slice(&kept).unwrap();
@@ -204,13 +210,12 @@ impl Reading for Moment {
         let same = |(name, rows): &(String, Vec<String>)| before.get(name) == Some(rows);
         let (same, replaced): (Tables, Tables) = self.tables.clone().into_iter().partition(same);
         let after = write(&same, &Nowhere, context)?;
-        Ok(Summary {
-            tables: write(&replaced, sink, context)?,
-            after,
-            changes: Some(ChangeSummary::default()),
-            position,
-            ..Summary::default()
-        })
+        let tables = write(&replaced, sink, context)?;
+        if let Some((why, is_known)) = &mut self.server.state().unreadable {
+            *is_known = true;
+            return Err(Error::new(Code::StateLost, why.clone(), "Start again."));
+        }
+        Ok(Summary { tables, after, changes: Some(ChangeSummary::default()), position, ..Summary::default() })
     }
 }
 

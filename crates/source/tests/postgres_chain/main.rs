@@ -6,6 +6,7 @@ mod chain;
 mod compare;
 mod exact;
 mod kinds;
+mod limits;
 mod moments;
 mod promoted;
 mod simple;

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     Context,
     postgres::{
+        snapshot::pinned,
         stream::{
             lsn::Lsn,
             slot,
@@ -17,11 +18,14 @@ use crate::{
             visible::Visible,
             window::{Stretch, is_too_much},
         },
-        wire::{Session, sqlstate},
+        wire::{Session, quote_ident, sqlstate},
     },
 };
-use domain::{ChangeSummary, Result};
-use std::{collections::BTreeSet, path::Path};
+use domain::{ChangeSummary, Code, Error, Result};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 /// What is known of changes before they are read.
 pub(super) enum News {
@@ -61,6 +65,8 @@ pub(super) struct Streaming {
     has_changes: bool,
     /// How far the stream may be forgotten if there are none.
     pub advance: Lsn,
+    /// The prior's state.
+    state: PathBuf,
 }
 
 impl Streaming {
@@ -74,7 +80,8 @@ impl Streaming {
             return Ok(Err(why));
         }
         let from = found.and_then(|slot| slot.confirmed).unwrap_or(place.advance);
-        Ok(Ok(Self { chain: chain.clone(), place: place.clone(), from, upto: from, has_changes: false, advance: from }))
+        let (chain, place, state) = (chain.clone(), place.clone(), state.to_owned());
+        Ok(Ok(Self { chain, place, from, upto: from, has_changes: false, advance: from, state }))
     }
 
     /// Finds out, once `leader` has taken its snapshot, whether there is a change at all; or says why the stream gives none.
@@ -90,11 +97,32 @@ impl Streaming {
             return Ok(Err("The server's log ends before the place of the last backup: it was set back.".into()));
         }
         let looked = self.find_change(sees, saw, context);
-        match looked.as_ref().err().map(sqlstate) {
-            Some(Some("54000")) => Ok(Err("A row that was changed is too large for the server's change stream.".into())),
-            Some(Some("55000" | "58P01")) => Ok(Err("The server does not give its changes any more.".into())),
-            _ => looked.map(|()| Ok(self)),
+        match looked.as_ref().err().and_then(|error| self.refusal(error)) {
+            Some(why) => {
+                // The next chain makes a slot of its own, and there may be no room for two.
+                let session = pinned(&self.chain.target, &self.chain.database, context);
+                if let Err(error) = session.and_then(|mut session| slot::drop_slot(&mut session, &self.place.slot)) {
+                    tracing::warn!(slot = self.place.slot, %error, "a replication slot could not be dropped; the full backup tries again");
+                }
+                Ok(Err(why))
+            }
+            None => looked.map(|()| Ok(self)),
         }
+    }
+
+    /// Why the stream cannot be read, where another attempt would not fare better.
+    fn refusal(&self, error: &Error) -> Option<String> {
+        Some(match sqlstate(error)? {
+            // Slots are bounded, too, and the server says so with the same code.
+            "53400" if error.to_string().contains("temp_file_limit") => format!(
+                "The change stream needs more temporary files than temp_file_limit on the server allows, for it gives each transaction as a \
+                 whole: to follow large ones, raise it for the role that Rookery connects as (ALTER ROLE {} SET temp_file_limit = …) or for the server.",
+                quote_ident(&self.chain.target.user)
+            ),
+            "54000" => "A row that was changed is too large for the server's change stream.".into(),
+            "55000" | "58P01" => "The server does not give its changes any more.".into(),
+            _ => return None,
+        })
     }
 
     /// Most often the first transaction tells.
@@ -109,8 +137,8 @@ impl Streaming {
                 Ok(())
             });
             match looked {
-                // That many lines are not nothing.
-                Err(error) if is_too_much(&error) && lines == 0 => has_changes = true,
+                // That many lines are not nothing. But a single transaction is not cut by anything.
+                Err(error) if is_too_much(&error) && lines == 0 && count != Some(1) => has_changes = true,
                 other => other?,
             }
             (self.has_changes, self.advance) = (has_changes, sieve.advance(self.upto));
@@ -132,11 +160,20 @@ impl Streaming {
         if self.has_changes { self.upto.0.saturating_sub(self.from.0) } else { 0 }
     }
 
+    /// An error after which the next look gives the reason for a full backup.
+    fn unreadable(&self, error: Error) -> Error {
+        let Some(why) = self.refusal(&error) else { return error };
+        match prior::give_up(&self.place, &why, &self.state) {
+            Ok(()) => Error::new(Code::StateLost, why, "Start again: the next backup is a full one.").because(error),
+            Err(second) => second.because(error),
+        }
+    }
+
     /// Reads the stream: what was written of it, where it goes on, and the tables that it leaves unclear.
     pub fn write(&self, mut translator: Translator<'_, '_>, context: &Context) -> Result<(ChangeSummary, Place, BTreeSet<u32>)> {
         if self.has_changes {
             let (stretch, mut unreported) = (self.stretch(), (0, 0));
-            stretch.read(&mut stretch.open(context)?, context, |lsn, line| {
+            let read = stretch.read(&mut stretch.open(context)?, context, |lsn, line| {
                 unreported = (unreported.0 + 1, unreported.1 + line.len() as u64);
                 if unreported.1 > 256 << 10 {
                     let (lines, bytes) = std::mem::take(&mut unreported);
@@ -144,7 +181,8 @@ impl Streaming {
                     context.check()?;
                 }
                 translator.line(lsn, line)
-            })?;
+            });
+            read.map_err(|error| self.unreadable(error))?;
         }
         let (changes, advance, unclear) = translator.finish(self.upto)?;
         let advance = if self.has_changes { advance } else { self.advance };

@@ -16,11 +16,14 @@ use crate::{
     },
 };
 use domain::{Code, Error, Result};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::path::Path;
 
 /// The file in the prior's state that tells how far the slot was moved when nothing had changed.
 const PASSED: &str = "passed.json";
+
+/// The file in the prior's state that tells that the stream could not be read to its end, and why.
+const UNREADABLE: &str = "unreadable.json";
 
 /// What the prior left.
 pub(super) struct Prior {
@@ -33,6 +36,12 @@ pub(super) struct Prior {
 struct Passed {
     slot: String,
     advance: Lsn,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Unreadable {
+    slot: String,
+    why: String,
 }
 
 impl Prior {
@@ -51,15 +60,6 @@ impl Prior {
     pub fn refuses(&self, history: &History) -> Option<String> {
         (*history != self.position.server).then(|| "The server is another one than before, or was restored or promoted since.".into())
     }
-}
-
-/// Why a slot cannot be gone on from, if it cannot.
-pub(super) fn refused(place: &Place, slot: Option<&Shown>, state: &Path, held_limit: u64) -> Option<String> {
-    let Some(slot) = slot else { return Some(format!("The replication slot {} is gone.", place.slot)) };
-    let Some(confirmed) = slot.confirmed.filter(|_| !slot.is_lost) else {
-        return Some(format!("The server has removed log that the replication slot {} needs (max_slot_wal_keep_size).", slot.name));
-    };
-    if confirmed > passed(place, state) {
 
     /// Why a moment cannot be gone on to that does not see all that the prior saw.
     ///
@@ -90,7 +90,19 @@ fn has_begun(session: &mut Session, xid: u64) -> Result<bool> {
     // Against the next number that will be given, in a circle of 4 billion.
     let age = session.query(&format!("SELECT age('{}'::xid)", xid & 0xffff_ffff))?;
     Ok(age.first().ok_or_else(|| Error::internal("The server told no age."))?.parse::<i64>(0)? > 0)
+}
+
+/// Why a slot cannot be gone on from, if it cannot.
+pub(super) fn refused(place: &Place, slot: Option<&Shown>, state: &Path, held_limit: u64) -> Option<String> {
+    let Some(slot) = slot else { return Some(format!("The replication slot {} is gone.", place.slot)) };
+    let Some(confirmed) = slot.confirmed.filter(|_| !slot.is_lost) else {
+        return Some(format!("The server has removed log that the replication slot {} needs (max_slot_wal_keep_size).", slot.name));
+    };
+    if confirmed > passed(place, state) {
         return Some(format!("The replication slot {} was moved by somebody else.", slot.name));
+    }
+    if let Some(unreadable) = read::<Unreadable>(state, UNREADABLE).filter(|unreadable| unreadable.slot == slot.name) {
+        return Some(unreadable.why);
     }
     (slot.held_bytes > held_limit).then(|| {
         format!(
@@ -104,8 +116,22 @@ fn has_begun(session: &mut Session, xid: u64) -> Result<bool> {
 
 /// The slot stands here or before.
 fn passed(place: &Place, state: &Path) -> Lsn {
-    let passed = std::fs::read(state.join(PASSED)).ok().and_then(|bytes| serde_json::from_slice::<Passed>(&bytes).ok());
-    passed.filter(|passed| passed.slot == place.slot).map_or(place.advance, |passed| passed.advance.max(place.advance))
+    let passed = read::<Passed>(state, PASSED).filter(|passed| passed.slot == place.slot);
+    passed.map_or(place.advance, |passed| passed.advance.max(place.advance))
+}
+
+fn read<T: DeserializeOwned>(state: &Path, name: &str) -> Option<T> {
+    std::fs::read(state.join(name)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok())
+}
+
+fn write(state: &Path, name: &str, value: &impl Serialize) -> Result<()> {
+    let bytes = serde_json::to_vec(value).map_err(|error| Error::internal("A place in the log could not be written.").because(error))?;
+    state::write_file(state, name, &bytes)
+}
+
+/// Writes down that the stream cannot be read to its end: no later attempt would fare better.
+pub(super) fn give_up(place: &Place, why: &str, state: &Path) -> Result<()> {
+    write(state, UNREADABLE, &Unreadable { slot: place.slot.clone(), why: why.into() })
 }
 
 /// Lets the server forget log in which nothing of this database changed. What is written down first allows the place that the
@@ -113,9 +139,7 @@ fn passed(place: &Place, state: &Path) -> Lsn {
 pub(super) fn pass(session: &mut Session, place: &Place, advance: Lsn, state: &Path) -> Result<()> {
     if advance > passed(place, state) {
         let passed = Passed { slot: place.slot.clone(), advance };
-        let bytes =
-            serde_json::to_vec(&passed).map_err(|error| Error::internal("A place in the log could not be written.").because(error))?;
-        state::write_file(state, PASSED, &bytes)?;
+        write(state, PASSED, &passed)?;
     }
     slot::advance(session, &place.slot, advance)
 }
