@@ -207,8 +207,9 @@ pub struct Applied {
 /// `tables` may also be called between them.
 pub trait Staging: Send {
     /// Writes definitions and the rows of the full backup. `chain` holds its archive and after it those of the incrementals that
-    /// will be applied: what they define or replace as a whole need not be taken from the first.
-    fn load(&mut self, chain: &[&dyn Members], context: &Context) -> Result<()>;
+    /// will be applied, the last one up to `until`: what they define or replace as a whole need not be taken from the first. A
+    /// moment that cannot be had of the last is refused before anything is loaded.
+    fn load(&mut self, chain: &[&dyn Members], until: Option<Timestamp>, context: &Context) -> Result<()>;
 
     /// Applies the changes of one incremental, up to the last commit before the first that is later than `until`. Each must hit
     /// exactly the row that it names.

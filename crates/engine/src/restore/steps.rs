@@ -59,7 +59,7 @@ impl<'a> Steps<'a> {
             let began = Instant::now();
             context.meter.enter(Phase::Loading, step.plain_bytes);
             if at == 0 {
-                staging.load(&chain, context)?;
+                staging.load(&chain, self.until.filter(|_| last > 0), context)?;
             } else {
                 let applied = staging.apply(chain[at], self.until.filter(|_| at == last), context)?;
                 done.changes += applied.changes;

@@ -266,7 +266,7 @@ impl Stage {
 }
 
 impl Staging for Stage {
-    fn load(&mut self, chain: &[&dyn Members], context: &Context) -> Result<()> {
+    fn load(&mut self, chain: &[&dyn Members], _: Option<Timestamp>, context: &Context) -> Result<()> {
         let mut tables = Tables::new();
         take(&mut tables, chain[0], self.only.as_deref(), context)?;
         let mut state = self.server.state();

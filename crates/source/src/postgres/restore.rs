@@ -97,9 +97,13 @@ struct Restore {
 }
 
 impl Staging for Restore {
-    fn load(&mut self, chain: &[&dyn Members], context: &Context) -> Result<()> {
+    fn load(&mut self, chain: &[&dyn Members], until: Option<Timestamp>, context: &Context) -> Result<()> {
         let only_table = self.request.only_table.as_deref();
-        let expected: u64 = chain.iter().map(|archive| Ok(expected_bytes(&recorded(*archive)?.0, only_table))).sum::<Result<u64>>()?;
+        let summaries = chain.iter().map(|archive| Ok(recorded(*archive)?.0)).collect::<Result<Vec<_>>>()?;
+        if let (Some(archive), Some(summary)) = (chain.last(), summaries.last()) {
+            bases::check_moment(*archive, summary, until)?;
+        }
+        let expected: u64 = summaries.iter().map(|summary| expected_bytes(summary, only_table)).sum();
         let defining = bases::defining(chain)?;
         (self.before, self.after) = (small_member(chain[defining], PRE_DATA)?, small_member(chain[defining], POST_DATA)?);
         let (before, after) = (plan::before_rows(&self.before, self.choice())?, plan::after_rows(&self.after, self.choice())?);
@@ -119,7 +123,8 @@ impl Staging for Restore {
 
     fn apply(&mut self, archive: &dyn Members, until: Option<Timestamp>, context: &Context) -> Result<Applied> {
         let (summary, extra) = recorded(archive)?;
-        let until = until.filter(|until| summary.covers.is_none_or(|covered| *until < covered.to));
+        bases::check_moment(archive, &summary, until)?;
+        let until = bases::inside(&summary, until);
         let replaced = self.bases.next(archive)?;
         let crew = &Crew::new(&self.target, self.database.name(), self.workers, context);
         if !std::mem::replace(&mut self.has_keys, true) {
@@ -129,9 +134,8 @@ impl Staging for Restore {
         }
         let whole = summary.tables.iter().map(|table| table.table.clone()).collect();
         let mut tables = self.bases.open();
-        match until {
-            Some(until) => bases::check_moment(archive, &summary, until)?,
-            None => tables.retain(|table| !replaced.contains(table)),
+        if until.is_none() {
+            tables.retain(|table| !replaced.contains(table));
         }
         let outcome = apply::apply(&apply::Task { archive, until, tables: &tables, whole: &whole }, crew)?;
         if until.is_some() {

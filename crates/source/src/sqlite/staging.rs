@@ -205,8 +205,15 @@ fn create(path: &Path, properties: &Properties, context: &Context) -> rusqlite::
     Ok(connection)
 }
 
+/// Refuses any other moment than that of a backup.
+fn own_moment(until: Option<Timestamp>) -> Result<()> {
+    let sentence = "A backup of a SQLite database can restore its own moment, and none before it.";
+    until.map_or(Ok(()), |_| Err(Error::new(Code::Unsupported, sentence, "Choose a restore point.")))
+}
+
 impl Staging for Stage {
-    fn load(&mut self, chain: &[&dyn Members], context: &Context) -> Result<()> {
+    fn load(&mut self, chain: &[&dyn Members], until: Option<Timestamp>, context: &Context) -> Result<()> {
+        own_moment(until)?;
         let archive = *chain.first().ok_or_else(|| Error::internal("A restore was given no archive."))?;
         self.objects = schema::read(archive)?;
         let fault = |error| self.subject.fault("Loading", error);
@@ -223,10 +230,7 @@ impl Staging for Stage {
     }
 
     fn apply(&mut self, archive: &dyn Members, until: Option<Timestamp>, context: &Context) -> Result<Applied> {
-        if until.is_some() {
-            let sentence = "A backup of a SQLite database can restore its own moment, and none before it.";
-            return Err(Error::new(Code::Unsupported, sentence, "Choose a restore point."));
-        }
+        own_moment(until)?;
         let fault = |error| self.subject.fault("Applying changes", error);
         let connection = self.connection()?;
         connection.execute_batch("BEGIN").map_err(fault)?;

@@ -146,7 +146,7 @@ impl<'a> Chain<'a> {
         };
         let mut staging = self.source.stage(&request, &context)?;
         let archives: Vec<&dyn Members> = chain.iter().map(|backup| &backup.members as &dyn Members).collect();
-        staging.load(&archives, &context)?;
+        staging.load(&archives, until, &context)?;
         for archive in &archives[1..] {
             staging.apply(*archive, until, &context)?;
         }

@@ -84,7 +84,7 @@ fn one_table_is_restored_with_its_changes() {
     };
     let mut staging = chain.source.stage(&request, &context).unwrap();
     let archives: Vec<&dyn Members> = chain.backups.iter().map(|backup| &backup.members as &dyn Members).collect();
-    staging.load(&archives, &context).unwrap();
+    staging.load(&archives, None, &context).unwrap();
     assert_eq!(staging.apply(archives[1], None, &context).unwrap().changes, 2);
     staging.finish(archives[1], &context).unwrap();
     staging.publish(&context).unwrap();

@@ -82,6 +82,11 @@ fn a_moment_before_definitions_changed_is_refused_by_name() {
     let ends: Vec<_> = chain.backups[1..].iter().map(|backup| rows(&chain, Some(backup.summary.covers.unwrap().to)).0).collect();
     assert_eq!(ends, ["(1,a) (2,b)", "(1,a,5) (2,b,5) (3,c,5) (4,d,6)", "(9)"]);
     chain.check();
+    // Before anything is loaded: the rows of the full backup would not let themselves be.
+    let rows = source::table::parts(&chain.backups[0].members, "public.t").remove(0);
+    chain.backups[0].members.replace(&rows, "no rows");
+    assert_eq!(chain.restore(Some(before)).unwrap_err().code(), Code::NotFound);
+    assert_eq!(chain.restore_first(1, None).unwrap_err().code(), Code::Damaged);
 }
 
 #[test]

@@ -93,6 +93,6 @@ impl Members for Archive {
 
 /// Loads a single archive as the engine does: all that comes before the comparison.
 pub fn load_whole(staging: &mut dyn Staging, archive: &dyn Members, context: &Context) -> Result<()> {
-    staging.load(&[archive], context)?;
+    staging.load(&[archive], None, context)?;
     staging.finish(archive, context)
 }

@@ -37,11 +37,16 @@ fn defines(archive: &dyn Members) -> bool {
     archive.names().iter().any(|name| name == PRE_DATA)
 }
 
+/// A moment that is not the end of an archive's changes.
+pub(super) fn inside(summary: &Summary, until: Option<Timestamp>) -> Option<Timestamp> {
+    until.filter(|until| summary.covers.is_none_or(|covered| *until < covered.to))
+}
+
 /// Refuses a moment that no schema fits.
-pub(super) fn check_moment(archive: &dyn Members, summary: &Summary, until: Timestamp) -> Result<()> {
-    match summary.covers.filter(|_| defines(archive)) {
-        None => Ok(()),
-        Some(covered) => Err(Error::new(
+pub(super) fn check_moment(archive: &dyn Members, summary: &Summary, until: Option<Timestamp>) -> Result<()> {
+    match (inside(summary, until), summary.covers.filter(|_| defines(archive))) {
+        (None, _) | (_, None) => Ok(()),
+        (Some(until), Some(covered)) => Err(Error::new(
             Code::NotFound,
             format!("Definitions changed between {} and {}: {until} in between cannot be restored.", covered.from, covered.to),
             format!("Choose {} or an earlier moment, or {} or a later one.", covered.from, covered.to),

@@ -134,7 +134,7 @@ impl Chain {
         };
         let mut staging = self.folder.source().stage(&request, &context)?;
         let chain = &self.members()[..backups];
-        staging.load(chain, &context)?;
+        staging.load(chain, None, &context)?;
         for archive in &chain[1..] {
             staging.apply(*archive, None, &context)?;
         }
