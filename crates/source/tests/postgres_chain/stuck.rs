@@ -96,9 +96,7 @@ fn what_a_new_slot_sees_before_anybody_else_is_not_lost() {
             });
             until_a_commit_waits(&server);
             second.execute("commit").unwrap();
-            made.join().unwrap()
-        }));
-        let work = work.map(|mut chain| {
+            let mut chain = made.join().unwrap();
             // The full backup has it, although nobody else sees it yet.
             assert_eq!(chain.last().members.rows("public.t"), ["[1]", "[2]", "[3]"]);
             busy(&mut chain);
@@ -106,7 +104,7 @@ fn what_a_new_slot_sees_before_anybody_else_is_not_lost() {
             chain.sql("set synchronous_commit = local; update bare set a = 2 where a = 1");
             busy(&mut chain);
             chain
-        });
+        }));
         let_go(&server);
         let mut chain = work.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         eventually("it is seen", || chain.sql("select count(*) from bare") == "2").unwrap();
