@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use testkit::PostgresServer;
 
 /// A server whose log tells no changes.
-fn server() -> &'static PostgresServer {
+pub fn server() -> &'static PostgresServer {
     static SERVER: OnceLock<PostgresServer> = OnceLock::new();
     SERVER.get_or_init(|| PostgresServer::start().unwrap())
 }

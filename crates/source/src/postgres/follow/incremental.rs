@@ -187,7 +187,7 @@ impl Now {
 /// Tables whose rows have to be read whole, because something happened to their definition or to a type of theirs. A
 /// `TRUNCATE`, a `GRANT` and a `VACUUM FULL` leave the same trace as what changes rows silently.
 fn altered_tables(before: &State, after: &State, tables: &[Known]) -> BTreeSet<u32> {
-    let types_changed = before.types.iter().any(|(name, was)| after.types.get(name) != Some(was));
+    let types_changed = before.marks != after.marks || before.types.iter().any(|(name, was)| after.types.get(name) != Some(was));
     let is_altered =
         |known: &&Known| before.tables.get(&known.oid) != Some(&known.mark) || (types_changed && known.uses_types) || known.names_objects;
     tables.iter().filter(is_altered).map(|known| known.oid).collect()
