@@ -53,23 +53,13 @@ impl Prior {
     }
 }
 
-/// Why a slot cannot be gone on from, if it cannot.
-pub(super) fn refused(place: &Place, slot: Option<&Shown>, state: &Path, held_limit: u64) -> Option<String> {
+/// Why a slot cannot be gone on from, if it cannot. How much log it holds back is no reason: to read it is what frees it.
+pub(super) fn refused(place: &Place, slot: Option<&Shown>, state: &Path) -> Option<String> {
     let Some(slot) = slot else { return Some(format!("The replication slot {} is gone.", place.slot)) };
     let Some(confirmed) = slot.confirmed.filter(|_| !slot.is_lost) else {
         return Some(format!("The server has removed log that the replication slot {} needs (max_slot_wal_keep_size).", slot.name));
     };
-    if confirmed > passed(place, state) {
-        return Some(format!("The replication slot {} was moved by somebody else.", slot.name));
-    }
-    (slot.held_bytes > held_limit).then(|| {
-        format!(
-            "The replication slot {} held back {} of log on the server, more than the limit of {}: it was dropped.",
-            slot.name,
-            domain::display::size(slot.held_bytes),
-            domain::display::size(held_limit)
-        )
-    })
+    (confirmed > passed(place, state)).then(|| format!("The replication slot {} was moved by somebody else.", slot.name))
 }
 
 /// The slot stands here or before.

@@ -246,9 +246,9 @@ pub(in crate::postgres) fn drop_others(session: &mut Session, names: &Names, kep
     Ok(())
 }
 
-/// Bytes of log that the server keeps for the slots of `names`, if there are any.
+/// Bytes of log that the server keeps for the slots of `names`, if there are any, also where their database has another name by now.
 pub(in crate::postgres) fn held(session: &mut Session, names: &Names) -> Result<Option<u64>> {
-    Ok(shown(session, &names.prefix)?.iter().map(|slot| slot.held_bytes).max())
+    Ok(list(session, "true", &names.prefix)?.iter().map(|slot| slot.held_bytes).max())
 }
 
 /// Drops the slots of an installation that hold back more than so many bytes, wherever they are, unless somebody reads from them.
