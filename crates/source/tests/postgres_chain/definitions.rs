@@ -208,3 +208,26 @@ fn what_an_older_version_left_is_gone_on_from() {
         chain.check();
     }
 }
+
+/// Catalogs can change where no definition does, and that is looked into once.
+#[test]
+fn catalogs_that_tell_nothing_new_are_remembered() {
+    for server in [crate::chain::server(), compare::server()] {
+        let database = server.fresh_database().unwrap();
+        server.psql(&database, "create table t(id int primary key); create function f() returns int language sql as 'select 1'").unwrap();
+        let mut chain = Chain::begin(server, &database);
+        chain.sql("create or replace function f() returns int language sql as 'select 1'");
+        assert_eq!(chain.incremental().unwrap(), Came::Unchanged);
+        // Whoever reads definitions would wait for this table.
+        let target = Target::new(&crate::chain::connection(server, "postgres")).unwrap();
+        let mut open = Session::connect(&target, &database, &Context::default()).unwrap();
+        if chain.last().summary.position.get("stream").is_some() {
+            open.execute("begin; lock table t in access exclusive mode").unwrap();
+        }
+        assert_eq!(chain.incremental().unwrap(), Came::Unchanged);
+        open.execute("rollback").unwrap();
+        chain.sql("insert into t values (1); create or replace function f() returns int language sql as 'select 2'");
+        assert_eq!(chain.incremental().unwrap(), Came::Changes);
+        chain.check();
+    }
+}

@@ -134,6 +134,9 @@ impl Now {
             if let News::Stream(stream) = &news {
                 prior::pass(&mut moment.snapshot.leader, &stream.place, stream.advance, since.state)?;
             }
+            if after.catalogs != before.catalogs {
+                prior::keep_catalogs(&after.catalogs, since.state)?;
+            }
             return Ok(Some(Begun::Unchanged));
         }
         let (chain, saw, no_stream) = (chain.clone(), prior.visible.clone(), prior.position.no_stream.clone());

@@ -22,6 +22,10 @@ use std::path::Path;
 /// The file in the prior's state that tells how far the slot was moved when nothing had changed.
 const PASSED: &str = "passed.json";
 
+/// The file in the prior's state with the mark of the catalogs (see [`State::catalogs`]) as it was when nothing had changed, for
+/// catalogs change where no definition does.
+const CATALOGS: &str = "catalogs";
+
 /// What the prior left.
 pub(super) struct Prior {
     pub position: Position,
@@ -41,9 +45,12 @@ impl Prior {
         let position = Position::deserialize(since.position);
         let Ok(position) = position else { return Err("The backup before says nothing of where the server's log stood.".into()) };
         let Ok(visible) = position.snapshot.parse() else { return Err("The backup before tells its snapshot in an unknown form.".into()) };
-        let Some(state) = State::read(since.state, &position.state) else {
+        let Some(mut state) = State::read(since.state, &position.state) else {
             return Err("What the console keeps between two backups was lost.".into());
         };
+        if let Ok(catalogs) = std::fs::read_to_string(since.state.join(CATALOGS)) {
+            state.catalogs = catalogs;
+        }
         Ok(Self { position, visible, state })
     }
 
@@ -51,6 +58,11 @@ impl Prior {
     pub fn refuses(&self, history: &History) -> Option<String> {
         (*history != self.position.server).then(|| "The server is another one than before, or was restored or promoted since.".into())
     }
+}
+
+/// Keeps the mark of catalogs that tell of no change, so that definitions are not read again for them.
+pub(super) fn keep_catalogs(catalogs: &str, state: &Path) -> Result<()> {
+    state::write_file(state, CATALOGS, catalogs.as_bytes())
 }
 
 /// Why a slot cannot be gone on from, if it cannot. How much log it holds back is no reason: to read it is what frees it.
