@@ -4,7 +4,7 @@ mod compare;
 mod incremental;
 pub(super) mod known;
 mod news;
-mod position;
+pub(super) mod position;
 mod prior;
 pub(super) mod start;
 mod state;

@@ -8,7 +8,7 @@ use super::{
     compare::Comparing,
     known::{self, Known},
     news::{News, Streaming},
-    position::{History, Position},
+    position::{History, Position, await_seen},
     prior::{self, Prior},
     state::{self, State},
 };
@@ -90,7 +90,10 @@ impl Now {
         }
         let news = match stream {
             Some(stream) => stream.look(&taken.visible, &prior.visible, &mut leader, context)?.map(News::Stream),
-            None => Comparing::new(prior, (since.state, since.next), &mut leader)?.map(News::Rows),
+            None => {
+                await_seen(&mut leader, &chain.target, &chain.database, context)?;
+                Comparing::new(prior, (since.state, since.next), &mut leader)?.map(News::Rows)
+            }
         };
         Ok(news.map(|news| Self { leader, taken, history, news }))
     }

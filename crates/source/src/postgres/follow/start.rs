@@ -3,7 +3,7 @@
 use super::{
     Chain, compare,
     known::{self, Known},
-    position::{History, Place, Position},
+    position::{History, Place, Position, await_seen},
     state::{self, State},
 };
 use crate::{
@@ -62,6 +62,10 @@ impl<'a> Start<'a> {
             slot.let_maker_go();
         }
         let leader = &mut moment.snapshot.leader;
+        if self.slot.is_none() {
+            // What a slot's snapshot sees was read out of the log on the disk.
+            await_seen(leader, &self.chain.target, &self.chain.database, self.context)?;
+        }
         let tables = known::tables(leader)?;
         let mut state = State {
             catalogs: known::catalogs(leader)?,
