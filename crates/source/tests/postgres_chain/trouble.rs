@@ -185,6 +185,7 @@ fn where_there_is_no_stream_it_is_said_what_is_missing() {
     let mut chain = Chain::none(&server, "d", Postgres::new(&connection(&server, "postgres"), 2).unwrap());
     chain.full().unwrap();
     assert!(chain.last().summary.position["no_stream"].as_str().unwrap().contains("max_replication_slots"));
+    assert!(chain.last().description.notes.join(" ").contains("For one that begins with the next full backup raise max_replication_slots"));
     assert_eq!(chain.incremental().unwrap(), Came::Unchanged);
 }
 

@@ -115,7 +115,8 @@ impl Now {
         let wanted = |known: &&Known| whole.contains(&known.oid) || known.is_compared || self.news.may_need(known);
         let locked: Vec<u32> = tables.iter().filter(wanted).map(|known| known.oid).collect();
         let Some(readable) = lock(&mut self.leader, database, &locked, context)? else { return Ok(None) };
-        let description = full::describe(&mut self.leader, database, &properties, &after.tool)?;
+        let mut description = full::describe(&mut self.leader, database, &properties, &after.tool)?;
+        description.notes.extend(prior.position.no_stream.as_deref().map(full::no_moments));
         if let News::Rows(rows) = &mut self.news {
             let (unclear, counts) = rows.scan(&tables, &whole, &before.counts, &mut self.leader)?;
             whole.extend(unclear);

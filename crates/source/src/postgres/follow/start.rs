@@ -49,6 +49,11 @@ impl<'a> Start<'a> {
         }
     }
 
+    /// Why there is no change stream, if there is none.
+    pub fn refused(&self) -> Option<&str> {
+        self.refused.as_deref()
+    }
+
     /// What has to be known of the moment for the next backup.
     pub fn followed(
         mut self,
