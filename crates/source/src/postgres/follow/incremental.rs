@@ -124,7 +124,7 @@ impl Now {
         }
 
         let Self { leader, taken, history, news } = self;
-        let snapshot = Snapshot { leader, id: taken.id, visible: taken.visible, at: taken.at, tables: vec![] };
+        let snapshot = Snapshot { leader, id: taken.id, visible: taken.visible, at: taken.at, before: taken.before, tables: vec![] };
         let mut moment = Moment::of(&chain.target, database, chain.workers, snapshot, vec![])?;
         after.compared = digests(&mut moment, &tables, &readable, context)?;
         let differs = |known: &&Known| after.compared.iter().any(|now| now.table == known.label && !before.compared.contains(now));
@@ -280,7 +280,8 @@ impl Reading for Incremental {
             member(sink, PRE_DATA, &schema.pre_data)?;
             member(sink, POST_DATA, &schema.post_data)?;
         }
-        let (at, visible) = (self.moment.snapshot.at, self.moment.snapshot.visible.clone());
+        let Snapshot { at, before, ref visible, .. } = self.moment.snapshot;
+        let visible = visible.clone();
         let (changes, stream, unclear) = match &self.news {
             News::Stream(stream) => {
                 let sieve = Sieve::new(&visible, &self.saw, stream.from);
@@ -304,7 +305,9 @@ impl Reading for Incremental {
         }
         let tables = self.moment.read(sink, true, context)?;
         let extra = Extra { unstreamed, ..self.after.extra.clone() };
-        let covers = stream.as_ref().map(|_| Covered { from: self.since, to: at });
+        // So that no moment of the range lacks what had been committed by then: from where the prior's snapshot stood already, to
+        // where this one did not yet.
+        let covers = stream.as_ref().map(|_| Covered { from: self.since, to: before.max(self.since) });
         let position = Position {
             server: self.history,
             at,

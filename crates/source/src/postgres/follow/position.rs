@@ -21,7 +21,7 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(60);
 pub(in crate::postgres) struct Position {
     /// Which server, and which of its histories.
     pub server: History,
-    /// When its snapshot was taken, by the server's clock.
+    /// When its snapshot had been taken, by the server's clock.
     pub at: Timestamp,
     /// Which transactions the snapshot sees, as `txid_current_snapshot()` writes it.
     pub snapshot: String,
