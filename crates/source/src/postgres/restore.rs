@@ -265,7 +265,7 @@ impl Restore {
     fn note_what_is_not_of_the_moment(&self, summary: &Summary, extra: &Extra, outcome: &apply::Outcome, tables: &BTreeSet<String>) {
         for (table, at) in &outcome.unclear {
             self.notes.add(format!(
-                "The table {table} stands as it stood at {at}: it has no primary key, and what was updated or deleted from then on is known for the end of the backup only."
+                "The table {table} stands as it stood before the transaction of {at}: it has no primary key, and what was updated or deleted from then on is known for the end of the backup only."
             ));
         }
         let from = summary.covers.map(|covered| format!(" at {}", covered.from)).unwrap_or_default();

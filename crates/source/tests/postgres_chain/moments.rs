@@ -97,7 +97,7 @@ fn a_table_without_a_key_is_exact_up_to_its_first_update() {
     assert_eq!(rows(&chain, Some(first)), ("(1) (2)".into(), vec![]));
     let (found, notes) = rows(&chain, Some(second));
     assert_eq!(found, "(1) (2) (3)");
-    assert!(notes.len() == 1 && notes[0].starts_with("The table public.t stands as it stood at "), "{notes:?}");
+    assert!(notes.len() == 1 && notes[0].starts_with("The table public.t stands as it stood before the transaction of "), "{notes:?}");
     assert_eq!(rows(&chain, None), ("(4) (10) (20) (30)".into(), vec![]));
     // Later changes go on from what was read whole.
     chain.sql("insert into t values (5)");
