@@ -8,6 +8,7 @@ use source::{
     postgres::{Postgres, digest_tables, wire::Target},
 };
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     sync::atomic::{AtomicUsize, Ordering},
 };
@@ -132,6 +133,12 @@ impl<'a> Chain<'a> {
 
     /// Restores all, or the backups up to the one that covers a moment, under a new name; and what there is to note.
     pub fn restore(&self, until: Option<Timestamp>) -> Result<(String, Vec<String>)> {
+        self.restored(until).map(|(name, notes, _)| (name, notes))
+    }
+
+    /// The same, and the tables that are not of the moment.
+    pub fn restored(&self, until: Option<Timestamp>) -> Result<(String, Vec<String>, BTreeSet<String>)> {
+        let mut elsewhere = BTreeSet::new();
         let covers = |backup: &Backup| until.is_some_and(|until| backup.summary.covers.is_some_and(|covered| until <= covered.to));
         let count = self.backups.iter().position(covers).map_or(self.backups.len(), |place| place + 1);
         let (name, context, chain) = (fresh_name(), Context::default(), &self.backups[..count]);
@@ -147,7 +154,7 @@ impl<'a> Chain<'a> {
         let archives: Vec<&dyn Members> = chain.iter().map(|backup| &backup.members as &dyn Members).collect();
         staging.load(&archives, &context)?;
         for archive in &archives[1..] {
-            staging.apply(*archive, until, &context)?;
+            elsewhere.extend(staging.apply(*archive, until, &context)?.elsewhere);
         }
         staging.finish(archives[count - 1], &context)?;
         if until.is_none() {
@@ -157,7 +164,7 @@ impl<'a> Chain<'a> {
         }
         let notes = staging.notes();
         staging.publish(&context)?;
-        Ok((name, notes))
+        Ok((name, notes, elsewhere))
     }
 
     /// Restores all and compares it with the database as it is now.
