@@ -78,6 +78,30 @@ fn any_moment_of_a_chain_is_restored_and_the_slot_goes_on() {
 }
 
 #[test]
+fn a_moment_that_a_table_is_not_of_is_not_called_proven() {
+    let (world, server) = (World::new(), server());
+    server.create_database("shop").unwrap();
+    server
+        .psql("shop", "create table item (id int primary key); insert into item values (1); create table day (id int primary key)")
+        .unwrap();
+    incremental(&world, &server);
+    server.psql("shop", "insert into item values (2); truncate day; insert into day values (1)").unwrap();
+    let moment = server.psql("shop", "select to_char(clock_timestamp() at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')").unwrap();
+    server.psql("shop", "insert into item values (3)").unwrap();
+    assert_eq!(incremental(&world, &server)["kind"], "incremental");
+    let ran = restore(&world, &server, "then", &["--at", &moment]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    let then = ran.json();
+    assert!(then["proven"] == false && then["result"] == "partly" && then["error"].is_null(), "{then}");
+    assert_eq!(then["compared"][0]["elsewhere"], serde_json::json!(["public.day"]), "{then}");
+    assert!(then["tables"].as_array().unwrap().iter().all(|table| table["table"] != "public.day"), "{then}");
+    assert_eq!(server.psql("then", "select string_agg(id::text, ' ' order by id) from item").unwrap(), "1 2");
+    let text = world.run(["restore", &world.root(), "--database", "shop", "--into", &server.address(), "--as", "text", "--at", &moment]);
+    assert!(text.code == 3 && text.stdout.contains("not as it was at the moment that was asked for: public.day"), "{}", text.stdout);
+    restore(&world, &server, "newest", &[]).succeeds();
+}
+
+#[test]
 fn what_ends_a_chain_is_said_and_no_slot_is_left_behind() {
     let (world, mut server) = (World::new(), server());
     server.create_database("shop").unwrap();

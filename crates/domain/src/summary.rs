@@ -114,13 +114,16 @@ pub struct Comparison {
     pub different: Vec<String>,
     /// What of it was not compared, and why: one sentence.
     pub not_compared: Option<String>,
+    /// What of it is known to be of another moment than the one that was asked for, by name. Nothing is proven of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elsewhere: Vec<String>,
 }
 
 impl Comparison {
     /// So many compared, and what differs.
     #[must_use]
     pub fn new(what: &str, count: usize, different: Vec<String>) -> Self {
-        Self { what: what.into(), count: count as u64, different, not_compared: None }
+        Self { what: what.into(), count: count as u64, different, not_compared: None, elsewhere: vec![] }
     }
 
     /// The same, with a sentence about what was not compared.

@@ -90,6 +90,12 @@ impl Restored {
         self.complete && self.compared.iter().all(Comparison::is_equal)
     }
 
+    /// What is known to be of another moment than the one that was asked for, by name: whatever else was [`Restored::proven`],
+    /// that moment is not.
+    pub fn elsewhere(&self) -> impl Iterator<Item = &str> {
+        self.compared.iter().flat_map(|comparison| &comparison.elsewhere).map(String::as_str)
+    }
+
     /// What was compared, and what was not, in words: a sentence each.
     pub fn compared_in_words(&self) -> impl Iterator<Item = String> {
         let counts = self.compared.iter().filter(|it| it.count > 0);

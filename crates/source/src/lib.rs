@@ -199,6 +199,8 @@ pub struct Applied {
     pub changes: u64,
     /// Whether a change later than the moment asked for was met: nothing after it counts.
     pub reached: bool,
+    /// Tables that are known to hold rows of another moment than the one asked for; [`Staging::notes`] say which.
+    pub elsewhere: BTreeSet<String>,
 }
 
 /// A new database under its staging name. Dropping it without [`Staging::publish`] removes it.

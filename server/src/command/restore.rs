@@ -76,13 +76,19 @@ pub async fn run(arguments: Restore, home: Home, output: &Output, context: &Cont
 
 fn report(database: &str, request: &RestoreRequest, restored: &Restored, output: &Output) -> Result<Exit> {
     let error = (!restored.proven()).then(|| difference(request, restored));
+    let is_of_the_moment = restored.elsewhere().next().is_none();
+    let (result, exit) = match (&error, is_of_the_moment) {
+        (Some(_), _) => ("failed", Exit::Failed),
+        (None, true) => ("succeeded", Exit::Done),
+        (None, false) => ("partly", Exit::Partly),
+    };
     let document = Report {
         database,
         into: &request.name,
-        result: if restored.proven() { "succeeded" } else { "failed" },
+        result,
         point: restored.point.to_string(),
         at: restored.until,
-        proven: restored.proven(),
+        proven: error.is_none() && is_of_the_moment,
         tables: &restored.tables,
         compared: &restored.compared,
         notes: &restored.notes,
@@ -93,10 +99,17 @@ fn report(database: &str, request: &RestoreRequest, restored: &Restored, output:
     let notes: String =
         restored.compared_in_words().chain(restored.notes.iter().cloned()).map(|note| format!("  · {}\n", harmless(&note))).collect();
     output.result(&document, || match &document.error {
+        None if !is_of_the_moment => format!(
+            "{} is restored as {}, but not as it was at the moment that was asked for: {}. The rest is proven: {}.\n{notes}",
+            harmless(database),
+            harmless(&request.name),
+            harmless(&restored.elsewhere().collect::<Vec<_>>().join(", ")),
+            outcome(restored)
+        ),
         None => format!("{} is restored as {} and proven: {}.\n{notes}", harmless(database), harmless(&request.name), outcome(restored)),
         Some(error) => format!("{}\n{notes}", crate::output::sentence(error)),
     })?;
-    Ok(if restored.proven() { Exit::Done } else { Exit::Failed })
+    Ok(exit)
 }
 
 fn outcome(restored: &Restored) -> String {

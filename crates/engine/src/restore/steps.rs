@@ -25,8 +25,10 @@ struct Step<'a> {
 
 /// What the steps did.
 pub struct Done {
-    /// Every table that was compared.
+    /// Every table that was compared, and was to be: not those of [`Done::elsewhere`].
     pub tables: Vec<TableOutcome>,
+    /// Tables that hold rows of another moment than the one that was asked for.
+    elsewhere: BTreeSet<String>,
     /// Rows that were changed after their table was compared.
     changes: u64,
     /// Seconds spent loading and indexing.
@@ -52,7 +54,7 @@ impl<'a> Steps<'a> {
 
     /// Takes them.
     pub fn take(self, staging: &mut dyn Staging, context: &Context) -> Result<Done> {
-        let mut done = Done { tables: vec![], changes: 0, load_seconds: 0.0, compare_seconds: 0.0 };
+        let mut done = Done { tables: vec![], elsewhere: BTreeSet::new(), changes: 0, load_seconds: 0.0, compare_seconds: 0.0 };
         let chain: Vec<&dyn Members> = self.steps.iter().map(|step| &step.archive as &dyn Members).collect();
         let last = self.steps.len() - 1;
         for (at, step) in self.steps.iter().enumerate() {
@@ -63,6 +65,7 @@ impl<'a> Steps<'a> {
             } else {
                 let applied = staging.apply(chain[at], self.until.filter(|_| at == last), context)?;
                 done.changes += applied.changes;
+                done.elsewhere.extend(applied.elsewhere);
             }
             if at == last {
                 staging.finish(chain[at], context)?;
@@ -72,6 +75,8 @@ impl<'a> Steps<'a> {
             self.compare(at, staging, &mut done, context)?;
             done.compare_seconds += began.elapsed().as_secs_f64();
         }
+        // That they were equal at another moment proves nothing of this one.
+        done.tables.retain(|table| !table.equal || !done.elsewhere.contains(&table.table));
         done.tables.sort_by(|a, b| a.table.cmp(&b.table));
         Ok(done)
     }
@@ -97,15 +102,30 @@ impl Done {
     pub fn rows(&self) -> Comparison {
         let different = self.tables.iter().filter(|table| !table.equal);
         let different = different.map(|table| format!("The rows of {} differ.", table.table)).collect();
-        let compared = Comparison::new("tables", self.tables.len(), different);
-        if self.changes == 0 {
-            return compared;
+        let mut compared = Comparison::new("tables", self.tables.len(), different);
+        let mut without = vec![];
+        if !self.elsewhere.is_empty() {
+            without.push(format!(
+                "the rows of {} at the moment that was asked for, for they are those of an earlier one.",
+                listed(&self.elsewhere)
+            ));
+            compared.elsewhere = self.elsewhere.iter().cloned().collect();
         }
-        compared.without(format!(
-            "what {} changed rows became, unless their table was compared after them; each change hit exactly the row that it names.",
-            display::count(self.changes)
-        ))
+        if self.changes > 0 {
+            without.push(format!(
+                "what {} changed rows became, unless their table was compared after them; each change hit exactly the row that it names.",
+                display::count(self.changes)
+            ));
+        }
+        if without.is_empty() { compared } else { compared.without(without.join(" And ")) }
     }
+}
+
+/// The first names, and how many more there are.
+fn listed(names: &BTreeSet<String>) -> String {
+    const SHOWN: usize = 10;
+    let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN { format!("{shown} and {} more", names.len() - SHOWN) } else { shown }
 }
 
 /// For each archive the tables that are to be compared after it: those whose rows it tells, and none after it.
@@ -164,6 +184,19 @@ mod tests {
         let differ = [("a".into(), true), ("b".into(), false), ("c".into(), false), ("d".into(), false)];
         assert_eq!(named(compare(&expected, &actual, false)), differ);
         assert_eq!(named(compare(&expected[..1], &actual, true)), differ[..1]);
+    }
+
+    #[test]
+    fn a_table_of_another_moment_is_named_and_not_among_the_equal() {
+        let elsewhere = BTreeSet::from(["b".to_owned()]);
+        let mut done = Done { tables: vec![], elsewhere, changes: 0, load_seconds: 0.0, compare_seconds: 0.0 };
+        let found = done.rows();
+        assert!(found.is_equal() && found.elsewhere == ["b"], "{found:?}");
+        assert!(found.not_compared.unwrap().starts_with("the rows of b at the moment"));
+        done.changes = 3;
+        assert!(done.rows().not_compared.unwrap().contains(". And what 3 changed rows became"));
+        done.elsewhere.clear();
+        assert_eq!(done.rows().elsewhere, [""; 0]);
     }
 
     #[test]

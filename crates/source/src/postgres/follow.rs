@@ -4,7 +4,7 @@ mod compare;
 mod incremental;
 pub(super) mod known;
 mod news;
-mod position;
+pub(super) mod position;
 mod prior;
 pub(super) mod start;
 mod state;
@@ -33,8 +33,6 @@ pub(super) struct Chain {
     pub database: String,
     pub workers: usize,
     pub names: Names,
-    /// Bytes of log that a slot may hold back.
-    pub held_limit: u64,
     /// Bytes of log that are read at once in the beginning.
     pub window_bytes: u64,
 }
@@ -47,7 +45,6 @@ impl Chain {
             database: database.into(),
             workers: source.workers,
             names: Names::new(owner, database),
-            held_limit: source.held_limit,
             window_bytes: source.window_bytes.unwrap_or(Stretch::WINDOW_BYTES),
         }
     }
@@ -75,11 +72,8 @@ impl Following for Chain {
     }
 
     fn held_bytes(&self, context: &Context) -> Result<Option<u64>> {
-        match pinned(&self.target, &self.database, context) {
-            Ok(mut session) => slot::held(&mut session, &self.names),
-            Err(error) if error.code() == Code::DatabaseGone => Ok(None),
-            Err(error) => Err(error),
-        }
+        // As below: a slot stays with its database when that is renamed, and holds back log as before.
+        slot::held(&mut pinned(&self.target, &self.target.maintenance_database, context)?, &self.names)
     }
 
     fn release(&self, context: &Context) -> Result<()> {

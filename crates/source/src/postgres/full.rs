@@ -47,7 +47,8 @@ impl Full {
             let mut start = Start::new(chain, context);
             let moment = Moment::take(target, database, chain.workers, &mut || start.snapshot(), context)?;
             let (mut full, properties) = Self::of(moment, context)?;
-            let Self { moment, schema, extra, .. } = &mut full;
+            let Self { moment, schema, extra, description, .. } = &mut full;
+            description.notes.extend(start.refused().map(no_moments));
             full.followed = Some(start.followed(moment, schema, extra, &properties, next)?);
             Ok(full)
         })
@@ -115,6 +116,13 @@ impl Reading for Full {
         let position = self.followed.map_or(Ok(serde_json::Value::Null), |followed| followed.finish(&tables))?;
         Ok(Summary { tables, extra: to_json(&self.extra)?, position, ..Summary::default() })
     }
+}
+
+/// The note of a chain that follows no change stream.
+pub(super) fn no_moments(why: &str) -> String {
+    format!(
+        "Moments between two backups cannot be restored: their rows were compared, for there is no change stream. For one that begins with the next full backup {why}"
+    )
 }
 
 fn notes(leader: &mut Session, properties: &DatabaseProperties) -> Result<Vec<String>> {

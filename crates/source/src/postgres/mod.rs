@@ -47,8 +47,7 @@ impl Postgres {
         Ok(Self { target: Target::new(connection)?, workers: workers.max(1), held_limit: HELD_LIMIT_BYTES, window_bytes: None })
     }
 
-    /// The same, with another limit for the log that a replication slot of ours may hold back: beyond it the slot is dropped
-    /// rather than the server's disk filled, and the next backup is a full one.
+    /// The same, with another limit for the log that a replication slot of ours may hold back, for [`Self::drop_slots_over_limit`].
     #[must_use]
     pub fn with_held_limit(self, bytes: u64) -> Self {
         Self { held_limit: bytes, ..self }

@@ -20,7 +20,7 @@ mod rows;
 mod sweep;
 
 use super::{
-    archive::{DatabaseProperties, Extra, POST_DATA, PRE_DATA, from_json},
+    archive::{DatabaseProperties, Extra, LARGE_OBJECTS, POST_DATA, PRE_DATA, from_json},
     digest_tables,
     properties::{extensions, extra},
     tools,
@@ -138,15 +138,17 @@ impl Staging for Restore {
             tables.retain(|table| !replaced.contains(table));
         }
         let outcome = apply::apply(&apply::Task { archive, until, tables: &tables, whole: &whole }, crew)?;
+        let mut elsewhere = BTreeSet::new();
         if until.is_some() {
-            self.note_what_is_not_of_the_moment(&summary, &extra, &outcome, &tables);
+            elsewhere = self.note_what_is_not_of_the_moment(&summary, &extra, &outcome, &tables);
             if large_objects::are_in(archive) && self.request.only_table.is_none() {
                 self.notes.add("Large objects stand as they stood at the backup before: no change stream tells of them.".into());
+                elsewhere.insert(LARGE_OBJECTS.to_owned());
             }
         } else {
             self.replace(archive, &replaced, crew)?;
         }
-        Ok(Applied { changes: outcome.changes, reached: outcome.reached })
+        Ok(Applied { changes: outcome.changes, reached: outcome.reached, elsewhere })
     }
 
     fn finish(&mut self, last: &dyn Members, context: &Context) -> Result<()> {
@@ -266,18 +268,26 @@ impl Restore {
     }
 
     /// Says which tables are not exactly as they were at the moment that was asked for.
-    fn note_what_is_not_of_the_moment(&self, summary: &Summary, extra: &Extra, outcome: &apply::Outcome, tables: &BTreeSet<String>) {
+    fn note_what_is_not_of_the_moment(
+        &self,
+        summary: &Summary,
+        extra: &Extra,
+        outcome: &apply::Outcome,
+        tables: &BTreeSet<String>,
+    ) -> BTreeSet<String> {
         for (table, at) in &outcome.unclear {
             self.notes.add(format!(
-                "The table {table} stands as it stood at {at}: it has no primary key, and what was updated or deleted from then on is known for the end of the backup only."
+                "The table {table} stands as it stood before the transaction of {at}: it has no primary key, and what was updated or deleted from then on is known for the end of the backup only."
             ));
         }
         let from = summary.covers.map(|covered| format!(" at {}", covered.from)).unwrap_or_default();
-        for table in extra.unstreamed.iter().filter(|table| tables.contains(*table)) {
+        let unstreamed: BTreeSet<_> = extra.unstreamed.iter().filter(|table| tables.contains(*table)).cloned().collect();
+        for table in &unstreamed {
             self.notes.add(format!(
                 "The table {table} stands as it stood{from}: it was truncated, altered or is unlogged, and what it held afterwards is known for the end of the backup only."
             ));
         }
+        unstreamed.into_iter().chain(outcome.unclear.keys().cloned()).collect()
     }
 
     fn note_what_one_table_lacks(&self, table: &str, after: &plan::Plan<'_>) {

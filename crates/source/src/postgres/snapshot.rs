@@ -59,8 +59,10 @@ pub(super) struct Snapshot {
     pub id: String,
     /// Which transactions it sees.
     pub visible: Visible,
-    /// When it was taken, by the server's clock.
+    /// When it had been taken, by the server's clock.
     pub at: Timestamp,
+    /// A moment before it was taken.
+    pub before: Timestamp,
     /// Every table that holds rows, ordered by name.
     pub tables: Vec<Table>,
 }
@@ -83,7 +85,7 @@ impl Snapshot {
             context.check()?;
             let imported = import()?;
             if let Some((taken, tables)) = attempt(&mut leader, database, imported.as_deref(), context)? {
-                return Ok(Self { leader, id: taken.id, visible: taken.visible, at: taken.at, tables });
+                return Ok(Self { leader, id: taken.id, visible: taken.visible, at: taken.at, before: taken.before, tables });
             }
             leader.execute("ROLLBACK")?;
         }
@@ -128,17 +130,22 @@ pub(super) struct Taken {
     pub id: String,
     pub visible: Visible,
     pub at: Timestamp,
+    /// What was committed, and said to be, by this moment is seen by a snapshot that [`Taken::now`] took and did not join.
+    pub before: Timestamp,
 }
 
 impl Taken {
     /// Takes the snapshot of the transaction, if it has none yet, and exports it.
     pub fn now(leader: &mut Session) -> Result<Self> {
         let rows = leader
-            .query("SELECT pg_export_snapshot(), txid_current_snapshot(), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")?;
+            // A statement gets its time before its snapshot; the clock is looked at after it.
+            .query("SELECT pg_export_snapshot(), txid_current_snapshot(), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, (extract(epoch FROM statement_timestamp()) * 1000000)::bigint")?;
         let row = rows.first().ok_or_else(|| Error::internal("The server exported no snapshot."))?;
-        let at = Timestamp::from_microsecond(row.parse(2)?);
-        let at = at.map_err(|error| Error::internal("The server's clock shows no time that there is.").because(error))?;
-        Ok(Self { id: row.text(0)?.into(), visible: row.text(1)?.parse()?, at })
+        let time = |column| {
+            let time = Timestamp::from_microsecond(row.parse(column)?);
+            time.map_err(|error| Error::internal("The server's clock shows no time that there is.").because(error))
+        };
+        Ok(Self { id: row.text(0)?.into(), visible: row.text(1)?.parse()?, at: time(2)?, before: time(3)? })
     }
 }
 

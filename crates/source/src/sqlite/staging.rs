@@ -238,7 +238,7 @@ impl Staging for Stage {
         let applier = Applier { loader: &loader, objects: &self.wanted()?, only_some: self.only_table.is_some() };
         let changes = applier.apply()?;
         connection.execute_batch("COMMIT").map_err(fault)?;
-        Ok(Applied { changes, reached: false })
+        Ok(Applied { changes, ..Applied::default() })
     }
 
     fn finish(&mut self, _: &dyn Members, context: &Context) -> Result<()> {

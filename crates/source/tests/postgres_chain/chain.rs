@@ -11,6 +11,7 @@ use source::{
     postgres::{Postgres, digest_tables},
 };
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     sync::atomic::{AtomicUsize, Ordering},
 };
@@ -129,12 +130,18 @@ impl<'a> Chain<'a> {
 
     /// Restores all, or the backups up to the one that covers a moment, under a new name; and what there is to note.
     pub fn restore(&self, until: Option<Timestamp>) -> Result<(String, Vec<String>)> {
+        self.restored(until).map(|(name, notes, _)| (name, notes))
+    }
+
+    /// The same, and the tables that are not of the moment.
+    pub fn restored(&self, until: Option<Timestamp>) -> Result<(String, Vec<String>, BTreeSet<String>)> {
         let covers = |backup: &Backup| until.is_some_and(|until| backup.summary.covers.is_some_and(|covered| until <= covered.to));
         self.restore_first(self.backups.iter().position(covers).map_or(self.backups.len(), |place| place + 1), until)
     }
 
-    /// Restores the first so many backups, the last one up to a moment.
-    pub fn restore_first(&self, count: usize, until: Option<Timestamp>) -> Result<(String, Vec<String>)> {
+    /// Restores the first so many backups, the last one up to a moment; see [`Chain::restored`].
+    pub fn restore_first(&self, count: usize, until: Option<Timestamp>) -> Result<(String, Vec<String>, BTreeSet<String>)> {
+        let mut elsewhere = BTreeSet::new();
         let (name, context, chain) = (fresh_name(), Context::default(), &self.backups[..count]);
         let request = StageRequest {
             name: name.clone(),
@@ -148,7 +155,7 @@ impl<'a> Chain<'a> {
         let archives: Vec<&dyn Members> = chain.iter().map(|backup| &backup.members as &dyn Members).collect();
         staging.load(&archives, until, &context)?;
         for archive in &archives[1..] {
-            staging.apply(*archive, until, &context)?;
+            elsewhere.extend(staging.apply(*archive, until, &context)?.elsewhere);
         }
         staging.finish(archives[count - 1], &context)?;
         if until.is_none() {
@@ -158,7 +165,7 @@ impl<'a> Chain<'a> {
         }
         let notes = staging.notes();
         staging.publish(&context)?;
-        Ok((name, notes))
+        Ok((name, notes, elsewhere))
     }
 
     /// Restores all and compares it with the database as it is now.

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use testkit::PostgresServer;
 
 /// A server whose log tells no changes.
-fn server() -> &'static PostgresServer {
+pub fn server() -> &'static PostgresServer {
     static SERVER: OnceLock<PostgresServer> = OnceLock::new();
     SERVER.get_or_init(|| PostgresServer::start().unwrap())
 }
@@ -86,6 +86,25 @@ fn keys_that_were_lost_end_the_chain() {
     }
     let came = chain.incremental().unwrap();
     assert!(matches!(&came, Came::MustBeFull(why) if why.contains("is lost")), "{came:?}");
+}
+
+/// What a snapshot sees may not be on the disk yet, and would be unknown after a crash, with its numbers given to others.
+#[test]
+fn what_rows_are_compared_with_is_on_the_disk_of_the_server() {
+    let server = PostgresServer::builder().conf("synchronous_commit = off").conf("wal_writer_delay = 10s").start().unwrap();
+    server.create_database("d").unwrap();
+    server.psql("d", "create table t(id int primary key); insert into t values (1); checkpoint").unwrap();
+    let source = source::postgres::Postgres::new(&crate::support::postgres::connection(&server, "postgres"), 2).unwrap();
+    let mut chain = Chain::none(&server, "d", source);
+    let insert = |id: u32| server.psql("d", &format!("insert into t values ({id}); select pg_current_wal_insert_lsn()")).unwrap();
+    let is_on_disk = |end: &str| server.psql("d", &format!("select pg_current_wal_flush_lsn() >= '{end}'")).unwrap() == "t";
+    let end = insert(2);
+    chain.full().unwrap();
+    assert!(is_on_disk(&end));
+    let end = insert(3);
+    assert_eq!(chain.incremental().unwrap(), Came::Changes);
+    assert!(is_on_disk(&end));
+    chain.check();
 }
 
 #[test]

@@ -169,7 +169,7 @@ fn under_load(server: &PostgresServer, step: usize) {
     chain.check();
     for Seen { backups, snapshot, tables, quiet } in seen.into_iter().step_by(step) {
         assert_eq!(chain.backups[backups - 1].summary.position["snapshot"].as_str(), Some(snapshot.as_str()));
-        let (name, _) = chain.restore_first(backups, None).unwrap();
+        let (name, ..) = chain.restore_first(backups, None).unwrap();
         assert_eq!(counted(&mut postgres::session(server, &name)), tables, "after {backups} backups");
         if let Some(quiet) = quiet {
             assert_eq!(chain.digests(&name), quiet);

@@ -4,6 +4,7 @@
 
 mod chain;
 mod compare;
+mod definitions;
 mod exact;
 mod kinds;
 mod limits;

@@ -102,7 +102,7 @@ fn a_table_without_a_key_is_exact_up_to_its_first_update() {
     assert_eq!(rows(&chain, Some(first)), ("(1) (2)".into(), vec![]));
     let (found, notes) = rows(&chain, Some(second));
     assert_eq!(found, "(1) (2) (3)");
-    assert!(notes.len() == 1 && notes[0].starts_with("The table public.t stands as it stood at "), "{notes:?}");
+    assert!(notes.len() == 1 && notes[0].starts_with("The table public.t stands as it stood before the transaction of "), "{notes:?}");
     assert_eq!(rows(&chain, None), ("(4) (10) (20) (30)".into(), vec![]));
     // Later changes go on from what was read whole.
     chain.sql("insert into t values (5)");
@@ -126,6 +126,8 @@ fn what_was_truncated_stands_as_before_and_that_is_said() {
     let (found, notes) = rows(&chain, Some(at));
     assert_eq!(found, "(1) (2)");
     assert!(notes.len() == 1 && notes[0].contains("public.t") && notes[0].contains("truncated"), "{notes:?}");
+    assert!(chain.restored(Some(at)).unwrap().2.iter().eq(["public.t"]), "and that nothing is proven of it");
+    assert!(chain.restored(None).unwrap().2.is_empty());
     assert_eq!(rows(&chain, None), ("(3) (4)".into(), vec![]));
 }
 
@@ -148,4 +150,37 @@ fn large_objects_and_sequences_have_no_moments_of_their_own() {
         "5|100|1"
     );
     assert!(notes.len() == 1 && notes[0].starts_with("Large objects"), "{notes:?}");
+    assert!(chain.restored(Some(at)).unwrap().2.iter().eq(["pg_largeobject"]));
+}
+
+#[test]
+fn a_transaction_that_cannot_be_told_whole_is_not_told_in_part() {
+    let mut chain = Chain::begin(server(), &filled("create table t(id int); insert into t values (1); create table u(id int primary key)"));
+    chain.sql("insert into t values (2)");
+    let before = now(&chain);
+    chain.sql("begin; insert into t values (3); insert into u values (1); update t set id = id * 10 where id = 1; insert into t values (4); insert into u values (2); commit");
+    let after = now(&chain);
+    chain.sql("insert into t values (5); insert into u values (3)");
+    changed(&mut chain);
+    assert_eq!(rows(&chain, Some(before)), ("(1) (2)".into(), vec![]));
+    let (name, notes, elsewhere) = chain.restored(Some(after)).unwrap();
+    let all = "select (select string_agg(id::text, ' ' order by id) from t), (select string_agg(id::text, ' ' order by id) from u)";
+    assert_eq!(chain.server.psql(&name, all).unwrap(), "1 2|1 2", "{notes:?}");
+    assert!(elsewhere.iter().eq(["public.t"]));
+}
+
+/// A snapshot is taken in no time that a clock could tell: the range ends before it, and the next begins after it.
+#[test]
+fn no_moment_of_a_range_lacks_what_was_committed_by_then() {
+    let mut chain = Chain::begin(server(), &filled("create table t(id int primary key)"));
+    for id in 0..3 {
+        let stood: Timestamp = chain.last().summary.position["at"].as_str().unwrap().parse().unwrap();
+        chain.sql(&format!("insert into t values ({id})"));
+        let begun = now(&chain);
+        changed(&mut chain);
+        let covered = chain.last().summary.covers.unwrap();
+        let taken: Timestamp = chain.last().summary.position["at"].as_str().unwrap().parse().unwrap();
+        assert_eq!(covered.from, stood);
+        assert!(begun < covered.to && covered.to < taken, "{begun} {covered:?} {taken}");
+    }
 }

@@ -4,16 +4,13 @@ use crate::{
     chain::{Came, Chain, filled, following_server, server},
     support::postgres::{self, connection},
 };
-use domain::Code;
 use source::{
     Context, Source,
-    postgres::{Postgres, wire::Session},
+    postgres::{
+        Postgres,
+        wire::{Session, Target},
+    },
 };
-
-/// A session beside the chain.
-fn session(chain: &Chain<'_>) -> Session {
-    postgres::session(chain.server, &chain.database)
-}
 
 fn changed(chain: &mut Chain<'_>) {
     assert_eq!(chain.incremental().unwrap(), Came::Changes);
@@ -236,19 +233,42 @@ fn prepared_transactions_count_when_they_are_committed() {
 }
 
 #[test]
-fn a_transaction_that_does_not_end_is_named() {
-    let server = following_server().start().unwrap();
+fn a_transaction_that_does_not_end_is_named_and_the_backup_made_without_a_stream() {
+    let server = following_server().conf("max_prepared_transactions = 5").start().unwrap();
     server.create_database("d").unwrap();
+    server.create_database("elsewhere").unwrap();
+    server.psql("d", "create table t(id int primary key); insert into t values (1)").unwrap();
+    server.psql("elsewhere", "begin; create table forgotten(); prepare transaction 'forgotten'").unwrap();
     let source = Postgres::new(&connection(&server, "postgres"), 2).unwrap();
     let mut chain = Chain::none(&server, "d", source);
-    let mut open = session(&chain);
-    open.execute("begin; create table t()").unwrap();
-    let error = chain.full().unwrap_err();
-    assert_eq!(error.code(), Code::Busy);
-    assert!(error.to_string().contains("of role postgres in database d"), "{error}");
-    assert_eq!(server.psql("postgres", "select count(*) from pg_replication_slots").unwrap(), "0");
-    open.execute("commit").unwrap();
+    let mut open = Session::connect(&Target::new(&connection(&server, "postgres")).unwrap(), "elsewhere", &Context::default()).unwrap();
+    open.execute("begin; create table u()").unwrap();
     chain.full().unwrap();
+    let says = |chain: &Chain<'_>| chain.last().description.notes.join(" ");
+    let said = says(&chain);
+    for words in [
+        "Moments between two backups cannot be restored",
+        "of role postgres in database elsewhere",
+        "the prepared transaction forgotten of postgres",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+    assert_eq!(server.psql("postgres", "select count(*) from pg_replication_slots").unwrap(), "0");
+    // The chain goes on by comparing rows, and says so each time; the next one begins with a stream.
+    chain.sql("insert into t values (2)");
+    changed(&mut chain);
+    chain.check();
+    assert_eq!((chain.last().summary.covers, says(&chain)), (None, said));
+    open.execute("commit").unwrap();
+    server.psql("elsewhere", "rollback prepared 'forgotten'").unwrap();
+    chain.sql("insert into t values (3)");
+    changed(&mut chain);
+    chain.full().unwrap();
+    assert_eq!(chain.last().description.notes, [""; 0]);
+    chain.sql("insert into t values (4)");
+    changed(&mut chain);
+    assert!(chain.last().summary.covers.is_some());
+    chain.check();
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::{
     compare::Comparing,
     known::{self, Known},
     news::{News, Streaming},
-    position::{History, Position},
+    position::{History, Position, await_seen},
     prior::{self, Prior},
     state::{self, State},
 };
@@ -92,7 +92,10 @@ impl Now {
         }
         let news = match stream {
             Some(stream) => stream.look(&taken.visible, &prior.visible, &mut leader, context)?.map(News::Stream),
-            None => Comparing::new(prior, (since.state, since.next), &mut leader)?.map(News::Rows),
+            None => {
+                await_seen(&mut leader, &chain.target, &chain.database, context)?;
+                Comparing::new(prior, (since.state, since.next), &mut leader)?.map(News::Rows)
+            }
         };
         Ok(news.map(|news| Self { leader, taken, history, news }))
     }
@@ -114,7 +117,8 @@ impl Now {
         let wanted = |known: &&Known| whole.contains(&known.oid) || known.is_compared || self.news.may_need(known);
         let locked: Vec<u32> = tables.iter().filter(wanted).map(|known| known.oid).collect();
         let Some(readable) = lock(&mut self.leader, database, &locked, context)? else { return Ok(None) };
-        let description = full::describe(&mut self.leader, database, &properties, &after.tool)?;
+        let mut description = full::describe(&mut self.leader, database, &properties, &after.tool)?;
+        description.notes.extend(prior.position.no_stream.as_deref().map(full::no_moments));
         if let News::Rows(rows) = &mut self.news {
             let (unclear, counts) = rows.scan(&tables, &whole, &before.counts, &mut self.leader)?;
             whole.extend(unclear);
@@ -122,7 +126,7 @@ impl Now {
         }
 
         let Self { leader, taken, history, news } = self;
-        let snapshot = Snapshot { leader, id: taken.id, visible: taken.visible, at: taken.at, tables: vec![] };
+        let snapshot = Snapshot { leader, id: taken.id, visible: taken.visible, at: taken.at, before: taken.before, tables: vec![] };
         let mut moment = Moment::of(&chain.target, database, chain.workers, snapshot, vec![])?;
         after.compared = digests(&mut moment, &tables, &readable, context)?;
         let differs = |known: &&Known| after.compared.iter().any(|now| now.table == known.label && !before.compared.contains(now));
@@ -135,6 +139,9 @@ impl Now {
             moment.snapshot.leader.execute("COMMIT")?;
             if let News::Stream(stream) = &news {
                 prior::pass(&mut moment.snapshot.leader, &stream.place, stream.advance, since.state)?;
+            }
+            if after.catalogs != before.catalogs {
+                prior::keep_catalogs(&after.catalogs, since.state)?;
             }
             return Ok(Some(Begun::Unchanged));
         }
@@ -189,7 +196,7 @@ impl Now {
 /// Tables whose rows have to be read whole, because something happened to their definition or to a type of theirs. A
 /// `TRUNCATE`, a `GRANT` and a `VACUUM FULL` leave the same trace as what changes rows silently.
 fn altered_tables(before: &State, after: &State, tables: &[Known]) -> BTreeSet<u32> {
-    let types_changed = before.types.iter().any(|(name, was)| after.types.get(name) != Some(was));
+    let types_changed = before.marks != after.marks || before.types.iter().any(|(name, was)| after.types.get(name) != Some(was));
     let is_altered =
         |known: &&Known| before.tables.get(&known.oid) != Some(&known.mark) || (types_changed && known.uses_types) || known.names_objects;
     tables.iter().filter(is_altered).map(|known| known.oid).collect()
@@ -275,7 +282,8 @@ impl Reading for Incremental {
             member(sink, PRE_DATA, &schema.pre_data)?;
             member(sink, POST_DATA, &schema.post_data)?;
         }
-        let (at, visible) = (self.moment.snapshot.at, self.moment.snapshot.visible.clone());
+        let Snapshot { at, before, ref visible, .. } = self.moment.snapshot;
+        let visible = visible.clone();
         let (changes, stream, unclear) = match &self.news {
             News::Stream(stream) => {
                 let sieve = Sieve::new(&visible, &self.saw, stream.from);
@@ -299,7 +307,9 @@ impl Reading for Incremental {
         }
         let tables = self.moment.read(sink, true, context)?;
         let extra = Extra { unstreamed, ..self.after.extra.clone() };
-        let covers = stream.as_ref().map(|_| Covered { from: self.since, to: at });
+        // So that no moment of the range lacks what had been committed by then: from where the prior's snapshot stood already, to
+        // where this one did not yet.
+        let covers = stream.as_ref().map(|_| Covered { from: self.since, to: before.max(self.since) });
         let position = Position {
             server: self.history,
             at,

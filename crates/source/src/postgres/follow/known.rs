@@ -2,6 +2,10 @@
 //!
 //! A stream tells of rows and not of definitions. So each table has a *mark*, which is another one after anything happened to
 //! its definition, also if it looks as before: rows of the catalogs carry the transaction that wrote them (`xmin`).
+//!
+//! A restore makes the last definitions first and loads the rows of all archives under them. So whatever can refuse a row that
+//! was there earlier, or read its text otherwise, is part of the mark, also where it stands in the catalogs beside the table:
+//! checks, bounds of partitions, functions that either calls; and, for all tables that use types of users, those types.
 
 use crate::{
     changes::Shape,
@@ -13,7 +17,10 @@ use crate::{
     },
 };
 use domain::{Error, Result};
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Display,
+};
 use xxhash_rust::xxh3::xxh3_128;
 
 /// A table that holds rows.
@@ -60,9 +67,9 @@ const NAMES_OBJECTS: &str = "24, 1008, 2202, 2207, 2203, 2208, 2204, 2209, 2205,
 pub(in crate::postgres) fn tables(session: &mut Session) -> Result<Vec<Known>> {
     let rows = session.query(&format!(
         "SELECT c.oid, n.nspname, c.relname, c.relpersistence = 'u' OR x.condition <> '', array_to_json(key.columns),
-                concat_ws(' ', n.oid, n.xmin, c.xmin, c.relreplident, key.mark, x.condition)
+                concat_ws(' ', n.oid, n.xmin, c.xmin, c.relreplident, key.mark, x.condition, checks.mark, bounds.mark)
          {} AND c.relkind = 'r'",
-        FROM_TABLES.replace("WHERE c.relpersistence", &format!("{KEY}\n    WHERE c.relpersistence"))
+        FROM_TABLES.replace("WHERE c.relpersistence", &format!("{KEY} {} {}\n    WHERE c.relpersistence", checks(), bounds()))
     ))?;
     let mut columns = columns(session)?;
     let mut found = rows.iter().map(|row| table(row, &mut columns)).collect::<Result<Vec<_>>>()?;
@@ -78,6 +85,53 @@ const KEY: &str = "
           AND CASE c.relreplident WHEN 'i' THEN i.indisreplident WHEN 'n' THEN false ELSE i.indisprimary END
         LIMIT 1
     ) key ON true";
+
+/// What a row has to pass, inherited or not. To validate a check changes nothing of its table.
+fn checks() -> String {
+    format!(
+        "
+    LEFT JOIN LATERAL (
+        SELECT 'c' || string_agg(concat_ws(' ', k.oid, k.xmin, {}), ',' ORDER BY k.oid) AS mark
+        FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype IN ('c', 'n')
+    ) checks ON true",
+        calls("pg_constraint", "k.oid")
+    )
+}
+
+/// Which partition a row belongs to: the place of the table and of what it is a part of, and where one of these takes what no
+/// other does, those others. A bound changes only where a partition is taken out and put back.
+fn bounds() -> String {
+    format!(
+        "
+    LEFT JOIN (
+        WITH RECURSIVE up(oid, part, parent, mark) AS (
+            SELECT i.inhrelid, i.inhrelid, i.inhparent, i.xmin FROM pg_inherits i JOIN pg_class k ON k.oid = i.inhrelid AND k.relispartition
+            UNION ALL SELECT up.oid, i.inhrelid, i.inhparent, i.xmin FROM up JOIN pg_inherits i ON i.inhrelid = up.parent),
+        divided(oid, rest, functions) AS (SELECT p.partrelid, p.partdefid, {} FROM pg_partitioned_table p)
+        SELECT b.oid, 'p' || string_agg(concat_ws(' ', b.part, b.mark, b.functions), ',' ORDER BY b.part) AS mark FROM (
+            SELECT up.oid, up.part, up.mark, d.functions FROM up JOIN divided d ON d.oid = up.parent
+            UNION ALL SELECT up.oid, i.inhrelid, i.xmin, NULL FROM up
+            JOIN divided d ON d.oid = up.parent AND d.rest = up.part JOIN pg_inherits i ON i.inhparent = d.oid AND i.inhrelid <> up.part
+        ) b GROUP BY b.oid
+    ) bounds ON bounds.oid = c.oid",
+        calls("pg_class", "p.partrelid")
+    )
+}
+
+/// SQL: another text after a function of users was replaced that an object calls, or that such a function may call in its turn; NULL if it
+/// calls none. Only those are told that the server keeps a record of.
+fn calls(catalog: &str, oid: impl Display) -> String {
+    format!(
+        "(SELECT string_agg(concat_ws(' ', f.oid, f.xmin, CASE WHEN l.lanname NOT IN ('c', 'internal') THEN
+                    (SELECT concat_ws(' ', count(*), sum(xmin::text::bigint)) FROM pg_proc WHERE oid >= 16384) END), ',' ORDER BY f.oid)
+                FROM pg_depend d
+                JOIN pg_proc f ON f.oid = CASE WHEN d.refclassid = 'pg_proc'::regclass THEN d.refobjid
+                    ELSE (SELECT oprcode FROM pg_operator WHERE oid = d.refobjid) END
+                JOIN pg_language l ON l.oid = f.prolang
+                WHERE d.classid = '{catalog}'::regclass AND d.objid = {oid} AND d.refobjid >= 16384
+                  AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass))"
+    )
+}
 
 fn table(row: &Row, columns: &mut HashMap<u32, Attributes>) -> Result<Known> {
     let oid = row.parse(0)?;
@@ -115,9 +169,15 @@ fn columns(session: &mut Session) -> Result<HashMap<u32, Attributes>> {
     let rows = session.query(&format!(
         "WITH RECURSIVE base(oid, below) AS (
              SELECT t.oid, t.oid FROM pg_type t WHERE t.typtype <> 'd'
-             UNION ALL SELECT t.oid, b.below FROM pg_type t JOIN base b ON b.oid = t.typbasetype WHERE t.typtype = 'd')
+             UNION ALL SELECT t.oid, b.below FROM pg_type t JOIN base b ON b.oid = t.typbasetype WHERE t.typtype = 'd'),
+         inside(oid, part) AS (
+             SELECT t.oid, t.oid FROM pg_type t WHERE t.oid >= 16384 AND t.oid IN (SELECT atttypid FROM pg_attribute WHERE attrelid >= 16384)
+             UNION SELECT i.oid, p.part FROM inside i JOIN pg_type t ON t.oid = i.part CROSS JOIN LATERAL (
+                 SELECT t.typelem UNION ALL SELECT t.typbasetype
+                 UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = nullif(t.typrelid, 0) AND a.attnum > 0 AND NOT a.attisdropped
+             ) p(part) WHERE p.part <> 0)
          SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), b.below, a.attgenerated <> '',
-                a.atttypid >= 16384, b.below IN ({NAMES_OBJECTS}), concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attidentity, a.xmin)
+                a.atttypid >= 16384, b.below IN ({NAMES_OBJECTS}) OR a.atttypid IN (SELECT oid FROM inside WHERE part IN ({NAMES_OBJECTS})), concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attidentity, a.xmin)
          FROM pg_attribute a
          JOIN pg_class c ON c.oid = a.attrelid AND c.relkind = 'r' AND c.oid >= 16384
          JOIN base b ON b.oid = a.atttypid
@@ -139,14 +199,23 @@ fn columns(session: &mut Session) -> Result<HashMap<u32, Attributes>> {
     Ok(found)
 }
 
-/// What types of users are made of, as far as it decides about the text of values: labels of enumerations, each by its number,
-/// and attributes of composite types. What is added to an enumeration changes no value.
+/// What types of users are made of, as far as it decides about the text of values and about which there may be: labels of enumerations,
+/// each by its number; attributes of composite types, and of tables and views whose rows are values somewhere; and what domains
+/// ask of a value. What is added to an enumeration changes no value, and neither does a type that is new.
 pub(in crate::postgres) fn types(session: &mut Session) -> Result<BTreeMap<String, String>> {
-    let rows = session.query(
+    let rows = session.query(&format!(
         "SELECT 'label ' || oid, concat_ws(' ', enumlabel, xmin) FROM pg_enum
          UNION ALL SELECT 'composite ' || a.attrelid, string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.attisdropped, a.xmin), ', ' ORDER BY a.attnum)
-         FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid AND c.relkind = 'c' WHERE a.attnum > 0 AND c.oid >= 16384 GROUP BY a.attrelid",
-    )?;
+         FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+         WHERE a.attnum > 0 AND c.oid >= 16384 AND c.relpersistence <> 't' AND (c.relkind = 'c' OR c.reltype IN (
+             SELECT coalesce(nullif(t.typelem, 0), t.oid) FROM pg_depend d JOIN pg_type t ON t.oid = d.refobjid
+             WHERE d.refclassid = 'pg_type'::regclass AND d.refobjid >= 16384 AND d.deptype = 'n' AND d.classid IN ('pg_class'::regclass, 'pg_type'::regclass)))
+         GROUP BY a.attrelid
+         UNION ALL SELECT 'domain ' || t.oid, concat_ws(' ', t.typbasetype, t.typtypmod, t.typnotnull, (
+             SELECT string_agg(concat_ws(' ', k.oid, k.xmin, {}), ',' ORDER BY k.oid) FROM pg_constraint k WHERE k.contypid = t.oid))
+         FROM pg_type t WHERE t.typtype = 'd' AND t.oid >= 16384",
+        calls("pg_constraint", "k.oid")
+    ))?;
     rows.iter().map(|row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned()))).collect()
 }
 

@@ -73,7 +73,7 @@ impl Streaming {
     /// Checks the slot, before the snapshot is taken. One that cannot be gone on from is dropped, and the reason told.
     pub fn check(chain: &Chain, place: &Place, state: &Path, session: &mut Session) -> Result<std::result::Result<Self, String>> {
         let found = slot::shown(session, &place.slot)?.into_iter().find(|slot| slot.name == place.slot);
-        if let Some(why) = prior::refused(place, found.as_ref(), state, chain.held_limit) {
+        if let Some(why) = prior::refused(place, found.as_ref(), state) {
             if found.is_some_and(|slot| !slot.is_active) {
                 slot::drop_slot(session, &place.slot)?;
             }

@@ -1,16 +1,27 @@
 //! Where a backup ended, for the next one to go on from.
 
-use crate::postgres::{stream::lsn::Lsn, wire::Session};
-use domain::{Error, Result};
+use crate::{
+    Context,
+    postgres::{
+        snapshot::pinned,
+        stream::lsn::Lsn,
+        wire::{Session, Target, quote_literal},
+    },
+};
+use domain::{Code, Error, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::time::{Duration, Instant};
+
+/// How long the server may take to write its log to its disk.
+const FLUSH_LIMIT: Duration = Duration::from_secs(60);
 
 /// What [`domain::Summary::position`] holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::postgres) struct Position {
     /// Which server, and which of its histories.
     pub server: History,
-    /// When its snapshot was taken, by the server's clock.
+    /// When its snapshot had been taken, by the server's clock.
     pub at: Timestamp,
     /// Which transactions the snapshot sees, as `txid_current_snapshot()` writes it.
     pub snapshot: String,
@@ -58,6 +69,41 @@ impl History {
         let timeline = rows.first().ok_or_else(|| Error::internal("The server told no timeline."))?.text(0)?.to_owned();
         Ok(Self { system, timeline })
     }
+}
+
+/// Waits until the log up to `upto` is on the server's disk.
+pub(in crate::postgres) fn await_disk(session: &mut Session, upto: Lsn, context: &Context) -> Result<()> {
+    let begun = Instant::now();
+    while !is_on_disk(session, upto)? {
+        context.check()?;
+        if begun.elapsed() > FLUSH_LIMIT {
+            return Err(Error::new(
+                Code::Busy,
+                "The server does not get its log written to its disk.",
+                "Look at the load of the server's disk, then start again.",
+            ));
+        }
+        // An idle server writes the tail of its log when somebody commits. No standby is waited for.
+        session.query("SET synchronous_commit = local; SELECT pg_logical_emit_message(true, 'rookery', '')")?;
+    }
+    Ok(())
+}
+
+/// Waits until all that a snapshot of `leader`'s can see is on the server's disk. A snapshot sees transactions before they are,
+/// where commits do not wait for that; a server that crashed would not know them any more, and give their numbers to others,
+/// whose rows would then look as if they had been backed up.
+pub(in crate::postgres) fn await_seen(leader: &mut Session, target: &Target, database: &str, context: &Context) -> Result<()> {
+    // What a standby shows came to it from its disk.
+    if leader.query("SELECT pg_is_in_recovery()")?.first().is_some_and(|row| row.is_true(0)) {
+        return Ok(());
+    }
+    let upto = end_of_log(leader)?;
+    if is_on_disk(leader, upto)? { Ok(()) } else { await_disk(&mut pinned(target, database, context)?, upto, context) }
+}
+
+fn is_on_disk(session: &mut Session, upto: Lsn) -> Result<bool> {
+    let rows = session.query(&format!("SELECT pg_current_wal_flush_lsn() >= {}::pg_lsn", quote_literal(&upto.to_string())))?;
+    Ok(rows.first().is_some_and(|row| row.is_true(0)))
 }
 
 /// The end of the server's log now.

@@ -25,6 +25,10 @@ const PASSED: &str = "passed.json";
 /// The file in the prior's state that tells that the stream could not be read to its end, and why.
 const UNREADABLE: &str = "unreadable.json";
 
+/// The file in the prior's state with the mark of the catalogs (see [`State::catalogs`]) as it was when nothing had changed, for
+/// catalogs change where no definition does.
+const CATALOGS: &str = "catalogs";
+
 /// What the prior left.
 pub(super) struct Prior {
     pub position: Position,
@@ -50,9 +54,12 @@ impl Prior {
         let position = Position::deserialize(since.position);
         let Ok(position) = position else { return Err("The backup before says nothing of where the server's log stood.".into()) };
         let Ok(visible) = position.snapshot.parse() else { return Err("The backup before tells its snapshot in an unknown form.".into()) };
-        let Some(state) = State::read(since.state, &position.state) else {
+        let Some(mut state) = State::read(since.state, &position.state) else {
             return Err("What the console keeps between two backups was lost.".into());
         };
+        if let Ok(catalogs) = std::fs::read_to_string(since.state.join(CATALOGS)) {
+            state.catalogs = catalogs;
+        }
         Ok(Self { position, visible, state })
     }
 
@@ -92,8 +99,13 @@ fn has_begun(session: &mut Session, xid: u64) -> Result<bool> {
     Ok(age.first().ok_or_else(|| Error::internal("The server told no age."))?.parse::<i64>(0)? > 0)
 }
 
-/// Why a slot cannot be gone on from, if it cannot.
-pub(super) fn refused(place: &Place, slot: Option<&Shown>, state: &Path, held_limit: u64) -> Option<String> {
+/// Keeps the mark of catalogs that tell of no change, so that definitions are not read again for them.
+pub(super) fn keep_catalogs(catalogs: &str, state: &Path) -> Result<()> {
+    state::write_file(state, CATALOGS, catalogs.as_bytes())
+}
+
+/// Why a slot cannot be gone on from, if it cannot. How much log it holds back is no reason: to read it is what frees it.
+pub(super) fn refused(place: &Place, slot: Option<&Shown>, state: &Path) -> Option<String> {
     let Some(slot) = slot else { return Some(format!("The replication slot {} is gone.", place.slot)) };
     let Some(confirmed) = slot.confirmed.filter(|_| !slot.is_lost) else {
         return Some(format!("The server has removed log that the replication slot {} needs (max_slot_wal_keep_size).", slot.name));
@@ -101,17 +113,7 @@ pub(super) fn refused(place: &Place, slot: Option<&Shown>, state: &Path, held_li
     if confirmed > passed(place, state) {
         return Some(format!("The replication slot {} was moved by somebody else.", slot.name));
     }
-    if let Some(unreadable) = read::<Unreadable>(state, UNREADABLE).filter(|unreadable| unreadable.slot == slot.name) {
-        return Some(unreadable.why);
-    }
-    (slot.held_bytes > held_limit).then(|| {
-        format!(
-            "The replication slot {} held back {} of log on the server, more than the limit of {}: it was dropped.",
-            slot.name,
-            domain::display::size(slot.held_bytes),
-            domain::display::size(held_limit)
-        )
-    })
+    read::<Unreadable>(state, UNREADABLE).filter(|unreadable| unreadable.slot == slot.name).map(|unreadable| unreadable.why)
 }
 
 /// The slot stands here or before.

@@ -3,7 +3,7 @@
 use super::{
     Chain, compare,
     known::{self, Known},
-    position::{History, Place, Position},
+    position::{History, Place, Position, await_seen},
     state::{self, State},
 };
 use crate::{
@@ -49,6 +49,11 @@ impl<'a> Start<'a> {
         }
     }
 
+    /// Why there is no change stream, if there is none.
+    pub fn refused(&self) -> Option<&str> {
+        self.refused.as_deref()
+    }
+
     /// What has to be known of the moment for the next backup.
     pub fn followed(
         mut self,
@@ -62,6 +67,10 @@ impl<'a> Start<'a> {
             slot.let_maker_go();
         }
         let leader = &mut moment.snapshot.leader;
+        if self.slot.is_none() {
+            // What a slot's snapshot sees was read out of the log on the disk.
+            await_seen(leader, &self.chain.target, &self.chain.database, self.context)?;
+        }
         let tables = known::tables(leader)?;
         let mut state = State {
             catalogs: known::catalogs(leader)?,

@@ -22,6 +22,9 @@ use std::{
 /// The file in the folder of a backup's state.
 const FILE: &str = "state.json";
 
+/// What types tell of: 1, domains and the rows of tables too.
+pub(in crate::postgres) const MARKS: u32 = 1;
+
 /// The definitions of a database at one moment, by their marks, and what no stream tells of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::postgres) struct State {
@@ -39,6 +42,9 @@ pub(in crate::postgres) struct State {
     pub labels: BTreeSet<String>,
     /// See [`known::types`].
     pub types: BTreeMap<String, String>,
+    /// What [`State::types`] tell of: [`MARKS`], or less where an older version wrote them.
+    #[serde(default)]
+    pub marks: u32,
     /// Sequences and materialized views.
     pub extra: Extra,
     /// Stands for all large objects.
@@ -70,6 +76,7 @@ impl State {
         self.tables = tables.iter().map(|known| (known.oid, known.mark.clone())).collect();
         self.labels = tables.iter().map(|known| known.label.clone()).collect();
         self.types = known::types(session)?;
+        self.marks = MARKS;
         Ok(())
     }
 }

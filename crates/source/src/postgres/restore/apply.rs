@@ -33,7 +33,7 @@ pub(super) struct Task<'a> {
 pub(super) struct Outcome {
     pub changes: u64,
     pub reached: bool,
-    /// Tables of which the changes are known up to some transaction only, and when that was.
+    /// Tables of which the changes are known up to some transaction only, and when that was committed. Nothing of it is applied to them.
     pub unclear: BTreeMap<String, Timestamp>,
 }
 
@@ -50,6 +50,8 @@ pub(super) fn apply(task: &Task<'_>, crew: &Crew<'_>) -> Result<Outcome> {
     let mut work = Work {
         task,
         crew,
+        ends: ends(task, crew)?,
+        transactions: 0,
         shapes: BTreeMap::new(),
         pending: BTreeMap::new(),
         held: 0,
@@ -74,9 +76,34 @@ pub(super) fn apply(task: &Task<'_>, crew: &Crew<'_>) -> Result<Outcome> {
     Ok(work.outcome)
 }
 
+/// For each table that becomes unclear the transaction in which it does, counted from one: its earlier changes must not
+/// be applied either, for no moment ever saw them without the others.
+fn ends(task: &Task<'_>, crew: &Crew<'_>) -> Result<BTreeMap<String, u64>> {
+    let (mut ends, mut transactions) = (BTreeMap::new(), 0);
+    let Some(until) = task.until.filter(|_| !task.whole.is_disjoint(task.tables)) else { return Ok(ends) };
+    for part in changes::parts(task.archive) {
+        let mut reader = ChangeReader::new(task.archive.open(&part)?);
+        while let Some(change) = reader.next_change()? {
+            match change {
+                Change::Begin(transaction) if transaction.at > until => return Ok(ends),
+                Change::Begin(_) => {
+                    transactions += 1;
+                    crew.context.check()?;
+                }
+                Change::Delete(table, b"[]") => drop(ends.entry(table.into_owned()).or_insert(transactions)),
+                _ => {}
+            }
+        }
+    }
+    Ok(ends)
+}
+
 struct Work<'a> {
     task: &'a Task<'a>,
     crew: &'a Crew<'a>,
+    /// See [`ends`].
+    ends: BTreeMap<String, u64>,
+    transactions: u64,
     shapes: BTreeMap<String, Shape>,
     pending: BTreeMap<String, Pending>,
     held: usize,
@@ -102,6 +129,9 @@ impl Work<'_> {
                     return Ok(false);
                 }
                 self.at = Some(transaction.at);
+                self.transactions += 1;
+                let ending: Vec<_> = self.ends.extract_if(.., |_, end| *end == self.transactions).collect();
+                ending.iter().try_for_each(|(table, _)| self.unclear(table))?;
             }
             Change::Commit => {}
             Change::Truncate(tables) => {

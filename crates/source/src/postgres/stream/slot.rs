@@ -11,7 +11,7 @@ use crate::{
         wire::{Row, Session, Target, quote_ident, quote_literal, sqlstate},
     },
 };
-use domain::{Code, Error, Result};
+use domain::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::hash::{BuildHasher, RandomState};
 
@@ -79,8 +79,7 @@ pub(in crate::postgres) struct Slot {
 impl Slot {
     /// Makes a slot together with a snapshot, so that no transaction is between the two and none in both.
     ///
-    /// # Errors
-    /// `busy`, if transactions that began before do not end; they are named.
+    /// Transactions that began before and do not end are no reason to do without a backup: there is no slot then, and they are named.
     pub fn make(target: &Target, database: &str, names: &Names, context: &Context) -> Result<Wish> {
         let made = Session::connect_for_replication(target, database, context).and_then(|mut session| {
             // Nothing but this ends the wait for a transaction that does not end, and the half-made slot with it.
@@ -96,7 +95,7 @@ impl Slot {
                 let (target, database) = (target.clone(), database.to_owned());
                 Ok(Wish::Granted(Box::new(Self { target, database, name, begins, snapshot, maker: Some(session), kept: false })))
             }
-            Err(error) if sqlstate(&error) == Some("55P03") => Err(waiting(target, error, context)),
+            Err(error) if sqlstate(&error) == Some("55P03") => Ok(Wish::Refused(waiting(target, context))),
             Err(error) => refusal(&error, target).map(Wish::Refused).ok_or(error),
         }
     }
@@ -160,8 +159,8 @@ pub(in crate::postgres) fn refusal(error: &Error, target: &Target) -> Option<Str
     })
 }
 
-/// Who keeps a slot from beginning. Statements are not shown: they can hold secrets.
-fn waiting(target: &Target, error: Error, context: &Context) -> Error {
+/// Who keeps a slot from beginning, and what to do, as [`refusal`] says it. Statements are not shown: they can hold secrets.
+fn waiting(target: &Target, context: &Context) -> String {
     let blockers = pinned(target, &target.maintenance_database, context).and_then(|mut session| {
         session.query(
             "SELECT concat_ws(' ', 'process', pid, 'of role', usename, 'in database', datname, '(' || nullif(application_name, '') || ')')
@@ -171,12 +170,10 @@ fn waiting(target: &Target, error: Error, context: &Context) -> Error {
     });
     let names: Vec<_> = blockers.iter().flatten().filter_map(|row| row.get(0)).collect();
     let names = if names.is_empty() { "one that has ended meanwhile".into() } else { names.join(", ") };
-    Error::new(
-        Code::Busy,
-        format!("The server's change stream cannot begin before every transaction has ended that was writing: {names}."),
-        "Wait for it, or end it with pg_terminate_backend, then start again.",
+    format!(
+        "let every transaction end that was writing on the server for more than {} seconds when the backup began, or end it (pg_terminate_backend, ROLLBACK PREPARED): {names}.",
+        LOCK_TIMEOUT_MS / 1000
     )
-    .because(error)
 }
 
 /// A replication slot of Rookery's as the server shows it.
@@ -246,9 +243,9 @@ pub(in crate::postgres) fn drop_others(session: &mut Session, names: &Names, kep
     Ok(())
 }
 
-/// Bytes of log that the server keeps for the slots of `names`, if there are any.
+/// Bytes of log that the server keeps for the slots of `names`, if there are any, also where their database has another name by now.
 pub(in crate::postgres) fn held(session: &mut Session, names: &Names) -> Result<Option<u64>> {
-    Ok(shown(session, &names.prefix)?.iter().map(|slot| slot.held_bytes).max())
+    Ok(list(session, "true", &names.prefix)?.iter().map(|slot| slot.held_bytes).max())
 }
 
 /// Drops the slots of an installation that hold back more than so many bytes, wherever they are, unless somebody reads from them.

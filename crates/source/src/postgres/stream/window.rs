@@ -9,12 +9,12 @@ use super::{lsn::Lsn, slot::drop_slot};
 use crate::{
     Context,
     postgres::{
+        follow::position::await_disk,
         snapshot::pinned,
         wire::{Session, Target, quote_literal, sqlstate},
     },
 };
-use domain::{Code, Error, Result};
-use std::time::{Duration, Instant};
+use domain::{Error, Result};
 
 /// Size of the first window, and what windows grow to.
 const FIRST_BYTES: u64 = 64 << 20;
@@ -22,9 +22,6 @@ const MOST_BYTES: u64 = 256 << 20;
 
 /// A window is not cut smaller than this.
 const LEAST_BYTES: u64 = 16 << 10;
-
-/// How long the server may take to write its log to its disk.
-const FLUSH_LIMIT: Duration = Duration::from_secs(60);
 
 /// What the plugin is asked for.
 const OPTIONS: &str = "'include-timestamp', 'on', 'skip-empty-xacts', 'on'";
@@ -52,20 +49,7 @@ impl Stretch<'_> {
     /// A session to read with. All that was committed before `upto` is in the log on the server's disk then: only that is decoded.
     pub fn open(&self, context: &Context) -> Result<Session> {
         let mut session = pinned(self.target, self.database, context)?;
-        let flushed = format!("SELECT pg_current_wal_flush_lsn() >= {}::pg_lsn", quote_literal(&self.upto.to_string()));
-        let begun = Instant::now();
-        while !session.query(&flushed)?.first().is_some_and(|row| row.is_true(0)) {
-            context.check()?;
-            if begun.elapsed() > FLUSH_LIMIT {
-                return Err(Error::new(
-                    Code::Busy,
-                    "The server does not get its log written to its disk.",
-                    "Look at the load of the server's disk, then start again.",
-                ));
-            }
-            // An idle server writes the tail of its log when somebody commits. No standby is waited for.
-            session.query("SET synchronous_commit = local; SELECT pg_logical_emit_message(true, 'rookery', '')")?;
-        }
+        await_disk(&mut session, self.upto, context)?;
         Ok(session)
     }
 
