@@ -21,13 +21,15 @@ use scenarios::{SCENARIOS, Scenario};
 const PRELUDE: &str = include_str!("prelude.sh");
 
 /// Amounts at full scale: about 2 GB of PostgreSQL and 0.5 GB of SQLite.
-const AMOUNTS: [(&str, f64); 5] = [("NARROW", 6e6), ("DOCS", 850e3), ("SMALL", 300.0), ("DATABASES", 200.0), ("ITEMS", 2.5e6)];
+const AMOUNTS: [(&str, f64); 7] =
+    [("NARROW", 6e6), ("DOCS", 850e3), ("SMALL", 300.0), ("DATABASES", 200.0), ("ITEMS", 2.5e6), ("ACCOUNTS", 5e6), ("TRANSACTIONS", 80e3)];
 
 /// Temporary room that the largest scenario takes at full scale.
 const ROOM_BYTES: f64 = 14e9;
 
 /// A server as people run it: durable, with more memory than the distribution's defaults. The same for all.
-const SERVER_SETTINGS: [&str; 6] = [
+const SERVER_SETTINGS: [&str; 7] = [
+    "wal_level = logical",
     "fsync = on",
     "full_page_writes = on",
     "shared_buffers = '1GB'",
@@ -45,7 +47,7 @@ pub struct Options {
     /// Times that each way is measured; the report gives medians
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Only this scenario: full, sealed, restore, many, sqlite, memory, console (may be given several times)
+    /// Only this scenario, by its name in `xtask/src/bench/scenarios.rs`, or console (may be given several times)
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// Where the report goes [default: docs/BENCHMARKS.md]
@@ -120,11 +122,13 @@ impl Bench {
         let mut figures: Vec<_> = scenario.ways.iter().map(|_| Figures { runs: Vec::new() }).collect();
         for round in 1..=rounds {
             for (way, figures) in scenario.ways.iter().zip(&mut figures) {
-                self.untimed(scenario.before, &kept)?;
+                self.untimed(way.before, &kept)?;
                 let out = self.fresh("out")?;
+                let kept_bytes = size_bytes(&kept)?;
                 let measured = measure(self.bash(way.script, &kept, &out)?).with_context(|| format!("{}: {}", way.name, way.script))?;
                 println!("  round {round}  {:<26} {:>8.2} s", way.name, measured.seconds);
-                figures.runs.push((measured, size_bytes(&out)?));
+                let written = size_bytes(&out)? + size_bytes(&kept)?.saturating_sub(kept_bytes);
+                figures.runs.push((measured, written));
             }
         }
         self.untimed(scenario.after, &kept)?;
@@ -154,8 +158,11 @@ impl Bench {
         let mut command = Command::new("bash");
         command.args(["-euo", "pipefail", "-c", &format!("{PRELUDE}\n{script}")]).env_clear().env("PATH", env::join_paths(path)?);
         command.envs([("LC_ALL", "C.UTF-8"), ("PGHOST", "127.0.0.1"), ("PGUSER", self.server.user())]);
-        command.env("PGPORT", self.server.port().to_string()).env("SERVER", self.server.address()).env("KEPT", kept).env("OUT", out);
-        command.env("MIXED", repository().join("xtask/src/bench/mixed.sql")).env("ROOKERY_DATA_DIR", self.folder.join("data"));
+        command.env("PGPORT", self.server.port().to_string()).env("KEPT", kept).env("OUT", out);
+        let (address, user) = (self.server.address(), self.server.user());
+        command.env("PLAIN", address.replacen(&format!("//{user}"), "//plain", 1)).env("SERVER", address);
+        command.env("MIXED", repository().join("xtask/src/bench/mixed.sql")).env("CHURN", repository().join("xtask/src/bench/churn.sql"));
+        command.env("ROOKERY_DATA_DIR", self.folder.join("data"));
         command.envs(AMOUNTS.map(|(name, full)| (name, (full * self.scale).ceil().to_string())));
         Ok(command)
     }

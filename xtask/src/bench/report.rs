@@ -22,6 +22,7 @@ pub fn report(measured: &[(&Scenario, Vec<Figures>)], scale: f64, rounds: u32) -
         write!(text, "\n## {}\n\n{}\n\n", scenario.title, scenario.note)?;
         text.push_str(&table(scenario, figures));
         text.push_str(&missed(scenario, figures));
+        text.push_str(&bytes(scenario, figures));
         if let Some(apart) = &scenario.apart {
             text.push_str(&without(apart, scenario, figures)?);
         }
@@ -73,7 +74,11 @@ fn first_line(program: &Path, arguments: &str) -> Result<String> {
 /// Without an aim there is nothing to compare with, and the two columns about it are left out.
 fn table(scenario: &Scenario, figures: &[Figures]) -> String {
     let compared = scenario.ways.iter().any(|way| way.aim.is_some());
-    let (heads, lines) = if compared { ("| ratio | aim ", "|---:|---:") } else { ("", "") };
+    let (heads, lines) = match compared {
+        true => ("| ratio | aim ", "|---:|---:"),
+        false if scenario.ways.iter().any(|way| way.limit.is_some()) => ("| aim ", "|---:"),
+        false => ("", ""),
+    };
     let ours = figures.first().map_or(0.0, Figures::seconds);
     let mut text = format!("| way | seconds | all rounds {heads}| written | peak memory |\n|---|---:|---:{lines}|---:|---:|\n");
     for (number, (way, figures)) in scenario.ways.iter().zip(figures).enumerate() {
@@ -82,6 +87,9 @@ fn table(scenario: &Scenario, figures: &[Figures]) -> String {
         if compared {
             row.push(if number > 0 { format!("{:.2}", ours / figures.seconds()) } else { "–".into() });
             row.push(way.aim.map_or("–".into(), |aim| format!("≤ {aim}")));
+        }
+        if let Some(limit) = way.limit {
+            row.push(format!("≤ {limit} s"));
         }
         row.extend([mebibytes(figures.written_bytes()), mebibytes(figures.peak_bytes())]);
         text.push_str(&format!("| {} |\n", row.join(" | ")));
@@ -93,8 +101,21 @@ fn table(scenario: &Scenario, figures: &[Figures]) -> String {
 fn missed(scenario: &Scenario, figures: &[Figures]) -> String {
     let ours = figures.first().map_or(0.0, Figures::seconds);
     let ways = scenario.ways.iter().zip(figures);
-    let missed = ways.filter(|(way, figures)| way.aim.is_some_and(|aim| ours / figures.seconds() > aim));
-    missed.map(|(way, _)| format!("\nMissed against `{}`: {}\n", way.name, way.why)).collect()
+    let missed = ways.filter_map(|(way, figures)| {
+        let slower = way.aim.is_some_and(|aim| ours / figures.seconds() > aim);
+        let late = way.limit.is_some_and(|limit| figures.seconds() > limit);
+        let word = if slower { "Missed against" } else { "Missed by" };
+        (slower || late).then(|| format!("\n{word} `{}`: {}\n", way.name, way.why))
+    });
+    missed.collect()
+}
+
+/// A sentence about the bytes, where there is an aim for them.
+fn bytes(scenario: &Scenario, figures: &[Figures]) -> String {
+    let (Some(aim), Some(ours), Some(theirs), Some(way)) = (scenario.bytes, figures.first(), figures.last(), scenario.ways.last()) else {
+        return String::new();
+    };
+    format!("\nBytes written: {:.3} of those of `{}` (aim ≤ {aim}).\n", ours.written_bytes() / theirs.written_bytes(), way.name)
 }
 
 fn without(apart: &Apart, scenario: &Scenario, figures: &[Figures]) -> Result<String> {
@@ -163,6 +184,18 @@ mod tests {
         let sentence = without(apart, restore, &measured).expect("a number in the JSON");
         assert!(sentence.contains("Without the comparison: 3.00 s, 0.38 of `pg_restore -j2` (aim ≤ 0.8)"), "{sentence}");
         assert!(without(apart, restore, &[figures(&[1.0], "{}"), figures(&[1.0], "")]).is_err());
+    }
+
+    #[test]
+    fn a_limit_and_the_bytes_have_their_say() {
+        let named = |name| SCENARIOS.iter().find(|it| it.name == name).expect("the scenario");
+        let unchanged = [figures(&[0.05], ""), figures(&[0.2], ""), figures(&[0.1], "")];
+        let text = table(named("unchanged"), &unchanged);
+        assert!(text.contains("| `comparing rows` | 0.20 | 0.2 | ≤ 0.1 s | 3.0 MiB |"), "{text}");
+        assert!(missed(named("unchanged"), &unchanged).starts_with("\nMissed by `comparing rows`: "), "{text}");
+        assert!(bytes(named("unchanged"), &unchanged).is_empty());
+        let churned = [figures(&[1.0], ""), figures(&[1.0], ""), figures(&[9.0], "")];
+        assert_eq!(bytes(named("incremental"), &churned), "\nBytes written: 1.000 of those of `--kind full` (aim ≤ 0.02).\n");
     }
 
     #[test]

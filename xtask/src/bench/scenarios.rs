@@ -14,25 +14,29 @@ pub struct Scenario {
     pub note: &'static str,
     /// Runs once before the first round, untimed.
     pub once: &'static str,
-    /// Runs before each timed run, untimed.
-    pub before: &'static str,
     /// Runs once after the last round, untimed.
     pub after: &'static str,
     /// The ways to do it, ours first.
     pub ways: &'static [Way],
     /// A part of our time that the others do not have.
     pub apart: Option<Apart>,
+    /// What the bytes that we write divided by the last way's are to be at most.
+    pub bytes: Option<f64>,
 }
 
 /// One way to do the work.
 pub struct Way {
     /// Name in the report.
     pub name: &'static str,
+    /// Runs before each timed run, untimed.
+    pub before: &'static str,
     /// The timed script.
     pub script: &'static str,
     /// What our time divided by this one's is to be at most.
     pub aim: Option<f64>,
-    /// Why that is not reached, one sentence: printed only where it is not.
+    /// What this one is to take at most, in seconds.
+    pub limit: Option<f64>,
+    /// Why one of these is not reached, one sentence: printed only where it is not.
     pub why: &'static str,
 }
 
@@ -49,15 +53,26 @@ pub struct Apart {
 }
 
 const fn way(name: &'static str, script: &'static str) -> Way {
-    Way { name, script, aim: None, why: "" }
+    Way { name, before: "", script, aim: None, limit: None, why: "" }
 }
 
 const fn peer(name: &'static str, aim: f64, script: &'static str, why: &'static str) -> Way {
-    Way { name, script, aim: Some(aim), why }
+    Way { aim: Some(aim), why, ..way(name, script) }
+}
+
+impl Way {
+    const fn after(self, before: &'static str) -> Self {
+        Self { before, ..self }
+    }
+
+    const fn within(self, seconds: f64, why: &'static str) -> Self {
+        Self { limit: Some(seconds), why, ..self }
+    }
 }
 
 /// Every scenario, in the order of the report.
-pub const SCENARIOS: [Scenario; 6] = [FULL, SEALED, RESTORE, MANY, SQLITE, MEMORY];
+pub const SCENARIOS: [Scenario; 13] =
+    [FULL, SEALED, RESTORE, INCREMENTAL, COMPARED, UNCHANGED, CHAIN, USERS, USERS_INCREMENTAL, MANY, SQLITE, SQLITE_INCREMENTAL, MEMORY];
 
 const FULL: Scenario = Scenario {
     name: "full",
@@ -65,7 +80,6 @@ const FULL: Scenario = Scenario {
     note: "One narrow table, one wide table of text and jsonb, 300 small tables. Rookery's time includes signing, and reading the \
            archive back and decoding it, which no other way does. The last way is the limit: the same rows, thrown away by the client.",
     once: "mixed mixed 1",
-    before: "",
     after: "dropdb mixed",
     ways: &[
         way("rookery backup", "rookery backup $SERVER --to $OUT --database mixed --json"),
@@ -91,6 +105,7 @@ const FULL: Scenario = Scenario {
         ),
     ],
     apart: None,
+    bytes: None,
 };
 
 const SEALED: Scenario = Scenario {
@@ -98,7 +113,6 @@ const SEALED: Scenario = Scenario {
     title: "PostgreSQL: the same, sealed",
     note: "The same backup for the holder of one key, beside the plain one.",
     once: "mixed mixed 1; rookery key generate --out $KEPT/key",
-    before: "",
     after: "dropdb mixed",
     ways: &[
         way(
@@ -113,7 +127,10 @@ const SEALED: Scenario = Scenario {
         ),
     ],
     apart: None,
+    bytes: None,
 };
+
+const UNRESTORED: &str = "dropdb --if-exists restored 2>/dev/null; psql -Xqd postgres -c checkpoint";
 
 const RESTORE: Scenario = Scenario {
     name: "restore",
@@ -124,16 +141,16 @@ const RESTORE: Scenario = Scenario {
 rookery backup $SERVER --to $KEPT/root --database mixed
 pg_dump -Fd -j2 -Z1 -f $KEPT/dump mixed
 dropdb mixed",
-    before: "dropdb --if-exists restored 2>/dev/null; psql -Xqd postgres -c checkpoint",
     after: "dropdb --if-exists restored",
     ways: &[
-        way("rookery restore", "rookery restore $KEPT/root --database mixed --into $SERVER --as restored --json"),
+        way("rookery restore", "rookery restore $KEPT/root --database mixed --into $SERVER --as restored --json").after(UNRESTORED),
         peer(
             "pg_restore -j2",
             1.1,
             "createdb -T template0 restored; pg_restore -j2 -d restored $KEPT/dump",
             "The server takes in the rows and builds the indexes for both, with both cores, and the comparison has it give all rows back once more.",
-        ),
+        )
+        .after(UNRESTORED),
     ],
     apart: Some(Apart {
         field: "compare_seconds",
@@ -141,6 +158,114 @@ dropdb mixed",
         aim: 0.8,
         why: "Three quarters of the time are the server's, which does the same work for both; Rookery also hashes the archive first and gathers statistics at the end.",
     }),
+    bytes: None,
+};
+
+const INCREMENTAL: Scenario = Scenario {
+    name: "incremental",
+    title: "PostgreSQL: incremental of one row in a hundred",
+    note: "Before each incremental, 20 transactions change 1 % of the rows of both large tables, at random: eight of ten updated, one \
+           inserted, one deleted; first everywhere, then among the newest tenth of the rows, as in tables that grow. The full backup is of the \
+           same database.",
+    once: "mixed mixed 1; begin_chain mixed",
+    after: "drop_slots; dropdb mixed",
+    ways: &[
+        way("--kind incremental", "rookery backup $SERVER --to $KEPT/root --database mixed --kind incremental --json").after("churn mixed"),
+        way("the same, recent rows", "rookery backup $SERVER --to $KEPT/root --database mixed --kind incremental --json")
+            .after("churn mixed recent"),
+        peer(
+            "--kind full",
+            0.05,
+            "rookery backup $SERVER --to $OUT --database mixed --json",
+            "The rows lie on as many pages as there are rows, and the server puts each page into its log whole at its first change after a checkpoint: half a \
+             gigabyte to decode for 8 MB of changes, and once more to move the slot.",
+        )
+        .after("settle"),
+    ],
+    apart: None,
+    bytes: Some(0.02),
+};
+
+const COMPARED: Scenario = Scenario {
+    name: "compared",
+    title: "PostgreSQL: the same without a change stream",
+    note: "What a role without REPLICATION gets: rows are told apart by the transactions that wrote them, and every table is read for it.",
+    once: "mixed compared 1; begin_chain compared",
+    after: "dropdb compared",
+    ways: &[
+        way("--kind incremental", "rookery backup $PLAIN --to $KEPT/root --database compared --kind incremental --json")
+            .after("churn compared"),
+        way("--kind full", "rookery backup $PLAIN --to $OUT --database compared --json").after("settle"),
+    ],
+    apart: None,
+    bytes: Some(0.02),
+};
+
+const UNCHANGED: Scenario = Scenario {
+    name: "unchanged",
+    title: "Incremental of an unchanged database",
+    note: "The whole command, from its start to its end, on the mixed database and on one of 2.5 million rows in SQLite.",
+    once: "mixed mixed 1; createdb -T mixed compared; begin_chain mixed; begin_chain compared
+items; rookery backup sqlite:$KEPT/dbs --to $KEPT/root --kind incremental",
+    after: "dropdb compared; drop_slots; dropdb mixed",
+    ways: &[
+        way("change stream", "rookery backup $SERVER --to $KEPT/root --database mixed --kind incremental --json")
+            .within(0.1, "")
+            .after("settle"),
+        way("comparing rows", "rookery backup $PLAIN --to $KEPT/root --database compared --kind incremental --json").within(0.1, ""),
+        way("SQLite", "rookery backup sqlite:$KEPT/dbs --to $KEPT/root --kind incremental --json").within(0.1, ""),
+    ],
+    apart: None,
+    bytes: None,
+};
+
+const CHAIN: Scenario = Scenario {
+    name: "chain",
+    title: "PostgreSQL: restore through 20 incrementals",
+    note: "A full backup and 20 incrementals, each of one row in a hundred as above, beside a full backup of what they lead to.",
+    once: "mixed mixed 1; begin_chain mixed
+for n in {1..20}; do churn mixed; rookery backup $SERVER --to $KEPT/root --database mixed --kind incremental; done
+rookery backup $SERVER --to $KEPT/end --database mixed
+drop_slots; dropdb mixed",
+    after: "dropdb --if-exists restored",
+    ways: &[
+        way("full and 20 incrementals", "rookery restore $KEPT/root --database mixed --into $SERVER --as restored --json")
+            .after(UNRESTORED),
+        peer("full", 1.3, "rookery restore $KEPT/end --database mixed --into $SERVER --as restored --json", "").after(UNRESTORED),
+    ],
+    apart: None,
+    bytes: None,
+};
+
+const USERS: Scenario = Scenario {
+    name: "users",
+    title: "PostgreSQL: what users feel of full backups",
+    note: "Seconds for the same number of pgbench's transactions, by eight clients, while full backups of their database are made one after \
+           another without a pause; the last way is without any.",
+    once: "bank",
+    after: "quiet; dropdb bank",
+    ways: &[
+        way("during `rookery backup`", "meanwhile 'rookery backup $SERVER --to $OUT --database bank'").after("quiet"),
+        way("during `pg_dump -Fd -j2`", "meanwhile 'rm -rf $OUT/dump; pg_dump -Fd -j2 -f $OUT/dump bank'").after("quiet"),
+        peer("alone", 1.11, "transactions", "").after("quiet"),
+    ],
+    apart: None,
+    bytes: None,
+};
+
+const USERS_INCREMENTAL: Scenario = Scenario {
+    name: "users-incremental",
+    title: "PostgreSQL: what users feel of incrementals",
+    note: "The same while incrementals are made one after another: without a pause, and every five seconds, which no schedule can ask for.",
+    once: "bank; begin_chain bank",
+    after: "quiet; drop_slots; dropdb bank",
+    ways: &[
+        way("every 5 s", "meanwhile 'rookery backup $SERVER --to $KEPT/root --database bank --kind incremental; sleep 5'").after("quiet"),
+        way("without a pause", "meanwhile 'rookery backup $SERVER --to $KEPT/root --database bank --kind incremental'").after("quiet"),
+        peer("alone", 1.11, "transactions", "").after("quiet"),
+    ],
+    apart: None,
+    bytes: None,
 };
 
 const MANY: Scenario = Scenario {
@@ -151,7 +276,6 @@ const MANY: Scenario = Scenario {
 for n in 1 2 3 4 5; do psql -Xqd pattern -c "create table t$n as select i as id, md5(i::text) as name, now() as at from generate_series(1, 200) i"; done
 for n in $(seq $DATABASES); do echo "create database many_$n template pattern;"; done | psql -Xqd postgres
 dropdb pattern"#,
-    before: "",
     after: r#"for n in $(seq $DATABASES); do echo "drop database many_$n;"; done | psql -Xqd postgres"#,
     ways: &[
         way("rookery backup", "rookery backup $SERVER --to $OUT --exclude 'template*' --exclude postgres --json"),
@@ -164,18 +288,14 @@ dropdb pattern"#,
         way("two loops at once", "seq $DATABASES | xargs -P2 -I% pg_dump -Fc -f $OUT/%.dump many_%"),
     ],
     apart: None,
+    bytes: None,
 };
 
 const SQLITE: Scenario = Scenario {
     name: "sqlite",
     title: "SQLite: full backup",
     note: "One file with one indexed table of numbers, text and small blobs.",
-    once: r#"mkdir $KEPT/dbs
-sqlite3 $KEPT/dbs/big.db "create table item(id integer primary key, name text not null, price real, body text, data blob);
-with recursive n(i) as (select 1 union all select i + 1 from n where i < $ITEMS)
-insert into item select i, 'item ' || i, i / 7.0, hex(randomblob(40)) || ' the rook and the raven share one tree and fly home at night', randomblob(40) from n;
-create index item_name on item(name);""#,
-    before: "",
+    once: "items",
     after: "",
     ways: &[
         way("rookery backup", "rookery backup sqlite:$KEPT/dbs --to $OUT --json"),
@@ -187,6 +307,22 @@ create index item_name on item(name);""#,
         ),
     ],
     apart: None,
+    bytes: None,
+};
+
+const SQLITE_INCREMENTAL: Scenario = Scenario {
+    name: "sqlite-incremental",
+    title: "SQLite: incremental of one row in a hundred",
+    note: "Before each incremental, 1 % of the rows change, at random: eight of ten updated, one inserted, one deleted. Whatever changed, \
+           the whole database is read and compared.",
+    once: "items; rookery backup sqlite:$KEPT/dbs --to $KEPT/root --kind incremental",
+    after: "",
+    ways: &[
+        way("--kind incremental", "rookery backup sqlite:$KEPT/dbs --to $KEPT/root --kind incremental --json").after("churn_items"),
+        way("--kind full", "rookery backup sqlite:$KEPT/dbs --to $OUT --json"),
+    ],
+    apart: None,
+    bytes: Some(0.02),
 };
 
 const MEMORY: Scenario = Scenario {
@@ -197,7 +333,6 @@ const MEMORY: Scenario = Scenario {
 mixed eighth_1 8
 for n in 2 3 4 5 6 7 8; do createdb -T eighth_1 eighth_$n; done
 mixed mixed 1",
-    before: "",
     after: "for name in twentieth mixed eighth_{1..8}; do dropdb $name; done",
     ways: &[
         way("1 run of a twentieth", "rookery backup $SERVER --to $OUT --database twentieth --jobs 1 --json"),
@@ -205,4 +340,5 @@ mixed mixed 1",
         way("8 runs of an eighth", "rookery backup $SERVER --to $OUT $(printf -- '--database eighth_%s ' {1..8}) --jobs 8 --json"),
     ],
     apart: None,
+    bytes: None,
 };
