@@ -45,7 +45,8 @@ pub(super) fn begin(chain: &Chain, since: &Since<'_>, context: &Context) -> Resu
         context.check()?;
         let looked = Now::at(chain, &prior, since, context);
         let begun = looked.and_then(|looked| match looked {
-            Ok(now) => now.begun(chain, &prior, since, context),
+            Ok(Some(now)) => now.begun(chain, &prior, since, context),
+            Ok(None) => Ok(Some(Begun::Unchanged)),
             Err(why) => Ok(Some(Begun::MustBeFull(why))),
         });
         match begun {
@@ -73,8 +74,8 @@ struct Now {
 }
 
 impl Now {
-    /// Takes the snapshot and looks for changes; or says why that cannot be.
-    fn at(chain: &Chain, prior: &Prior, since: &Since<'_>, context: &Context) -> Result<std::result::Result<Self, String>> {
+    /// Takes the snapshot and looks for changes, of which there are none if nobody has written; or says why that cannot be.
+    fn at(chain: &Chain, prior: &Prior, since: &Since<'_>, context: &Context) -> Result<std::result::Result<Option<Self>, String>> {
         let mut leader = snapshot::leader(&chain.target, &chain.database, context)?;
         let history = History::of(&mut leader)?;
         if let Some(why) = prior.refuses(&history) {
@@ -90,6 +91,9 @@ impl Now {
         if let Some(why) = prior.misses(&taken.visible, &mut leader)? {
             return Ok(Err(why));
         }
+        if prior.still_stands(&taken.visible, &mut leader, &chain.database)? {
+            return Ok(Ok(None));
+        }
         let news = match stream {
             Some(stream) => stream.look(&taken.visible, &prior.visible, &mut leader, context)?.map(News::Stream),
             None => {
@@ -97,7 +101,7 @@ impl Now {
                 Comparing::new(prior, (since.state, since.next), &mut leader)?.map(News::Rows)
             }
         };
-        Ok(news.map(|news| Self { leader, taken, history, news }))
+        Ok(news.map(|news| Some(Self { leader, taken, history, news })))
     }
 
     /// Compares what no stream tells. `None` if tables changed meanwhile in a way that heeds no snapshot.

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     Since,
     postgres::{
+        properties,
         stream::{
             lsn::Lsn,
             slot::{self, Shown},
@@ -66,6 +67,13 @@ impl Prior {
     /// Why this server cannot be gone on from, if it cannot.
     pub fn refuses(&self, history: &History) -> Option<String> {
         (*history != self.position.server).then(|| "The server is another one than before, or was restored or promoted since.".into())
+    }
+
+    /// Whether all is as it was without a look at anything: nobody on the whole server has begun to write since. Whatever is
+    /// written has a transaction with a number, but for two things: sequences, and unlogged tables that a crash has emptied.
+    pub fn still_stands(&self, now: &Visible, session: &mut Session, database: &str) -> Result<bool> {
+        let is_still = *now == self.visible && now.is_at_rest() && self.state.compared.is_empty();
+        Ok(is_still && properties::extra(session, database)? == self.state.extra)
     }
 
     /// Why a moment cannot be gone on to that does not see all that the prior saw.

@@ -113,7 +113,7 @@ impl Goal {
 
     /// Writes changes, all or none.
     pub fn flush(&self, net: &Net, session: &mut Session) -> Result<()> {
-        session.execute("BEGIN")?;
+        session.execute(BY_INDEX)?;
         let written = self.write(net, session);
         match written {
             Ok(()) => session.execute("COMMIT"),
@@ -175,9 +175,10 @@ impl Goal {
         }
         let columns: Vec<_> = self.key_columns().collect();
         self.make("rookery_deletes", &columns.join(", "), session)?;
+        let mut keys = keys.to_vec();
+        keys.sort_unstable();
         let lines = keys.iter().map(|key| Ok(key.to_vec()));
         self.copy("pg_temp.rookery_deletes", lines, self.key.len(), session)?;
-        session.execute("ANALYZE pg_temp.rookery_deletes")?;
         let sql = format!("DELETE FROM ONLY {} AS t USING pg_temp.rookery_deletes AS c WHERE {}", self.target.table, self.same());
         self.expect(Some(keys.len()), &sql, session)
     }
@@ -220,6 +221,8 @@ impl Goal {
         let columns: Vec<_> = self.key_columns().chain(values).chain(["''::pg_catalog.text AS f".to_owned()]).collect();
         self.make(name, &columns.join(", "), session)?;
         let mut unchanged = vec![false; self.columns.len()];
+        let mut rows = rows.to_vec();
+        rows.sort_unstable();
         let lines = rows.iter().map(|(key, row)| -> Result<_> {
             let (key, values) = (net::values(key)?, net::values(row)?);
             let marks: String = values.iter().map(|value| if net::is_unchanged(value) { '1' } else { '0' }).collect();
@@ -229,7 +232,6 @@ impl Goal {
             Ok(net::encoded(key.iter().map(|value| value.get()).chain(values).chain([marks.as_str()])))
         });
         self.copy(&format!("pg_temp.{name}"), lines, self.key.len() + self.columns.len() + 1, session)?;
-        session.execute(&format!("ANALYZE pg_temp.{name}"))?;
         Ok(unchanged)
     }
 
@@ -283,6 +285,10 @@ impl Goal {
         }
     }
 }
+
+/// Begins a transaction in which changes find their rows by the key's index, one after another in the order of their keys. Nobody has
+/// told the server yet how large the table is: left to itself it reads all of it, for every few changes.
+const BY_INDEX: &str = "BEGIN; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off";
 
 /// What the names of indexes begin with that are made for the changes.
 const INDEX: &str = "rookery_key_";

@@ -20,6 +20,11 @@ impl Visible {
         xid < self.xmin || (xid < self.xmax && self.under_way.binary_search(&xid).is_err())
     }
 
+    /// Whether nobody was writing.
+    pub fn is_at_rest(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
     /// Transactions that this snapshot shows as under way, although `earlier` saw that they were committed.
     pub fn has_lost(&self, earlier: &Self) -> bool {
         self.under_way.iter().any(|xid| earlier.sees(*xid))

@@ -16,9 +16,9 @@ use crate::{
 };
 use domain::{Error, Result};
 
-/// Size of the first window, and what windows grow to.
-const FIRST_BYTES: u64 = 64 << 20;
-const MOST_BYTES: u64 = 256 << 20;
+/// Size of the windows. Each is decoded from where the slot began to remember transactions, which may be long before it: many
+/// small ones read the same log again and again. The temporary file is about as large as the window at worst.
+const WINDOW_BYTES: u64 = 512 << 20;
 
 /// A window is not cut smaller than this.
 const LEAST_BYTES: u64 = 16 << 10;
@@ -44,7 +44,7 @@ pub(in crate::postgres) struct Stretch<'a> {
 
 impl Stretch<'_> {
     /// The size that windows begin with.
-    pub const WINDOW_BYTES: u64 = FIRST_BYTES;
+    pub const WINDOW_BYTES: u64 = WINDOW_BYTES;
 
     /// A session to read with. All that was committed before `upto` is in the log on the server's disk then: only that is decoded.
     pub fn open(&self, context: &Context) -> Result<Session> {
@@ -92,7 +92,7 @@ impl Stretch<'_> {
 
     /// Takes every line out of a slot that is ours alone.
     fn windows(&self, session: &mut Session, slot: &str, context: &Context, each: &mut dyn FnMut(Lsn, &[u8]) -> Result<()>) -> Result<()> {
-        let (mut at, mut most) = (self.from, MOST_BYTES);
+        let (mut at, mut most) = (self.from, WINDOW_BYTES);
         let mut size = self.window_bytes.min(self.upto.0.saturating_sub(self.from.0) / 2).max(1);
         while at < self.upto {
             context.check()?;

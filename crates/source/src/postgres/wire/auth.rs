@@ -49,16 +49,15 @@ pub(super) fn log_in(target: &Target, database: &str, purpose: Purpose, context:
         let greeting = start_up(&mut channel, purpose)?;
         Ok(Some((channel, greeting)))
     };
-    let plain = || attempt(false)?.ok_or_else(|| Error::internal("A connection without TLS gave no session."));
+    let session = |found: Option<_>| found.ok_or_else(|| Error::internal("A connection that needs no TLS gave no session."));
+    let plain = || attempt(false).and_then(session);
     match target.tls {
         _ if target.is_local_socket() => plain(),
         TlsMode::Disable => plain(),
-        TlsMode::Prefer => match attempt(true) {
-            Ok(Some(session)) => Ok(session),
-            Ok(None) => plain(),
+        TlsMode::Prefer => match attempt(true).and_then(session) {
             // Like libpq: a failed handshake, or a server that lets us in only without TLS.
             Err(error) if error.code() == Code::Tls || super::sqlstate(&error) == Some("28000") => plain().map_err(|_| error),
-            Err(error) => Err(error),
+            other => other,
         },
         _ => attempt(true)?.ok_or_else(|| tls::refused(target)),
     }

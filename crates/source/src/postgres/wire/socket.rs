@@ -6,7 +6,7 @@ use super::{
     error::{lost, protocol},
     tls,
 };
-use domain::{Code, Error, Result};
+use domain::{Code, Error, Result, TlsMode};
 use rustls::{ClientConnection, StreamOwned};
 use std::{
     io::{self, Read, Write},
@@ -27,7 +27,8 @@ pub(super) enum Socket {
 }
 
 impl Socket {
-    /// Connects; with `tls` also agrees on encryption. `Ok(None)` means that the server does not offer TLS.
+    /// Connects; with `tls` also agrees on encryption. Where the server does not offer it, the connection goes on without if the
+    /// target only prefers it; else there is none, which is `Ok(None)`.
     pub fn open(target: &Target, tls: bool, cancel: &CancellationToken) -> Result<Option<Self>> {
         let mut endpoint = Endpoint::open(target)?;
         if !tls {
@@ -43,7 +44,7 @@ impl Socket {
         let size = wait.retry(|| endpoint.read(&mut answer)).map_err(Stop::or(target, io))?;
         match (size, answer[0]) {
             (1, b'S') => {}
-            (1, b'N') => return Ok(None),
+            (1, b'N') => return Ok((target.tls == TlsMode::Prefer).then_some(Self::Plain(endpoint))),
             (0, _) => return Err(lost(target, "", io::Error::from(io::ErrorKind::UnexpectedEof))),
             _ => return Err(protocol(target, "the answer to the request for TLS is not one of the two known")),
         }
