@@ -156,15 +156,22 @@ impl Kept {
 
     /// Removes the states of all other backups. Not being able to costs room alone.
     pub fn keep_only(&self, label: Label) {
-        let keep = label.to_string();
-        for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {
-            if *entry.file_name() != *keep
-                && *entry.file_name() != *CHAIN
-                && let Err(error) = remove(&entry.path())
-            {
-                tracing::debug!(%error, folder = %entry.path().display(), "the state of an earlier backup stays");
+        for other in self.others(label) {
+            if let Err(error) = remove(&other) {
+                tracing::debug!(%error, folder = %other.display(), "the state of an earlier backup stays");
             }
         }
+    }
+
+    /// Whether there are states of other backups.
+    pub fn has_others(&self, label: Label) -> bool {
+        self.others(label).next().is_some()
+    }
+
+    fn others(&self, label: Label) -> impl Iterator<Item = PathBuf> {
+        let keep = label.to_string();
+        let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
+        entries.filter(move |entry| *entry.file_name() != *keep).map(|entry| entry.path()).filter(|path| path.is_dir())
     }
 }
 
