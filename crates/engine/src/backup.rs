@@ -5,7 +5,7 @@ use crate::{
     blocking,
     chain::{self, Choice},
     check, guarded,
-    kept::{Follow, Kept, Next},
+    kept::{Follow, Hold, Kept, Next},
     unless_cancelled,
 };
 use domain::{BackupKind, BackupType, ChainLimit, Code, Error, Label, Phase, Result, Summary};
@@ -89,7 +89,8 @@ const LABEL_ATTEMPTS: u32 = 5;
 /// Backs up one database: reads it, or what has changed in it, at one moment into an archive, proves the archive, writes the manifest.
 ///
 /// # Errors
-/// Whatever failed; nothing of the backup is kept then, and no earlier backup is touched.
+/// Whatever failed; nothing of the backup is kept then, and no earlier backup is touched. [`Code::Busy`] while somebody else works on
+/// the chain.
 pub async fn backup(request: &BackupRequest, context: &Context) -> Result<Outcome> {
     let (context, _guard) = guarded(context);
     let mut attempt = 1;
@@ -107,7 +108,7 @@ async fn once(request: &BackupRequest, context: &Context) -> Result<Outcome> {
     let began_at = Timestamp::now();
     unless_cancelled(context, request.repository.sweep_orphans(database, began_at)).await?;
     let begun = begin(request, database, began_at, context).await?;
-    let Begun { making, state } = match begun {
+    let Begun { making, state, hold } = match begun {
         Ok(begun) => begun,
         Err(last) => return Ok(Outcome::Unchanged(last)),
     };
@@ -118,6 +119,8 @@ async fn once(request: &BackupRequest, context: &Context) -> Result<Outcome> {
         (Err(_), Some(state)) => state.give_up(context).await,
         (_, None) => {}
     }
+    // Nobody else works on the chain until all of that is done.
+    drop(hold);
     made.map(Outcome::BackedUp)
 }
 
@@ -161,6 +164,7 @@ async fn make(request: &BackupRequest, database: &str, began_at: Timestamp, maki
 struct Begun {
     making: Making,
     state: Option<State>,
+    hold: Option<Hold>,
 }
 
 /// What is to be read, and what it will be.
@@ -226,16 +230,17 @@ async fn begin(
         let (source, scope, inner) = (Arc::clone(&request.source), request.scope.clone(), context.clone());
         let reading = blocking(move || source.begin_full(&scope, &inner)).await?;
         let making = Making { place, reading, reason: request.reason.clone(), prior: None, position: Value::Null };
-        return Ok(Ok(Begun { making, state: None }));
+        return Ok(Ok(Begun { making, state: None, hold: None }));
     };
     let owner = follow.owner(request.instance.fingerprint().to_string(), &request.server.name);
     let following: Arc<dyn Following> = request.source.follow(name, &owner).into();
     let kept = follow.kept(&request.server.name, database);
+    let hold = Some(kept.hold(database)?);
     kept.note(&follow.chain(&request.server, database, request.task.as_deref()))?;
     let reason = match unless_cancelled(context, chain::choose(request, database, began_at)).await? {
         Choice::Full(reason) => reason,
         Choice::After(chain) => match incremental(request, &following, &kept, &chain, began_at, context).await? {
-            Incremental::Begun(begun) => return Ok(Ok(Begun { making: begun.0, state: Some(begun.1) })),
+            Incremental::Begun(begun) => return Ok(Ok(Begun { making: begun.0, state: Some(begun.1), hold })),
             Incremental::Unchanged(last) => return Ok(Err(last)),
             Incremental::MustBeFull(reason) => reason,
         },
@@ -250,7 +255,7 @@ async fn begin(
     let (source, path, inner) = (Arc::clone(&following), next.path().to_owned(), context.clone());
     let reading = blocking(move || source.begin_full(&path, &inner)).await?;
     let making = Making { place, reading, reason, prior: None, position: Value::Null };
-    Ok(Ok(Begun { making, state: Some(State { following, kept, next, before }) }))
+    Ok(Ok(Begun { making, state: Some(State { following, kept, next, before }), hold }))
 }
 
 async fn place_of_full(request: &BackupRequest, database: &str, began_at: Timestamp, context: &Context) -> Result<Place> {
