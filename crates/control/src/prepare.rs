@@ -62,7 +62,7 @@ impl Control {
 
     /// What the round is ordered: by the round itself, or by its task as that is now. With it, how long chains may grow, and
     /// whether incrementals may come after.
-    async fn order_of(&self, round: &RoundRecord) -> Result<(Once, ChainLimit, bool)> {
+    pub(crate) async fn order_of(&self, round: &RoundRecord) -> Result<(Once, ChainLimit, bool)> {
         if let Some(once) = &round.once {
             return Ok((once.clone(), ChainLimit::default(), false));
         }

@@ -163,9 +163,8 @@ async fn a_round_that_cannot_be_prepared_is_tried_again_and_can_be_stopped_while
     // Its task vanishes: there is nothing to be prepared any more.
     console.control.abort_round(&console.permit, id).await.unwrap();
     console.control.remove_task(&console.permit, task, "away").await.unwrap();
-    console.control.retry_failed(&console.permit, id).await.unwrap();
-    let round = console.round_ended(id).await;
-    assert_eq!((round.line.state, round.line.error.map(|told| told.code)), (RoundState::Failed, Some(Code::NotFound)));
+    assert_eq!(refused(console.control.retry_failed(&console.permit, id).await).code(), Code::Conflict);
+    assert_state(&console.round(id).await, RoundState::Aborted);
     console.stop().await;
 }
 
