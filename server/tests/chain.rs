@@ -68,7 +68,7 @@ fn a_chain_begins_with_a_full_backup_and_holds_what_changed() {
     assert_eq!(changed.json()["runs"][0]["rows"], 1);
     let files = world.files();
     let nothing = incremental(&world, &[]);
-    assert_eq!(outcome(&nothing).0, "unchanged");
+    assert_eq!(outcome(&nothing).0, "no_changes");
     assert_eq!(world.files(), files, "a backup without changes wrote something");
     let said = world.run(["backup", &world.server(), "--to", &world.root(), "--kind", "incremental"]);
     assert!(said.succeeds().stdout.contains("1 database has not changed since the last backup."), "{said:?}");
