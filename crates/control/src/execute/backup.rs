@@ -12,8 +12,9 @@ use source::{Context, Scope};
 use std::sync::Arc;
 
 /// Why a backup is of the kind that was asked for. Where it becomes another one, the engine says why.
-fn reason(run: &RunRecord) -> &'static str {
+fn reason(run: &RunRecord, asked: &Asked) -> &'static str {
     match run.wanted {
+        _ if asked.owed => "The full backup that was due before failed: this one is made in its place.",
         Some(BackupKind::Incremental) => "An incremental backup was asked for.",
         _ => "A full backup was asked for.",
     }
@@ -30,6 +31,8 @@ pub(crate) struct Asked {
     pub recipients: Vec<PublicKey>,
     /// The longest that the chain may grow that it may become a part of.
     pub limit: ChainLimit,
+    /// Whether it makes up for a full backup that failed.
+    pub owed: bool,
     /// Whether incrementals may come after it, for which the server and the data directory keep something.
     pub follow: bool,
 }
@@ -104,7 +107,7 @@ impl Control {
         let ground = self.ground_of(id, context).await?;
         let round = self.catalog.round(id).await?;
         let asked = self.asked(&round, run).await?;
-        let (scope, reason) = (asked.scope(run), reason(run).into());
+        let (scope, reason) = (asked.scope(run), reason(run, &asked).into());
         let destination = self.catalog.destination(run.destination).await?.destination;
         let doubt = self.doubt(run, &ground.server.instance).await?;
         let request = BackupRequest {
@@ -133,7 +136,7 @@ impl Control {
         }
         let now = self.ordered(round).await?;
         let recipients = if now.recipients.is_empty() { kept.recipients } else { now.recipients };
-        Ok(Asked { globals: kept.globals, recipients, ..now })
+        Ok(Asked { globals: kept.globals, owed: kept.owed, recipients, ..now })
     }
 
     /// Lets runs that are tried again be asked for what their round is ordered by now.
@@ -141,7 +144,7 @@ impl Control {
         let now = self.ordered(round).await?;
         for run in runs {
             let kept = Asked::of(run)?;
-            run.request = Asked { globals: kept.globals, ..now.clone() }.to_request()?;
+            run.request = Asked { globals: kept.globals, owed: kept.owed, ..now.clone() }.to_request()?;
         }
         Ok(())
     }
