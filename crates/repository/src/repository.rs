@@ -151,12 +151,17 @@ impl Repository {
     /// is no chain.
     pub async fn newest_chain(&self, database: &str, server: &str, backup_type: BackupType) -> Result<Vec<Point>> {
         let chains = self.chains(Some(database)).await?;
+        let mut chains: Vec<_> = chains.into_iter().filter(|chain| layout::is_chain_of(chain, database, server, backup_type)).collect();
         // Their names begin with their times.
-        let newest = chains.into_iter().filter(|chain| layout::is_chain_of(chain, database, server, backup_type)).max();
-        match newest {
-            Some(chain) => self.points_of_chain(&chain).await,
-            None => Ok(vec![]),
+        chains.sort_unstable();
+        while let Some(newest) = chains.pop() {
+            let points = self.points_of_chain(&newest).await?;
+            // What a crash left without a manifest is no chain, and the one before it goes on.
+            if !points.is_empty() {
+                return Ok(points);
+            }
         }
+        Ok(vec![])
     }
 
     /// The backups that a restore of this one needs, the full one first and itself last.
