@@ -68,7 +68,7 @@ fn a_chain_begins_with_a_full_backup_and_holds_what_changed() {
     assert_eq!(changed.json()["runs"][0]["rows"], 1);
     let files = world.files();
     let nothing = incremental(&world, &[]);
-    assert_eq!(outcome(&nothing).0, "unchanged");
+    assert_eq!(outcome(&nothing).0, "no_changes");
     assert_eq!(world.files(), files, "a backup without changes wrote something");
     let said = world.run(["backup", &world.server(), "--to", &world.root(), "--kind", "incremental"]);
     assert!(said.succeeds().stdout.contains("1 database has not changed since the last backup."), "{said:?}");
@@ -190,4 +190,27 @@ fn moments_between_backups_are_refused_with_what_is_next_to_them() {
     at("1999-01-01T00:00:00Z").fails(1, &["first restore point after it", &all[2].0]);
     at("2100-01-01T00:00:00Z").fails(1, &["last restore point before it", &all[0].0, "stream of changes"]);
     at("yesterday").fails(2, &["yesterday", "2026-11-22T03:10:12Z"]);
+}
+
+#[test]
+fn two_processes_do_not_work_on_one_chain() {
+    let world = World::new();
+    world.shop();
+    assert_eq!(outcome(&incremental(&world, &[])).1, "full");
+    let chain = fs::read_dir(world.path("data/chains")).unwrap().next().unwrap().unwrap().path();
+    let states = || {
+        let mut names: Vec<_> = fs::read_dir(&chain).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let (before, listed) = (states(), points(&world));
+    world.database("shop.db", "update item set name = 'new' where id = 7");
+    // What the console holds while it backs the database up.
+    let held = fs::File::open(&chain).unwrap();
+    held.try_lock().unwrap();
+    incremental(&world, &[]).fails(1, &["busy", "Another backup of", "under way", "Wait until it has ended"]);
+    assert_eq!((states(), points(&world)), (before, listed));
+    drop(held);
+    let done = outcome(&incremental(&world, &[]));
+    assert_eq!((done.0.as_str(), done.1.as_str()), ("succeeded", "incremental"), "{}", done.2);
 }

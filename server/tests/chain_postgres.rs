@@ -52,7 +52,7 @@ fn any_moment_of_a_chain_is_restored_and_the_slot_goes_on() {
     server.psql("shop", "delete from item where id = 1; insert into item values (4, 'd')").unwrap();
     let changed = incremental(&world, &server);
     assert!(changed["kind"] == "incremental" && changed["rows"] == 4, "{changed}");
-    assert_eq!(incremental(&world, &server)["result"], "unchanged");
+    assert_eq!(incremental(&world, &server)["result"], "no_changes");
     server
         .psql(
             "shop",

@@ -64,7 +64,7 @@ fn an_incremental_may_be_killed_at_any_step() {
         let committed = Onlooker::new(world).listed().len() > 1;
         let again = world.run(incremental(world)).succeeds().json();
         let (result, kind) = (&again["runs"][0]["result"], &again["runs"][0]["kind"]);
-        assert!(kind == "incremental" && result == if committed { "unchanged" } else { "succeeded" }, "{again}");
+        assert!(kind == "incremental" && result == if committed { "no_changes" } else { "succeeded" }, "{again}");
         let points = Onlooker::new(world).listed();
         assert_eq!(points.len(), 2, "{points:?}");
         assert_eq!(Onlooker::new(world).restored(points.last().unwrap()), changed);

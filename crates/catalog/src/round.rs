@@ -92,7 +92,7 @@ statements! {
     INSERT = "INSERT INTO rounds
         (id, task_id, task_name, server_id, destination_id, only_database, state, origin, started_by, attempt, retry_at, due_at, began_at,
         ended_at, error, wanted, once) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
-    CHANGE = "UPDATE rounds SET state = $3, attempt = $4, retry_at = $5, began_at = $6, ended_at = $7, error = $8
+    CHANGE = "UPDATE rounds SET state = $3, attempt = $4, retry_at = $5, began_at = $6, ended_at = $7, error = $8, wanted = $9
         WHERE id = $1 AND state = $2";
     IN_STATES = "SELECT round_id, state, count(*) AS runs, CAST(coalesce(sum(stored_bytes), 0) AS BIGINT) AS stored_bytes
         FROM runs WHERE round_id IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
@@ -265,7 +265,7 @@ impl Catalog {
         write.commit_with(audit).await
     }
 
-    /// Changes a round that is still in the state `expected`: its state, attempt, times and error.
+    /// Changes a round that is still in the state `expected`: its state, attempt, times, error and kind.
     ///
     /// # Errors
     /// [`Code::Conflict`] if it is in another state; [`Code::Busy`] if it is to be open and its task has an open one already;
@@ -281,6 +281,7 @@ impl Catalog {
             .with(&round.began_at)
             .with(&round.ended_at)
             .with(&round.error)
+            .with(&round.wanted)
             .run(write.on())
             .await
             .map_err(under_way)?;

@@ -136,8 +136,8 @@ statements! {
         wanted)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)";
     CHANGE = "UPDATE runs SET state = $3, attempt = $4, queued_at = $5, began_at = $6, ended_at = $7, retry_at = $8, reason = $9,
-        request = $10, label = $11, stored_bytes = $12, row_count = $13, proven = $14, compared = $15, notes = $16, error = $17
-        WHERE id = $1 AND state = $2";
+        request = $10, label = $11, stored_bytes = $12, row_count = $13, proven = $14, compared = $15, notes = $16, error = $17,
+        wanted = $18 WHERE id = $1 AND state = $2";
 }
 
 impl Record for RunRecord {
@@ -344,6 +344,7 @@ impl Write {
             .with(&run.compared)
             .with(&run.notes)
             .with(&run.error)
+            .with(&run.wanted)
             .run(self.on())
             .await?;
         if done == 0 {

@@ -38,9 +38,9 @@ statements! {
         enabled, next_at, version, created_at, sealed, retention)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
     UPDATE = "UPDATE tasks SET name = $3, destination_id = $4, selection = $5, full_cron = $6, incremental_cron = $7, time_zone = $8,
-        chain_incrementals = $9, chain_days = $10, catch_up = $11, next_at = CASE WHEN enabled THEN CAST($12 AS BIGINT) END,
-        put_off_from = CASE WHEN enabled THEN CAST($13 AS BIGINT) END, sealed = $14, retention = $15, version = version + 1
+        chain_incrementals = $9, chain_days = $10, catch_up = $11, sealed = $12, retention = $13, version = version + 1
         WHERE id = $1 AND version = $2";
+    DUE_ANEW = "UPDATE tasks SET next_at = $2, put_off_from = NULL WHERE id = $1 AND enabled";
     ENABLE = "UPDATE tasks SET enabled = $2, next_at = $3, put_off_from = NULL WHERE id = $1";
     NEXT = "UPDATE tasks SET next_at = $3, put_off_from = NULL WHERE id = $1 AND next_at = $2 AND enabled";
     PUT_OFF = "UPDATE tasks SET next_at = $3, put_off_from = CASE WHEN put_off_from = $3 THEN NULL ELSE coalesce(put_off_from, next_at) END
@@ -192,8 +192,9 @@ impl Catalog {
         write.commit_with(audit).await
     }
 
-    /// Changes all but the server and whether it is enabled; the next time counts only if it is. `record.version` is the
-    /// number of the edit that the change was begun from; the stored one counts on.
+    /// Changes all but the server and whether it is enabled. `record.next_at` counts only if it is, and is due at other times from
+    /// now on; else the next time stays as it is, which may have been put off or come since the record was read.
+    /// `record.version` is the number of the edit that the change was begun from; the stored one counts on.
     ///
     /// # Errors
     /// [`Code::Conflict`] if it was changed meanwhile, [`Code::NotFound`], or [`Code::Invalid`] at the
@@ -201,6 +202,7 @@ impl Catalog {
     pub async fn update_task(&self, record: &TaskRecord, audit: &AuditRecord) -> Result<()> {
         let mut write = self.begin().await?;
         let task = &record.task;
+        let Unsealed(before, _) = sql(ONE).with(&record.id).one(write.on()).await?.ok_or_else(|| missing("task"))?;
         let done = sql(UPDATE)
             .with(&record.id)
             .with(&record.version)
@@ -213,16 +215,16 @@ impl Catalog {
             .with(&task.chain_limit.incrementals)
             .with(&task.chain_limit.days)
             .with(&task.catch_up)
-            .with(&record.next_at)
-            .with(&record.put_off_from)
             .with(&!task.recipients.is_empty())
             .with(&task.retention)
             .run(write.on())
             .await
             .map_err(|error| named("task", error))?;
         if done == 0 {
-            sql(ONE).with(&record.id).one::<Unsealed>(write.on()).await?.ok_or_else(|| missing("task"))?;
             return Err(changed("task"));
+        }
+        if task.schedules != before.task.schedules {
+            sql(DUE_ANEW).with(&record.id).with(&record.next_at).run(write.on()).await?;
         }
         sql(SEAL_FOR_NOBODY).with(&record.id).run(write.on()).await?;
         write.seal_for(record).await?;

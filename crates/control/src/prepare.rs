@@ -7,7 +7,7 @@ use crate::{
     underway::{Ground, Nudge},
 };
 use catalog::{RoundRecord, RunRecord};
-use domain::{BackupKind, ChainLimit, Code, Error, Once, Result, RoundId, RoundState, RunId, RunKind, RunState, Selection, Task};
+use domain::{BackupKind, ChainLimit, Code, Error, Once, Origin, Result, RoundId, RoundState, RunId, RunKind, RunState, Selection, Task};
 use jiff::Timestamp;
 use repository::layout::GLOBALS;
 use source::{Database, Scope};
@@ -20,7 +20,27 @@ struct Prepared {
     ground: Arc<Ground>,
     scopes: Vec<Scope>,
     asked: Asked,
+    owed: Owed,
 }
+
+/// Which databases an incremental round backs up in full, because the full backup before it failed for good.
+#[derive(Debug, PartialEq, Eq)]
+enum Owed {
+    All,
+    Of(Vec<String>),
+}
+
+impl Owed {
+    fn has(&self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Of(names) => names.iter().any(|owed| owed == name),
+        }
+    }
+}
+
+/// Rounds of a task that are looked through for the one before.
+const LOOKED_THROUGH: u64 = 20;
 
 impl Control {
     /// Begins to prepare a round, unless that is under way.
@@ -62,7 +82,7 @@ impl Control {
 
     /// What the round is ordered: by the round itself, or by its task as that is now. With it, how long chains may grow, and
     /// whether incrementals may come after.
-    async fn order_of(&self, round: &RoundRecord) -> Result<(Once, ChainLimit, bool)> {
+    pub(crate) async fn order_of(&self, round: &RoundRecord) -> Result<(Once, ChainLimit, bool)> {
         if let Some(once) = &round.once {
             return Ok((once.clone(), ChainLimit::default(), false));
         }
@@ -91,8 +111,26 @@ impl Control {
         let source = self.open_source(&server).await?;
         let ground = self.open_ground(source, &server, identity, &destination).await?;
         let recipients = self.recipients(&order.recipients).await?;
-        let asked = Asked { globals: false, recipients, limit, follow };
-        Ok(Prepared { ground, scopes, asked })
+        let asked = Asked { recipients, limit, follow, ..Asked::default() };
+        Ok(Prepared { ground, scopes, asked, owed: self.owed(round).await? })
+    }
+
+    /// What is owed at a round: once, at the next time, so that a full backup that fails again and again does not keep the
+    /// incrementals from being made that still can be.
+    async fn owed(&self, round: &RoundRecord) -> Result<Owed> {
+        let nothing = Owed::Of(vec![]);
+        let Some(task) = round.task.filter(|_| round.wanted == BackupKind::Incremental && is_of_schedule(round)) else {
+            return Ok(nothing);
+        };
+        let newest = self.catalog.rounds_of_task(task, LOOKED_THROUGH).await?;
+        let Some(full) = before(round, &newest).filter(|before| before.wanted == BackupKind::Full && is_of_schedule(before)) else {
+            return Ok(nothing);
+        };
+        let runs = self.catalog.runs_of_round(full.id).await?;
+        if runs.is_empty() && full.state == RoundState::Failed {
+            return Ok(Owed::All);
+        }
+        Ok(Owed::Of(runs.into_iter().filter(|run| run.state == RunState::Failed).map(|run| run.database).collect()))
     }
 
     /// Adds the runs and lets the round run. Two steps, and a crash between them is seen above.
@@ -104,12 +142,16 @@ impl Control {
             return Ok(());
         }
         let mut said = "Goes on where the console was stopped.".to_owned();
-        if let Some(Prepared { ground, scopes, asked }) = prepared {
+        if let Some(Prepared { ground, scopes, asked, owed }) = prepared {
             let databases = scopes.iter().filter(|scope| **scope != Scope::Globals).count();
             let globals = if scopes.contains(&Scope::Globals) { ", and the server's roles and tablespaces" } else { "" };
             said = format!("Found {databases} {} to back up{globals}.", if databases == 1 { "database" } else { "databases" });
             self.underway.keep_ground(round.id, &ground);
-            let runs = runs(&now, &scopes, &asked, Timestamp::now())?;
+            let runs = runs(&now, &scopes, &asked, &owed, Timestamp::now())?;
+            let in_full = runs.iter().filter(|run| run.wanted != Some(now.wanted)).count();
+            if in_full > 0 {
+                said.push_str(&format!(" Full backups are made of {in_full} of them, in the place of those that failed."));
+            }
             self.queue_runs(runs, "backups queued", now.task_name.clone(), crate::round::path(now.id), &Cause::console(&said)).await?;
         }
         let ready = |round: &mut RoundRecord| (round.retry_at, round.error) = (None, None);
@@ -180,19 +222,31 @@ fn scopes(databases: &[Database], has_globals: bool, selection: &Selection, only
     Ok(scopes)
 }
 
-fn runs(round: &RoundRecord, scopes: &[Scope], asked: &Asked, now: Timestamp) -> Result<Vec<RunRecord>> {
+/// Whether a round is one of all databases that the schedule began.
+fn is_of_schedule(round: &RoundRecord) -> bool {
+    round.only_database.is_none() && round.origin != Origin::User
+}
+
+/// The last round of all databases that took place before this one.
+fn before<'a>(round: &RoundRecord, newest: &'a [RoundRecord]) -> Option<&'a RoundRecord> {
+    newest.iter().find(|other| other.id != round.id && other.only_database.is_none() && other.state != RoundState::Skipped)
+}
+
+fn runs(round: &RoundRecord, scopes: &[Scope], asked: &Asked, owed: &Owed, now: Timestamp) -> Result<Vec<RunRecord>> {
     let run = |scope: &Scope| {
+        let database = match scope {
+            Scope::Database(name) => name.clone(),
+            Scope::Globals => GLOBALS.into(),
+        };
+        let owed = round.wanted == BackupKind::Incremental && owed.has(&database);
         Ok(RunRecord {
             id: RunId::new(Uuid::now_v7()),
             round: Some(round.id),
             kind: RunKind::Backup,
-            wanted: Some(round.wanted),
+            wanted: Some(if owed { BackupKind::Full } else { round.wanted }),
             server: Some(round.server),
             destination: round.destination,
-            database: match scope {
-                Scope::Database(name) => name.clone(),
-                Scope::Globals => GLOBALS.into(),
-            },
+            database,
             state: RunState::Queued,
             attempt: 1,
             started_by: round.started_by.clone(),
@@ -201,7 +255,7 @@ fn runs(round: &RoundRecord, scopes: &[Scope], asked: &Asked, now: Timestamp) ->
             ended_at: None,
             retry_at: None,
             reason: None,
-            request: Asked { globals: *scope == Scope::Globals, ..asked.clone() }.to_request()?,
+            request: Asked { globals: *scope == Scope::Globals, owed, ..asked.clone() }.to_request()?,
             label: None,
             stored_bytes: None,
             rows: None,
@@ -217,7 +271,7 @@ fn runs(round: &RoundRecord, scopes: &[Scope], asked: &Asked, now: Timestamp) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture;
+    use crate::fixture::{self, at};
 
     fn databases(names: &[&str]) -> Vec<Database> {
         names.iter().map(|name| Database { name: (*name).into(), size_bytes: None }).collect()
@@ -253,10 +307,46 @@ mod tests {
     #[test]
     fn a_database_that_is_called_like_what_belongs_to_the_server_is_still_a_database() {
         let round = fixture::round(&fixture::task(), RoundState::Preparing);
-        let runs = runs(&round, &[database(GLOBALS), Scope::Globals], &Asked::default(), fixture::at("02:00:00")).unwrap();
+        let runs =
+            runs(&round, &[database(GLOBALS), Scope::Globals], &Asked::default(), &Owed::Of(vec![]), fixture::at("02:00:00")).unwrap();
         assert_eq!(runs[0].database, runs[1].database);
         let is_globals = |run: &RunRecord| run.request.as_ref().unwrap()["globals"].clone();
         assert_eq!((is_globals(&runs[0]), is_globals(&runs[1])), (false.into(), true.into()));
         assert!(runs[0].id < runs[1].id, "runs begin in the order of their identifiers");
+    }
+
+    #[tokio::test]
+    async fn a_full_backup_that_failed_is_owed_once_by_those_databases_alone() {
+        let (control, _folder) = fixture::console().await;
+        let task = fixture::task();
+        fixture::add_task(&control, &task).await;
+        let round =
+            |hour: &str, wanted, state| RoundRecord { wanted, began_at: at(hour), due_at: at(hour), ..fixture::round(&task, state) };
+        let run = |round: &RoundRecord, name: &str, state| RunRecord { round: Some(round.id), state, ..fixture::run(name) };
+        let add = async |round: &RoundRecord, runs: Vec<RunRecord>| {
+            control.begin_round(round.clone(), &Cause::console("")).await.unwrap();
+            let runs = runs.into_iter().map(|run| RunRecord { server: Some(round.server), ..run }).collect();
+            control.queue_runs(runs, "backups queued", String::new(), String::new(), &Cause::console("")).await.unwrap();
+        };
+        let full = round("02:00:00", BackupKind::Full, RoundState::Partly);
+        let next = round("03:00:00", BackupKind::Incremental, RoundState::Partly);
+        assert_eq!(control.owed(&next).await.unwrap(), Owed::Of(vec![]));
+        let states = [("blog", RunState::Succeeded), ("shop", RunState::Failed), ("till", RunState::Aborted)];
+        add(&full, states.map(|(name, state)| run(&full, name, state)).into()).await;
+        add(&round("02:30:00", BackupKind::Incremental, RoundState::Skipped), vec![]).await;
+        let owed = control.owed(&next).await.unwrap();
+        assert_eq!(owed, Owed::Of(vec!["shop".into()]));
+        let made = runs(&next, &[database("blog"), database("shop")], &Asked::default(), &owed, at("03:00:00")).unwrap();
+        assert_eq!(made.iter().map(|run| run.wanted).collect::<Vec<_>>(), [Some(BackupKind::Incremental), Some(BackupKind::Full)]);
+        assert_eq!(made[1].request.as_ref().unwrap()["owed"], true);
+        // Whoever asks for an incremental gets one.
+        assert_eq!(control.owed(&RoundRecord { origin: Origin::User, ..next.clone() }).await.unwrap(), Owed::Of(vec![]));
+
+        // It fails once more: the one after it is an incremental again.
+        add(&next, vec![run(&next, "blog", RunState::Succeeded), run(&next, "shop", RunState::Failed)]).await;
+        assert_eq!(control.owed(&round("04:00:00", BackupKind::Incremental, RoundState::Preparing)).await.unwrap(), Owed::Of(vec![]));
+        // One that never got as far as its databases is owed by all of them.
+        add(&round("05:00:00", BackupKind::Full, RoundState::Failed), vec![]).await;
+        assert_eq!(control.owed(&round("06:00:00", BackupKind::Incremental, RoundState::Preparing)).await.unwrap(), Owed::All);
     }
 }

@@ -4,9 +4,9 @@
 //! rows. The catalog decides: a run that is here and no longer queued there is refused when it is to begin.
 
 use catalog::RunRecord;
-use domain::{RoundId, RunId, RunKind, ServerId};
+use domain::{DestinationId, RoundId, RunId, RunKind, ServerId};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Runs that wait, in their order.
 #[derive(Default)]
@@ -19,8 +19,30 @@ pub(crate) struct Queue {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place(bool, Timestamp, RunId);
 
-struct Waiting {
+/// What only one run at a time may add to: the chain of a database at a destination.
+type Chain = (ServerId, String, DestinationId);
+
+/// What a run needs for as long as it works.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Needs {
+    /// A place on this server. A verification reads what was stored, and leaves its server alone.
     server: Option<ServerId>,
+    /// A chain for itself, as tasks may cover the same database.
+    chain: Option<Chain>,
+}
+
+impl Needs {
+    fn of(run: &RunRecord) -> Self {
+        let is_backup = run.kind == RunKind::Backup;
+        Self {
+            server: run.server.filter(|_| run.kind != RunKind::Verify),
+            chain: run.server.filter(|_| is_backup).map(|server| (server, run.database.clone(), run.destination)),
+        }
+    }
+}
+
+struct Waiting {
+    needs: Needs,
     round: Option<RoundId>,
     not_before: Option<Timestamp>,
 }
@@ -63,15 +85,22 @@ pub(crate) fn cores() -> usize {
 pub(crate) struct Taken {
     total: usize,
     servers: HashMap<ServerId, usize>,
+    chains: HashSet<Chain>,
 }
 
 impl Taken {
     /// Counts one run.
-    pub fn add(&mut self, server: Option<ServerId>) {
+    pub fn add(&mut self, needs: &Needs) {
         self.total += 1;
-        if let Some(server) = server {
+        if let Some(server) = needs.server {
             *self.servers.entry(server).or_default() += 1;
         }
+        self.chains.extend(needs.chain.clone());
+    }
+
+    /// The chain that a run needs and another one has.
+    fn chain_of<'a>(&self, needs: &'a Needs) -> Option<&'a Chain> {
+        needs.chain.as_ref().filter(|chain| self.chains.contains(*chain))
     }
 
     fn has_room_on(&self, server: Option<ServerId>, limits: &Limits) -> bool {
@@ -84,6 +113,11 @@ impl Taken {
 pub(crate) enum Wait {
     /// Its time: that of its next attempt, or the one that it was put off to.
     Time,
+    /// The end of another backup of its database to the same destination.
+    Chain {
+        /// Place in the line for that, from 1.
+        position: usize,
+    },
     /// A place on its server.
     Server {
         /// Place in the server's line, from 1.
@@ -107,6 +141,9 @@ impl Wait {
     pub fn sentence(self) -> String {
         match self {
             Self::Time => "Waits for the time of its next attempt.".into(),
+            Self::Chain { position } => {
+                format!("Number {position} in line for this database: another backup of it to the same destination is under way.")
+            }
             Self::Server { position, limit } => format!("Number {position} in line for this server, which does {} at once.", runs(limit)),
             Self::Console { position, limit } => format!("Number {position} in line; the console does {} at once.", runs(limit)),
             Self::Nothing => "Is about to begin.".into(),
@@ -132,9 +169,7 @@ impl Queue {
     pub fn add(&mut self, run: &RunRecord) {
         self.remove(run.id);
         let place = Place(run.kind != RunKind::Restore, run.retry_at.unwrap_or(run.queued_at), run.id);
-        // A verification reads what was stored, and leaves its server alone.
-        let server = run.server.filter(|_| run.kind != RunKind::Verify);
-        self.order.insert(place, Waiting { server, round: run.round, not_before: run.retry_at });
+        self.order.insert(place, Waiting { needs: Needs::of(run), round: run.round, not_before: run.retry_at });
         self.places.insert(run.id, place);
     }
 
@@ -161,9 +196,9 @@ impl Queue {
         self.places.contains_key(&run)
     }
 
-    /// The server of a run that waits, if it needs one.
-    pub fn server_of(&self, run: RunId) -> Option<ServerId> {
-        self.places.get(&run).and_then(|place| self.order.get(place))?.server
+    /// What a run needs that waits.
+    pub fn needs(&self, run: RunId) -> Needs {
+        self.places.get(&run).and_then(|place| self.order.get(place)).map(|waiting| waiting.needs.clone()).unwrap_or_default()
     }
 
     /// How many wait.
@@ -181,12 +216,17 @@ impl Queue {
         let mut plan = Plan::default();
         let mut in_line = 0;
         let mut on_server: HashMap<ServerId, usize> = HashMap::new();
+        let mut for_chain: HashMap<&Chain, usize> = HashMap::new();
         for (Place(.., run), waiting) in self.order.iter().filter(|(Place(.., run), _)| !is_begun(*run)) {
             let wait = if waiting.not_before.is_some_and(|at| at > now) {
                 Wait::Time
-            } else if !taken.has_room_on(waiting.server, limits) {
+            } else if let Some(chain) = taken.chain_of(&waiting.needs) {
+                let position = for_chain.entry(chain).or_default();
+                *position += 1;
+                Wait::Chain { position: *position }
+            } else if !taken.has_room_on(waiting.needs.server, limits) {
                 in_line += 1;
-                let server = waiting.server.map_or((0, 0), |server| {
+                let server = waiting.needs.server.map_or((0, 0), |server| {
                     let position = on_server.entry(server).or_default();
                     *position += 1;
                     (*position, limits.of(server))
@@ -196,7 +236,7 @@ impl Queue {
                 in_line += 1;
                 Wait::Console { position: in_line, limit: limits.total }
             } else {
-                taken.add(waiting.server);
+                taken.add(&waiting.needs);
                 plan.begin.push(*run);
                 Wait::Nothing
             };
@@ -215,8 +255,9 @@ mod tests {
         Timestamp::from_second(1_795_000_000 + second).unwrap()
     }
 
+    /// A run of a database that is no other's.
     fn run(second: i64, kind: RunKind, server: Option<ServerId>) -> RunRecord {
-        RunRecord { kind, server, queued_at: at(second), ..fixture::run("shop") }
+        RunRecord { kind, server, queued_at: at(second), ..fixture::run(&format!("tenant_{second}")) }
     }
 
     fn queue(runs: &[RunRecord]) -> Queue {
@@ -238,7 +279,7 @@ mod tests {
         assert_eq!(plan.waits[&runs[2].id], Wait::Server { position: 1, limit: 2 });
 
         let mut taken = Taken::default();
-        taken.add(Some(one));
+        taken.add(&Needs { server: Some(one), chain: None });
         let plan = queue(&runs).plan(taken, &limits(2, 5), at(9), |_| false);
         assert_eq!(plan.begin, [runs[0].id]);
         assert_eq!(plan.waits[&runs[4].id], Wait::Console { position: 4, limit: 2 });
@@ -260,6 +301,36 @@ mod tests {
         let runs = [run(0, RunKind::Backup, server), run(5, RunKind::Restore, server), run(6, RunKind::Verify, server)];
         let plan = queue(&runs).plan(Taken::default(), &limits(2, 1), at(9), |_| false);
         assert_eq!(plan.begin, [runs[1].id, runs[2].id]);
+    }
+
+    #[test]
+    fn one_backup_at_a_time_adds_to_a_chain() {
+        let (server, elsewhere) = (Some(fixture::server()), Some(fixture::server()));
+        let one = RunRecord { database: "shop".into(), ..run(0, RunKind::Backup, server) };
+        let of = |second, other: RunRecord| RunRecord { destination: one.destination, queued_at: at(second), ..other };
+        let shop = |second, kind| of(second, RunRecord { database: "shop".into(), ..run(second, kind, server) });
+        let (again, third, restore) = (shop(1, RunKind::Backup), shop(2, RunKind::Backup), shop(3, RunKind::Restore));
+        let free = [
+            of(4, run(4, RunKind::Backup, server)),
+            of(5, RunRecord { server: elsewhere, ..shop(5, RunKind::Backup) }),
+            RunRecord { destination: run(6, RunKind::Backup, server).destination, ..shop(6, RunKind::Backup) },
+            shop(7, RunKind::Verify),
+        ];
+        let all = [[one.clone(), again.clone(), third.clone(), restore.clone()].as_slice(), &free].concat();
+        let mut queue = queue(&all);
+        let plan = queue.plan(Taken::default(), &limits(99, 99), at(9), |_| false);
+        assert_eq!(plan.begin, [restore.id, one.id, free[0].id, free[1].id, free[2].id, free[3].id]);
+        assert_eq!((plan.waits[&again.id], plan.waits[&third.id]), (Wait::Chain { position: 1 }, Wait::Chain { position: 2 }));
+        let said = "Number 1 in line for this database: another backup of it to the same destination is under way.";
+        assert_eq!(plan.waits[&again.id].sentence(), said);
+
+        // As long as it works, and no longer.
+        let mut taken = Taken::default();
+        taken.add(&queue.needs(one.id));
+        let begun = |run: RunId| run != again.id && run != third.id;
+        assert!(queue.plan(taken, &limits(99, 99), at(9), begun).begin.is_empty());
+        queue.remove(one.id);
+        assert_eq!(queue.plan(Taken::default(), &limits(99, 99), at(9), begun).begin, [again.id]);
     }
 
     #[test]

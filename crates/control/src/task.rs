@@ -101,12 +101,9 @@ impl Control {
         if task.retention != known.task.retention && task.retention.is_some() {
             self.ensure_fresh(permit, "This changes which backups are deleted.", Timestamp::now())?;
         }
-        // What was put off stays so, unless it is due at other times from now on.
-        let (next_at, put_off_from) = match task.schedules == known.task.schedules {
-            true => (known.next_at, known.put_off_from),
-            false => (next_at(&task, Timestamp::now()), None),
-        };
-        let record = TaskRecord { task, next_at, put_off_from, version, ..known };
+        // This counts if it is due at other times from now on; else what was put off stays so.
+        let next_at = next_at(&task, Timestamp::now());
+        let record = TaskRecord { task, next_at, version, ..known };
         let audit = permit.audit("task changed", &record.task.name, Some(page(id)), format!("{}.", self.in_words(&record.task).await?));
         match self.catalog.update_task(&record, &audit).await {
             Err(error) if error.code() == Code::Conflict => {

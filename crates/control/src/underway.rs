@@ -7,12 +7,12 @@ use crate::{
     cause::Cause,
     live::Channels,
     pace::Pace,
-    queue::{Limits, Plan, Queue, Taken, Wait},
+    queue::{Limits, Needs, Plan, Queue, Taken, Wait},
     reconcile::Background,
     retention::Turns,
 };
 use catalog::RunRecord;
-use domain::{RoundId, RunId, ServerId, view::run::Progress};
+use domain::{RoundId, RunId, view::run::Progress};
 use jiff::Timestamp;
 use repository::{Key, Repository, ServerRef};
 use source::{Context, Source};
@@ -80,7 +80,7 @@ struct State {
 
 /// A run that has a place.
 struct Working {
-    server: Option<ServerId>,
+    needs: Needs,
     context: Context,
     ending: Option<Ending>,
     pace: Pace,
@@ -322,7 +322,7 @@ impl Underway {
 impl State {
     fn plan(&self, now: Timestamp) -> Plan {
         let mut taken = Taken::default();
-        self.working.values().for_each(|working| taken.add(working.server));
+        self.working.values().for_each(|working| taken.add(&working.needs));
         self.queue.plan(taken, &self.limits, now, |run| self.working.contains_key(&run))
     }
 }
@@ -340,9 +340,9 @@ impl Control {
         let begin = if self.underway.stopping.is_cancelled() { vec![] } else { state.plan(now).begin };
         let mut places = Vec::with_capacity(begin.len());
         for run in begin {
-            let server = state.queue.server_of(run);
+            let needs = state.queue.needs(run);
             let context = Context::default();
-            let working = Working { server, context: context.clone(), ending: None, pace: Pace::new(Instant::now()) };
+            let working = Working { needs, context: context.clone(), ending: None, pace: Pace::new(Instant::now()) };
             state.working.insert(run, working);
             places.push(Place { control: self.clone(), run, context });
         }

@@ -19,8 +19,8 @@ async fn fifty_viewers_get_the_same_text_until_the_end() {
     let console = world.start().await;
     let (_, _, task) = world.task(&console, "1").await;
     let held = world.hold("a.db");
-    let id = console.control.back_up_now(&console.permit, task, None, None).await.unwrap();
-    let round = console.round_when(id, "at work", |round| round.runs.iter().any(|run| run.state == RunState::Running)).await;
+    let round = console.at_work(task).await;
+    let id = round.line.id;
     let viewers: Vec<_> = futures::future::join_all((0..50).map(|_| console.control.watch_round(&console.permit, id))).await;
     let mut viewers: Vec<_> = viewers.into_iter().map(|viewer| Box::pin(viewer.unwrap())).collect();
     let mut firsts = vec![];

@@ -167,8 +167,7 @@ async fn a_stop_interrupts_what_does_not_end_and_the_next_start_goes_on() {
     let (world, _, _, task) = quiet().await;
     let console = world.start().await;
     let held = world.hold("a.db");
-    let id = console.control.back_up_now(&console.permit, task, None, None).await.unwrap();
-    console.round_when(id, "at work", |round| round.runs.iter().any(|run| run.state == RunState::Running)).await;
+    let id = console.at_work(task).await.line.id;
     console.control.stop(Duration::from_millis(100)).await;
     let stopped = console.round(id).await;
     assert_state(&stopped, RoundState::Running);
@@ -187,8 +186,7 @@ async fn a_stop_with_patience_lets_runs_end_and_begins_no_other() {
     let (world, _, _, task) = quiet().await;
     let console = world.start().await;
     let held = world.hold("a.db");
-    let id = console.control.back_up_now(&console.permit, task, None, None).await.unwrap();
-    console.round_when(id, "at work", |round| round.runs.iter().any(|run| run.state == RunState::Running)).await;
+    let id = console.at_work(task).await.line.id;
     let stopping = tokio::spawn({
         let control = console.control.clone();
         async move { control.stop(Duration::from_secs(30)).await }

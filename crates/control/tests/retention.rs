@@ -50,6 +50,16 @@ fn chains(world: &World) -> Vec<String> {
     names
 }
 
+/// Changes one bit of the archive of a chain.
+fn damage(world: &World, chain: &str) {
+    let files = fs::read_dir(world.path("root/shop.db").join(chain)).unwrap().map(|entry| entry.unwrap().path());
+    let archive = files.into_iter().find(|path| path.extension().is_some_and(|it| it == "zip")).unwrap();
+    let mut bytes = fs::read(&archive).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&archive, bytes).unwrap();
+}
+
 async fn eventually(what: &str, is: impl Fn() -> bool) {
     let began = Instant::now();
     while !is() {
@@ -222,14 +232,7 @@ async fn nothing_goes_while_newer_backups_fail() {
 async fn nothing_goes_while_the_newest_backup_does_not_hold() {
     let world = World::new();
     let (console, destination, task) = with_backups(&world, 3).await;
-    let newest = world.path("root/shop.db").join(&chains(&world)[2]);
-    let archive =
-        fs::read_dir(newest).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.extension().is_some_and(|it| it == "zip"));
-    let archive = archive.unwrap();
-    let mut bytes = fs::read(&archive).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    fs::write(&archive, bytes).unwrap();
+    damage(&world, &chains(&world)[2]);
     let label = console.control.folder(&console.permit, destination, "shop.db").await.unwrap().chains[0].points[0].label.to_string();
     let run = console.control.verify_now(&console.permit, destination, "shop.db", &label, None, None).await.unwrap();
     assert_eq!(console.run_ended(run).await.line.state, RunState::Failed);
@@ -248,14 +251,7 @@ async fn nothing_goes_while_the_newest_backup_does_not_hold() {
 async fn the_newest_is_read_back_before_others_go_for_it() {
     let world = World::new();
     let (console, destination, task) = with_backups(&world, 3).await;
-    let newest = world.path("root/shop.db").join(&chains(&world)[2]);
-    let archive =
-        fs::read_dir(newest).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.extension().is_some_and(|it| it == "zip"));
-    let archive = archive.unwrap();
-    let mut bytes = fs::read(&archive).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    fs::write(&archive, bytes).unwrap();
+    damage(&world, &chains(&world)[2]);
     keep(&console, task, "count=1").await;
     let shown = plan(&console, task).await;
     assert_eq!(shown.go, 2, "nobody has seen it yet");

@@ -85,8 +85,8 @@ async fn runs_that_wait_and_runs_that_work_can_be_stopped_and_tried_again() {
     let console = world.start().await;
     let (_, _, task) = world.task(&console, "1").await;
     let held = world.hold("a.db");
-    let id = console.control.back_up_now(&console.permit, task, None, None).await.unwrap();
-    let round = console.round_when(id, "at work", |round| round.runs.iter().any(|run| run.state == RunState::Running)).await;
+    let round = console.at_work(task).await;
+    let id = round.line.id;
     let (a, b, c) = (of(&round, "a.db"), of(&round, "b.db"), of(&round, "c.db"));
     assert_eq!((a.state, b.state, c.state), (RunState::Running, RunState::Queued, RunState::Queued));
     assert!(a.progress.is_some());
@@ -163,9 +163,8 @@ async fn a_round_that_cannot_be_prepared_is_tried_again_and_can_be_stopped_while
     // Its task vanishes: there is nothing to be prepared any more.
     console.control.abort_round(&console.permit, id).await.unwrap();
     console.control.remove_task(&console.permit, task, "away").await.unwrap();
-    console.control.retry_failed(&console.permit, id).await.unwrap();
-    let round = console.round_ended(id).await;
-    assert_eq!((round.line.state, round.line.error.map(|told| told.code)), (RoundState::Failed, Some(Code::NotFound)));
+    assert_eq!(refused(console.control.retry_failed(&console.permit, id).await).code(), Code::Conflict);
+    assert_state(&console.round(id).await, RoundState::Aborted);
     console.stop().await;
 }
 
@@ -221,8 +220,7 @@ async fn a_destination_that_moves_begins_anew_and_leaves_the_old_place_alone() {
     let change = async |version, root: &str| console.control.change_destination(&console.permit, destination, version, &form(root)).await;
 
     let held = world.hold("shop.db");
-    let under_way = console.control.back_up_now(&console.permit, task, None, None).await.unwrap();
-    console.round_when(under_way, "at work", |round| round.runs.iter().any(|run| run.state == RunState::Running)).await;
+    let under_way = console.at_work(task).await.line.id;
     let error = refused(change(1, "moved").await);
     assert!(error.code() == Code::Busy && error.told().field("root").is_some(), "{error:?}");
     drop(held);
@@ -266,8 +264,7 @@ async fn a_task_that_is_disabled_lets_its_round_end_and_one_with_a_round_is_not_
     let console = world.start().await;
     let (server, _, task) = world.task(&console, "1").await;
     let held = world.hold("a.db");
-    let id = console.control.back_up_now(&console.permit, task, None, None).await.unwrap();
-    console.round_when(id, "at work", |round| round.runs.iter().any(|run| run.state == RunState::Running)).await;
+    let id = console.at_work(task).await.line.id;
     console.control.enable_task(&console.permit, task, false).await.unwrap();
     assert_eq!(refused(console.control.remove_task(&console.permit, task, "nightly").await).code(), Code::Busy);
     // Even if it vanishes at that moment, its round and runs hold all that they need.
@@ -354,8 +351,7 @@ async fn a_run_that_works_can_be_put_off_and_is_made_at_its_time() {
     let console = world.start().await;
     let (_, _, task) = world.task(&console, "1").await;
     let held = world.hold("a.db");
-    let id = console.control.back_up_now(&console.permit, task, None, None).await.unwrap();
-    console.round_when(id, "at work", |round| round.runs.iter().any(|run| run.state == RunState::Running)).await;
+    let id = console.at_work(task).await.line.id;
     console.control.delay_round(&console.permit, id, 60).await.unwrap();
     let is_put_off = |run: &domain::view::run::RunLine| run.state == RunState::Queued && run.retry_at.is_some();
     let round = console.round_when(id, "put off", |round| round.runs.iter().all(is_put_off)).await;

@@ -5,7 +5,7 @@ mod world;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use domain::{
-    Code, DestinationId, KeyId, RestoreForm, RunState, ServerId, TaskId,
+    Code, DestinationId, KeyId, RestoreForm, RoundState, RunState, ServerId, TaskId,
     view::{backup::PointLine, key::SealedView},
 };
 use seal::PrivateKey;
@@ -195,6 +195,51 @@ async fn nothing_that_happens_to_a_task_lets_its_backups_be_readable_for_others(
     console.back_up(all.task).await;
     assert!(!all.point().await.sealed);
     all.console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_ordered_before_its_task_seals_is_sealed_when_it_is_made() {
+    let world = World::new();
+    world.make_broken("a.db");
+    world.make("b.db");
+    let console = world.start().await;
+    // One run at a time, in the order of names.
+    let (_, destination, task) = world.task(&console, "1").await;
+    let failed = console.back_up(task).await;
+    assert_eq!(failed.line.state, RoundState::Partly);
+
+    // While one works, another waits.
+    fs::remove_file(world.db("a.db")).unwrap();
+    world.make("a.db");
+    let hold = world.hold("a.db");
+    let waiting = console.at_work(task).await.line.id;
+    let key = PrivateKey::generate().unwrap();
+    let id = console.add_key("Operator", &key).await;
+    console.seal_for(task, &[id]).await;
+    drop(hold);
+    assert_eq!(console.round_ended(waiting).await.line.state, RoundState::Succeeded);
+    let newest = async |database: &str| {
+        let folder = console.control.folder(&console.permit, destination, database).await.unwrap();
+        folder.chains[0].points[0].clone()
+    };
+    assert!(newest("b.db").await.sealed, "what waited was written for everybody to read");
+
+    // What failed before is tried again.
+    let before = newest("a.db").await.label;
+    console.control.retry_failed(&console.permit, failed.line.id).await.unwrap();
+    assert_eq!(console.round_ended(failed.line.id).await.line.state, RoundState::Succeeded);
+    let now = newest("a.db").await;
+    assert!(now.label != before && now.sealed, "what was tried again was written for everybody to read: {now:?}");
+
+    // Nobody knows for whom to seal what a task that is gone has ordered.
+    fs::remove_file(world.db("b.db")).unwrap();
+    world.make_broken("b.db");
+    let failed = console.back_up(task).await;
+    assert_eq!(failed.line.state, RoundState::Partly);
+    console.control.remove_task(&console.permit, task, "nightly").await.unwrap();
+    let error = refused(console.control.retry_failed(&console.permit, failed.line.id).await);
+    assert!(error.code() == Code::Conflict && error.to_string().contains("was deleted"), "{error:?}");
+    console.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

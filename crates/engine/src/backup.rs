@@ -5,7 +5,7 @@ use crate::{
     blocking,
     chain::{self, Choice},
     check, guarded,
-    kept::{Follow, Kept, Next},
+    kept::{Follow, Hold, Kept, Next},
     unless_cancelled,
 };
 use domain::{BackupKind, BackupType, ChainLimit, Code, Error, Label, Phase, Result, Summary};
@@ -89,7 +89,8 @@ const LABEL_ATTEMPTS: u32 = 5;
 /// Backs up one database: reads it, or what has changed in it, at one moment into an archive, proves the archive, writes the manifest.
 ///
 /// # Errors
-/// Whatever failed; nothing of the backup is kept then, and no earlier backup is touched.
+/// Whatever failed; nothing of the backup is kept then, and no earlier backup is touched. [`Code::Busy`] while somebody else works on
+/// the chain.
 pub async fn backup(request: &BackupRequest, context: &Context) -> Result<Outcome> {
     let (context, _guard) = guarded(context);
     let (mut attempt, mut was_lost) = (1, false);
@@ -112,10 +113,25 @@ async fn once(request: &BackupRequest, context: &Context) -> Result<Outcome> {
     let began_at = Timestamp::now();
     unless_cancelled(context, request.repository.sweep_orphans(database, began_at)).await?;
     let begun = begin(request, database, began_at, context).await?;
-    let Begun { place, prior, position, reading, state, reason } = match begun {
+    let Begun { making, state, hold } = match begun {
         Ok(begun) => begun,
         Err(last) => return Ok(Outcome::Unchanged(last)),
     };
+    let made = make(request, database, began_at, making, context).await;
+    match (&made, state) {
+        (Ok(made), Some(state)) => state.settle(made.place.label(), &made.manifest, context).await,
+        // Whatever failed: what the source keeps for a backup that will not exist is in nobody's hands any more.
+        (Err(_), Some(state)) => state.give_up(context).await,
+        (_, None) => {}
+    }
+    // Nobody else works on the chain until all of that is done.
+    drop(hold);
+    made.map(Outcome::BackedUp)
+}
+
+/// Reads a backup that has begun, proves it and writes its manifest. After an error there is none, and nothing of it under the root.
+async fn make(request: &BackupRequest, database: &str, began_at: Timestamp, making: Making, context: &Context) -> Result<BackedUp> {
+    let Making { place, prior, position, reading, reason } = making;
     let description = reading.description().clone();
     let writer = unless_cancelled(context, request.repository.begin(&place, &request.recipients)).await?;
     let (summary, written) = read(writer, reading, context).await?;
@@ -141,28 +157,28 @@ async fn once(request: &BackupRequest, context: &Context) -> Result<Outcome> {
         request.repository.commit(&place, &manifest, &request.instance).await
     };
     if let Err(error) = sealed.await {
-        if let Some(state) = state {
-            state.give_up(context).await;
-        }
         if let Err(left) = request.repository.discard(&place, !request.recipients.is_empty()).await {
             tracing::warn!(?left, "an archive without a manifest could not be removed; a later run will");
         }
         return Err(error);
     }
-    if let Some(state) = state {
-        state.settle(place.label(), &manifest, context).await;
-    }
-    Ok(Outcome::BackedUp(BackedUp { place, manifest, notes: description.notes }))
+    Ok(BackedUp { place, manifest, notes: description.notes })
 }
 
-/// A backup that has begun to be read.
+/// A backup that has begun.
 struct Begun {
+    making: Making,
+    state: Option<State>,
+    hold: Option<Hold>,
+}
+
+/// What is to be read, and what it will be.
+struct Making {
     place: Place,
     prior: Option<Prior>,
     /// Where the server's log stood at the end of the prior.
-    position: serde_json::Value,
+    position: Value,
     reading: Box<dyn Reading>,
-    state: Option<State>,
     reason: String,
 }
 
@@ -178,23 +194,32 @@ struct State {
 impl State {
     /// The backup exists: what was needed before it is not any more.
     async fn settle(self, label: Label, manifest: &Manifest, context: &Context) {
-        let (following, position, context) = (self.following, manifest.position.to.clone(), context.clone());
         self.next.keep();
-        // The next run does it again.
-        if let Err(error) = blocking(move || following.settle(&position, &context)).await {
-            tracing::warn!(?error, "the server could not be told that a backup exists; the next run tells it");
-        }
-        self.kept.keep_only(label);
+        settle(&self.following, &self.kept, label, manifest, context).await;
     }
 
     /// The backup will not exist: what was made for it on the server goes, and what there was before stays.
     async fn give_up(self, context: &Context) {
-        // A run that was cancelled cleans up all the same.
-        let (following, position, context) =
-            (self.following, self.before, Context { meter: Arc::clone(&context.meter), ..Context::default() });
+        let (following, position, context) = (self.following, self.before, to_the_end(context));
         if let Err(error) = blocking(move || following.settle(&position, &context)).await {
-            tracing::warn!(?error, "what was kept on the server for a backup that failed could not be removed; the next one removes it");
+            tracing::warn!(?error, "what was kept on the server for a backup that failed could not be removed; the next run removes it");
+            // As long as its state is there, the next run knows of it.
+            self.next.keep();
         }
+    }
+}
+
+/// A run that was cancelled cleans up all the same.
+fn to_the_end(context: &Context) -> Context {
+    Context { meter: Arc::clone(&context.meter), ..Context::default() }
+}
+
+/// Tells the server that a backup exists, and removes the states of those before it. As long as one of them is there, it was not told.
+async fn settle(following: &Arc<dyn Following>, kept: &Kept, label: Label, manifest: &Manifest, context: &Context) {
+    let (following, position, context) = (Arc::clone(following), manifest.position.to.clone(), to_the_end(context));
+    match blocking(move || following.settle(&position, &context)).await {
+        Ok(()) => kept.keep_only(label),
+        Err(error) => tracing::warn!(?error, "the server could not be told that a backup exists; the next run tells it"),
     }
 }
 
@@ -209,16 +234,18 @@ async fn begin(
         let place = place_of_full(request, database, began_at, context).await?;
         let (source, scope, inner) = (Arc::clone(&request.source), request.scope.clone(), context.clone());
         let reading = blocking(move || source.begin_full(&scope, &inner)).await?;
-        return Ok(Ok(Begun { place, reading, reason: request.reason.clone(), prior: None, position: Value::Null, state: None }));
+        let making = Making { place, reading, reason: request.reason.clone(), prior: None, position: Value::Null };
+        return Ok(Ok(Begun { making, state: None, hold: None }));
     };
     let owner = follow.owner(request.instance.fingerprint().to_string(), &request.server.name);
     let following: Arc<dyn Following> = request.source.follow(name, &owner).into();
     let kept = follow.kept(&request.server.name, database);
+    let hold = Some(kept.hold(database)?);
     kept.note(&follow.chain(&request.server, database, request.task.as_deref()))?;
     let reason = match unless_cancelled(context, chain::choose(request, database, began_at)).await? {
         Choice::Full(reason) => reason,
         Choice::After(chain) => match incremental(request, &following, &kept, &chain, began_at, context).await? {
-            Incremental::Begun(begun) => return Ok(Ok(*begun)),
+            Incremental::Begun(begun) => return Ok(Ok(Begun { making: begun.0, state: Some(begun.1), hold })),
             Incremental::Unchanged(last) => return Ok(Err(last)),
             Incremental::MustBeFull(reason) => reason,
         },
@@ -232,8 +259,8 @@ async fn begin(
     let next = kept.begin(place.label())?;
     let (source, path, inner) = (Arc::clone(&following), next.path().to_owned(), context.clone());
     let reading = blocking(move || source.begin_full(&path, &inner)).await?;
-    let state = Some(State { following, kept, next, before });
-    Ok(Ok(Begun { place, reading, reason, state, prior: None, position: Value::Null }))
+    let making = Making { place, reading, reason, prior: None, position: Value::Null };
+    Ok(Ok(Begun { making, state: Some(State { following, kept, next, before }), hold }))
 }
 
 async fn place_of_full(request: &BackupRequest, database: &str, began_at: Timestamp, context: &Context) -> Result<Place> {
@@ -243,7 +270,7 @@ async fn place_of_full(request: &BackupRequest, database: &str, began_at: Timest
 }
 
 enum Incremental {
-    Begun(Box<Begun>),
+    Begun(Box<(Making, State)>),
     /// Since the backup that lies here.
     Unchanged(Place),
     MustBeFull(String),
@@ -274,14 +301,15 @@ async fn incremental(
                 let prior = Prior { label: last.place.label(), manifest_sha256: last.manifest_sha256.clone() };
                 let position = manifest.position.to.clone();
                 let state = State { following: Arc::clone(following), kept: kept.clone(), next, before: position.clone() };
-                let state = Some(state);
-                let begun = Begun { place, prior: Some(prior), position, reading, state, reason: request.reason.clone() };
-                return Ok(Incremental::Begun(Box::new(begun)));
+                let making = Making { place, prior: Some(prior), position, reading, reason: request.reason.clone() };
+                return Ok(Incremental::Begun(Box::new((making, state))));
             }
             source::Begun::Unchanged => {
-                // A crash may have left the states of those before it.
                 drop(next);
-                kept.keep_only(last.place.label());
+                // A crash came before the server was told of the last one.
+                if kept.has_others(last.place.label()) {
+                    settle(following, kept, last.place.label(), manifest, context).await;
+                }
                 return Ok(Incremental::Unchanged(last.place.clone()));
             }
             source::Begun::MustBeFull(reason) => return Ok(Incremental::MustBeFull(reason)),
@@ -360,7 +388,7 @@ struct Parts<'a> {
     database: &'a str,
     place: &'a Place,
     prior: Option<Prior>,
-    position: serde_json::Value,
+    position: Value,
     reason: String,
     began_at: Timestamp,
     description: &'a Description,

@@ -7,6 +7,9 @@
 //!
 //! A folder is filled before its backup exists, and those of earlier backups are removed after: whatever a crash leaves, the state
 //! of the newest backup is there. All of it can be lost without losing a backup.
+//!
+//! Two backups at once would each remove what the other has made. So whoever works on a chain locks its folder: among all processes one
+//! at a time, and the kernel drops the lock with the process.
 
 use domain::{Code, Destination, Error, Label, Result};
 use repository::{Instance, ServerRef};
@@ -14,7 +17,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use source::{Following, Owner, Source};
 use std::{
-    fs, io,
+    fs::{self, File, TryLockError},
+    io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -71,10 +76,11 @@ impl KeptChain {
     /// Forgets its state under `folder`. Its backups stay, and the next one is a full one.
     ///
     /// # Errors
-    /// [`Code::DataDir`].
+    /// [`Code::Busy`] while a backup of it is under way; [`Code::DataDir`].
     pub fn forget(&self, folder: &Path) -> Result<()> {
-        let Kept(path) = self.follow(folder).kept(&self.server, &self.database);
-        remove(&path).map_err(|error| failed(&path, error))
+        let kept = self.follow(folder).kept(&self.server, &self.database);
+        let _hold = kept.hold(&self.database)?;
+        remove(&kept.0).map_err(|error| failed(&kept.0, error))
     }
 }
 
@@ -124,7 +130,48 @@ impl Follow {
     }
 }
 
+/// The right to work on a chain, until it is dropped.
+pub(crate) struct Hold {
+    /// The chain's folder, locked.
+    _folder: File,
+}
+
+/// How often a folder is taken hold of anew that somebody removed between its making and its lock.
+const ATTEMPTS: u32 = 16;
+
 impl Kept {
+    /// Takes hold of the chain of a database, for this process and against all others.
+    ///
+    /// # Errors
+    /// [`Code::Busy`] while somebody else has it; [`Code::DataDir`].
+    pub fn hold(&self, database: &str) -> Result<Hold> {
+        let unlocked = |error: io::Error| {
+            let sentence = format!("The folder {}, which keeps what the next backup builds on, cannot be locked.", self.0.display());
+            Error::new(Code::DataDir, sentence, "Put the data directory on a file system that has locks.").because(error)
+        };
+        for _ in 0..ATTEMPTS {
+            let folder = match fs::create_dir_all(&self.0).and_then(|()| File::open(&self.0)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                opened => opened.map_err(|error| failed(&self.0, error))?,
+            };
+            match folder.try_lock() {
+                // Whoever forgot the chain just before has removed the folder that this is the lock of.
+                Ok(()) if self.is_at(&folder) => return Ok(Hold { _folder: folder }),
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => break,
+                Err(TryLockError::Error(error)) => return Err(unlocked(error)),
+            }
+        }
+        let sentence = format!("Another backup of {database:?} to the same destination is under way.");
+        Err(Error::new(Code::Busy, sentence, "Wait until it has ended, then try again."))
+    }
+
+    /// Whether the chain's folder is still the one that was opened.
+    fn is_at(&self, opened: &File) -> bool {
+        let identity = |metadata: &fs::Metadata| (metadata.dev(), metadata.ino());
+        matches!((opened.metadata(), fs::metadata(&self.0)), (Ok(opened), Ok(there)) if identity(&opened) == identity(&there))
+    }
+
     /// The state of a backup; the folder need not be there.
     pub fn of(&self, label: Label) -> PathBuf {
         self.0.join(label.to_string())
@@ -156,15 +203,22 @@ impl Kept {
 
     /// Removes the states of all other backups. Not being able to costs room alone.
     pub fn keep_only(&self, label: Label) {
-        let keep = label.to_string();
-        for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {
-            if *entry.file_name() != *keep
-                && *entry.file_name() != *CHAIN
-                && let Err(error) = remove(&entry.path())
-            {
-                tracing::debug!(%error, folder = %entry.path().display(), "the state of an earlier backup stays");
+        for other in self.others(label) {
+            if let Err(error) = remove(&other) {
+                tracing::debug!(%error, folder = %other.display(), "the state of an earlier backup stays");
             }
         }
+    }
+
+    /// Whether there are states of other backups.
+    pub fn has_others(&self, label: Label) -> bool {
+        self.others(label).next().is_some()
+    }
+
+    fn others(&self, label: Label) -> impl Iterator<Item = PathBuf> {
+        let keep = label.to_string();
+        let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
+        entries.filter(move |entry| *entry.file_name() != *keep).map(|entry| entry.path()).filter(|path| path.is_dir())
     }
 }
 
@@ -206,4 +260,47 @@ fn remove(path: &Path) -> io::Result<()> {
 fn failed(path: &Path, error: io::Error) -> Error {
     let sentence = format!("The folder {}, which keeps what the next backup builds on, cannot be written: {error}.", path.display());
     Error::new(Code::DataDir, sentence, "See to the data directory: its permissions, and the room on its disk.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chain(folder: &Path) -> (KeptChain, Kept) {
+        let text = |text: &str| text.to_owned();
+        let chain =
+            KeptChain { root: text("/backups"), server: text("here"), server_instance: text("one"), database: text("shop"), task: None };
+        let kept = chain.follow(folder).kept("here", "shop");
+        (chain, kept)
+    }
+
+    #[test]
+    fn one_at_a_time_works_on_a_chain_and_nobody_forgets_it_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let (chain, kept) = chain(folder.path());
+        let hold = kept.hold("shop").unwrap();
+        kept.note(&chain).unwrap();
+        let refused = kept.hold("shop").err().unwrap();
+        assert!(refused.code() == Code::Busy && refused.code().is_transient(), "{refused}");
+        assert_eq!(refused.to_string(), "Another backup of \"shop\" to the same destination is under way.");
+        assert_eq!(chain.forget(folder.path()).unwrap_err().code(), Code::Busy);
+        assert_eq!(kept_chains(folder.path()), std::slice::from_ref(&chain));
+        // Another database is another chain.
+        chain.follow(folder.path()).kept("here", "blog").hold("blog").unwrap();
+
+        drop(hold);
+        chain.forget(folder.path()).unwrap();
+        assert_eq!((kept_chains(folder.path()), kept.0.exists()), (vec![], false));
+        kept.hold("shop").unwrap();
+    }
+
+    #[test]
+    fn the_lock_of_a_folder_that_was_removed_holds_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_, kept) = chain(folder.path());
+        let _before = kept.hold("shop").unwrap();
+        fs::remove_dir_all(&kept.0).unwrap();
+        let _now = kept.hold("shop").unwrap();
+        assert_eq!(kept.hold("shop").err().unwrap().code(), Code::Busy);
+    }
 }

@@ -4,9 +4,10 @@
 
 mod support;
 
-use domain::{BackupKind, ChainLimit, Code, Result};
+use domain::{BackupKind, BackupType, ChainLimit, Code, Label, Result};
 use engine::{BackupRequest, Follow, Outcome, backup, restore, verify};
-use repository::{Key, Manifest, Repository};
+use jiff::{SignedDuration, Timestamp};
+use repository::{Key, Manifest, Place, Repository};
 use seal::PrivateKey;
 use std::sync::Arc;
 use store::{Faulty, Memory, Store};
@@ -122,6 +123,17 @@ async fn an_incremental_that_turns_out_not_to_be_possible_is_a_full_one_in_the_s
     chain.change("item", "[7,\"c\"]");
     assert_eq!(chain.made().await.0, BackupKind::Incremental);
     assert_eq!(chain.holds(true).await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_crash_left_without_a_manifest_ends_no_chain() {
+    let chain = Chain::new();
+    chain.back_up().await;
+    chain.change("item", "[6,\"b\"]");
+    let later = Label::new(Timestamp::now() + SignedDuration::from_hours(1), BackupKind::Full, BackupType::Logical);
+    let archive = Place::of_full("shop", "here", later).unwrap().archive(false).unwrap();
+    store::put(chain.store.as_ref(), &archive, bytes::Bytes::from_static(b"half of it")).await.unwrap();
+    assert_eq!(chain.made().await, (BackupKind::Incremental, "A test asked for it.".into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

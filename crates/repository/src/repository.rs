@@ -1,5 +1,7 @@
 //! A repository: what lies under one root, found and added to.
 
+mod remove;
+
 use crate::{
     ArchiveReader, ArchiveWriter, Body, Instance, Key, Manifest, Pieces, Place, ProvenBody, SealedBody, StoredBody, Trust, body, chain,
     layout::{self, MARKER},
@@ -14,9 +16,6 @@ use store::{Entry, ObjectName, Store};
 
 /// The largest manifest that is read.
 const MAX_MANIFEST_BYTES: u64 = 1 << 20;
-
-/// Age after which an archive without a manifest can only be what a crash left.
-const ORPHAN_AGE: SignedDuration = SignedDuration::from_hours(24);
 
 /// A root, opened.
 #[derive(Clone)]
@@ -152,12 +151,17 @@ impl Repository {
     /// is no chain.
     pub async fn newest_chain(&self, database: &str, server: &str, backup_type: BackupType) -> Result<Vec<Point>> {
         let chains = self.chains(Some(database)).await?;
+        let mut chains: Vec<_> = chains.into_iter().filter(|chain| layout::is_chain_of(chain, database, server, backup_type)).collect();
         // Their names begin with their times.
-        let newest = chains.into_iter().filter(|chain| layout::is_chain_of(chain, database, server, backup_type)).max();
-        match newest {
-            Some(chain) => self.points_of_chain(&chain).await,
-            None => Ok(vec![]),
+        chains.sort_unstable();
+        while let Some(newest) = chains.pop() {
+            let points = self.points_of_chain(&newest).await?;
+            // What a crash left without a manifest is no chain, and the one before it goes on.
+            if !points.is_empty() {
+                return Ok(points);
+            }
         }
+        Ok(vec![])
     }
 
     /// The backups that a restore of this one needs, the full one first and itself last.
@@ -244,42 +248,6 @@ impl Repository {
         }
     }
 
-    /// Removes the backups of one chain for good, the newest first, so that what is left can be restored at every moment: of each
-    /// the manifest goes first, and with it the backup; then its archive. A crash in between leaves an archive that no manifest
-    /// tells of, which the next backup removes as an orphan.
-    ///
-    /// # Errors
-    /// [`Code::UnknownInstance`] if somebody else signed one of them, before anything is removed; where a backup cannot be removed:
-    /// those after it stay.
-    pub async fn remove_chain(&self, points: &[Point]) -> Result<()> {
-        let mut points: Vec<&Point> = points.iter().collect();
-        points.sort_by_key(|point| std::cmp::Reverse(point.place.label()));
-        for point in &points {
-            if let Ok(manifest) = &point.manifest {
-                manifest.check_trust(&self.trust)?;
-            }
-        }
-        for point in points {
-            self.store.remove(&point.place.manifest()?).await?;
-            // Of one that cannot be used it may not be known whether it was sealed.
-            let forms = point.manifest.as_ref().map_or_else(|_| vec![false, true], |manifest| vec![manifest.sealed()]);
-            for sealed in forms {
-                self.store.remove(&point.place.archive(sealed)?).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes an archive of ours that will get no manifest; nothing, unless it is certain that no manifest tells of it.
-    pub async fn discard(&self, place: &Place, sealed: bool) -> Result<()> {
-        let is_free = match self.store.size(&place.manifest()?).await {
-            Err(error) => error.code() == Code::NotFound,
-            // Another process was quicker, with an archive of the other form.
-            Ok(_) => self.point(place.clone(), &[]).await?.manifest.is_ok_and(|manifest| manifest.sealed() != sealed),
-        };
-        if is_free { self.store.remove(&place.archive(sealed)?).await } else { Ok(()) }
-    }
-
     /// The archive of a backup, to be read at random; with the key that opens it if it is sealed. With the pieces of a proof, every
     /// byte that is read is one that was proven.
     ///
@@ -315,41 +283,6 @@ impl Repository {
 
     fn stored(&self, place: &Place, manifest: &Manifest) -> Result<StoredBody> {
         Ok(StoredBody::new(Arc::clone(&self.store), place.archive(manifest.sealed())?, manifest.archive.size_bytes))
-    }
-
-    /// Removes archives of one database that a crash left without a manifest more than a day before `now`.
-    pub async fn sweep_orphans(&self, database: &str, now: Timestamp) -> Result<()> {
-        for chain in self.folders(Some(&layout::database_folder(database)?)).await? {
-            let entries = self.store.list(Some(&chain)).await?;
-            for orphan in self.orphans(&entries, now).await? {
-                tracing::warn!(archive = %orphan, "removing an archive that a crash left without a manifest");
-                self.store.remove(orphan).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Archives that are old and that no manifest tells of: there is none of their label, or it tells of the other one, sealed or not.
-    async fn orphans<'a>(&self, entries: &'a [Entry], now: Timestamp) -> Result<Vec<&'a ObjectName>> {
-        let mut orphans = vec![];
-        for entry in entries.iter().filter(|entry| now.duration_since(entry.modified) > ORPHAN_AGE) {
-            let Some(label) = layout::label_of_archive(entry.name.last()) else { continue };
-            let place = entries.iter().filter_map(|other| Place::of_manifest(&other.name)).find(|place| place.label() == label);
-            let of_label = entries.iter().filter(|other| layout::label_of_archive(other.name.last()) == Some(label)).count();
-            let is_orphan = match place {
-                None => true,
-                // The only one of its label belongs to the manifest, whatever that says.
-                Some(_) if of_label == 1 => false,
-                Some(place) => {
-                    let point = self.point(place, entries).await?;
-                    point.manifest.is_ok_and(|manifest| manifest.archive.name != entry.name.last())
-                }
-            };
-            if is_orphan {
-                orphans.push(&entry.name);
-            }
-        }
-        Ok(orphans)
     }
 
     async fn marker(&self) -> Result<Option<Marker>> {

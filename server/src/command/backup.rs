@@ -164,7 +164,7 @@ fn one(run: &Run, kind: BackupKind) -> RunReport<'_> {
         },
         result: match &run.result {
             Ok(Outcome::BackedUp(_)) => "succeeded",
-            Ok(Outcome::Unchanged(_)) => "unchanged",
+            Ok(Outcome::Unchanged(_)) => "no_changes",
             Err(_) => "failed",
         },
         kind: manifest.map_or(kind, |manifest| manifest.kind),

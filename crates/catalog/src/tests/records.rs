@@ -186,6 +186,27 @@ async fn a_time_that_was_put_off_keeps_where_it_came_from_until_it_is_put_back_o
 }
 
 #[tokio::test]
+async fn an_edit_that_was_begun_before_its_task_was_put_off_does_not_undo_that() {
+    let opened = Opened::new().await;
+    let read = opened.with_task().await;
+    let times = async || opened.task(read.id).await.map(|task| (task.next_at, task.put_off_from)).unwrap();
+    opened.put_off(read.id, at(60), at(120), &audit()).await.unwrap();
+    let mut edited = read.clone();
+    edited.task.catch_up = !read.task.catch_up;
+    opened.update_task(&edited, &audit()).await.unwrap();
+    assert_eq!(times().await, (Some(at(120)), Some(at(60))));
+    // Nor does one bring a time back that has come meanwhile.
+    opened.set_next(read.id, at(120), Some(at(500))).await.unwrap();
+    opened.update_task(&TaskRecord { version: 2, ..read.clone() }, &audit()).await.unwrap();
+    assert_eq!(times().await, (Some(at(500)), None));
+    // At other times it is due anew.
+    opened.put_off(read.id, at(500), at(520), &audit()).await.unwrap();
+    edited.task.schedules.full = Some("30 4 * * *".into());
+    opened.update_task(&TaskRecord { version: 3, next_at: Some(at(200)), ..edited }, &audit()).await.unwrap();
+    assert_eq!(times().await, (Some(at(200)), None));
+}
+
+#[tokio::test]
 async fn a_task_is_due_when_its_time_has_come_and_it_is_enabled() {
     let opened = Opened::new().await;
     let first = opened.with_task().await;

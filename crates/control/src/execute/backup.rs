@@ -2,7 +2,7 @@
 
 use super::{Done, workers};
 use crate::{Control, shelf, underway::Ground};
-use catalog::RunRecord;
+use catalog::{RoundRecord, RunRecord};
 use domain::{BackupKind, ChainLimit, DestinationId, Error, Result, RoundId, display};
 use engine::{BackedUp, BackupRequest, Follow, Outcome, backup};
 use jiff::Timestamp;
@@ -12,15 +12,16 @@ use source::{Context, Scope};
 use std::sync::Arc;
 
 /// Why a backup is of the kind that was asked for. Where it becomes another one, the engine says why.
-fn reason(run: &RunRecord) -> &'static str {
+fn reason(run: &RunRecord, asked: &Asked) -> &'static str {
     match run.wanted {
+        _ if asked.owed => "The full backup that was due before failed: this one is made in its place.",
         Some(BackupKind::Incremental) => "An incremental backup was asked for.",
         _ => "A full backup was asked for.",
     }
 }
 
-/// What a backup was asked for beside its database; kept with the run, so that nothing that happens to its task meanwhile
-/// lets an archive be readable for others.
+/// What a backup was asked for beside its database; kept with the run, for those whose task is gone and for those that never had one.
+/// Else the task counts as it is when the run begins: who seals from now on finds no archive after that which is not sealed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Asked {
@@ -30,6 +31,8 @@ pub(crate) struct Asked {
     pub recipients: Vec<PublicKey>,
     /// The longest that the chain may grow that it may become a part of.
     pub limit: ChainLimit,
+    /// Whether it makes up for a full backup that failed.
+    pub owed: bool,
     /// Whether incrementals may come after it, for which the server and the data directory keep something.
     pub follow: bool,
 }
@@ -102,26 +105,54 @@ impl Control {
 
     async fn back_up(&self, id: RoundId, run: &RunRecord, context: &Context) -> Result<Outcome> {
         let ground = self.ground_of(id, context).await?;
-        let task = self.catalog.round(id).await?.task_name;
-        let asked = Asked::of(run)?;
+        let round = self.catalog.round(id).await?;
+        let asked = self.asked(&round, run).await?;
+        let (scope, reason) = (asked.scope(run), reason(run, &asked).into());
         let destination = self.catalog.destination(run.destination).await?.destination;
         let doubt = self.doubt(run, &ground.server.instance).await?;
         let request = BackupRequest {
             source: Arc::clone(&ground.source),
             server: ground.server.clone(),
-            scope: asked.scope(run),
+            scope,
             repository: ground.repository.clone(),
             instance: Arc::clone(&self.instance),
             recipients: asked.recipients,
-            task: Some(task),
+            task: Some(round.task_name),
             kind: run.wanted.unwrap_or(BackupKind::Full),
-            reason: reason(run).into(),
+            reason,
             doubt,
             limit: asked.limit,
             follow: asked.follow.then(|| Follow::new(&destination, self.chains())),
             workers: workers(),
         };
         backup(&request, context).await
+    }
+
+    /// What a run is asked for by now. What was to be sealed stays so, even if its task does not seal any more.
+    async fn asked(&self, round: &RoundRecord, run: &RunRecord) -> Result<Asked> {
+        let kept = Asked::of(run)?;
+        if round.task.is_none() {
+            return Ok(kept);
+        }
+        let now = self.ordered(round).await?;
+        let recipients = if now.recipients.is_empty() { kept.recipients } else { now.recipients };
+        Ok(Asked { globals: kept.globals, owed: kept.owed, recipients, ..now })
+    }
+
+    /// Lets runs that are tried again be asked for what their round is ordered by now.
+    pub(crate) async fn ask_anew(&self, round: &RoundRecord, runs: &mut [RunRecord]) -> Result<()> {
+        let now = self.ordered(round).await?;
+        for run in runs {
+            let kept = Asked::of(run)?;
+            run.request = Asked { globals: kept.globals, owed: kept.owed, ..now.clone() }.to_request()?;
+        }
+        Ok(())
+    }
+
+    /// What each run of a round is asked for by now.
+    async fn ordered(&self, round: &RoundRecord) -> Result<Asked> {
+        let (order, limit, follow) = self.order_of(round).await?;
+        Ok(Asked { recipients: self.recipients(&order.recipients).await?, limit, follow, ..Asked::default() })
     }
 
     /// Why the newest chain of a database shall not go on: a verification of one of its backups failed.

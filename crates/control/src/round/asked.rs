@@ -3,7 +3,8 @@
 use crate::{Administer, Control, Operate, Permit, cause::Cause, run::carried_through, underway::Nudge};
 use catalog::{RoundRecord, RunRecord};
 use domain::{
-    BackupKind, Code, Error, FieldError, Origin, Result, RoundId, RoundState, RunAction, RunState, ServerId, TaskForm, TaskId, Told,
+    BackupKind, Code, DestinationId, Error, FieldError, Origin, Result, RoundId, RoundState, RunAction, RunState, ServerId, TaskForm,
+    TaskId, Told,
 };
 use jiff::Timestamp;
 use std::collections::HashSet;
@@ -30,25 +31,13 @@ impl Control {
         if let Some(name) = database.as_deref().filter(|name| !task.task.selection.includes(name)) {
             return Err(Error::invalid_field("database", format!("The task leaves {name:?} out. Take it off that list first.")));
         }
-        let (now, who) = (Timestamp::now(), permit.actor().name());
+        let who = permit.actor().name();
         let round = RoundRecord {
-            id: RoundId::new(Uuid::now_v7()),
             task: Some(id),
             task_name: task.task.name,
-            server: task.task.server,
-            destination: task.task.destination,
             only_database: database,
             wanted: kind.unwrap_or_else(|| task.task.schedules.usual()),
-            once: None,
-            state: RoundState::Preparing,
-            origin: Origin::User,
-            started_by: Some(who.into()),
-            attempt: 1,
-            retry_at: None,
-            due_at: now,
-            began_at: now,
-            ended_at: None,
-            error: None,
+            ..by_hand(who, task.task.server, task.task.destination)
         };
         let kind = round.wanted.as_str();
         let said = match &round.only_database {
@@ -71,26 +60,8 @@ impl Control {
         let (destination, once) = form.check_once()?;
         let server = self.catalog.server(server).await?;
         self.ensure_references(server.id, destination, &once).await?;
-        let (now, who) = (Timestamp::now(), permit.actor().name());
-        let round = RoundRecord {
-            id: RoundId::new(Uuid::now_v7()),
-            task: None,
-            task_name: ONCE.into(),
-            server: server.id,
-            destination,
-            only_database: None,
-            wanted: BackupKind::Full,
-            once: Some(once),
-            state: RoundState::Preparing,
-            origin: Origin::User,
-            started_by: Some(who.into()),
-            attempt: 1,
-            retry_at: None,
-            due_at: now,
-            began_at: now,
-            ended_at: None,
-            error: None,
-        };
+        let who = permit.actor().name();
+        let round = RoundRecord { once: Some(once), ..by_hand(who, server.id, destination) };
         let began = round.id;
         self.begin_round(round, &Cause::user(permit, format!("Started by {who}: full, and once."))).await?;
         Ok(began)
@@ -164,8 +135,8 @@ impl Control {
     /// again.
     ///
     /// # Errors
-    /// [`Code::Conflict`] if there is nothing to try again; [`Code::Busy`] while another round of its task is under way;
-    /// [`Code::NotFound`].
+    /// [`Code::Conflict`] if there is nothing to try again, or its task was deleted; [`Code::Busy`] while another round of its task is
+    /// under way; [`Code::NotFound`].
     pub async fn retry_failed(&self, permit: &Permit<Operate>, id: RoundId) -> Result<()> {
         let (control, cause) = (self.clone(), Cause::user(permit, format!("Tried again by {}.", permit.actor().name())));
         carried_through(async move { control.retry(id, &cause).await }).await
@@ -175,9 +146,17 @@ impl Control {
         let deciding = self.deciding().await;
         let round = self.catalog.round(id).await?;
         let runs = self.catalog.runs_of_round(id).await?;
-        let again: Vec<_> = runs.iter().filter(|run| run.state.allows(RunAction::Retry).is_ok()).cloned().collect();
+        let mut again: Vec<_> = runs.iter().filter(|run| run.state.allows(RunAction::Retry).is_ok()).cloned().collect();
         if round.state == RoundState::Skipped || (again.is_empty() && (!runs.is_empty() || !round.state.has_ended())) {
             return Err(Error::new(Code::Conflict, "Nothing of this round can be tried again.", "Start a new round of its task instead."));
+        }
+        // It would be made for whoever the task sealed for when its round began.
+        if round.task.is_none() && round.once.is_none() {
+            let sentence = "The task of this round was deleted, so that nobody knows how its backups are to be made.";
+            return Err(Error::new(Code::Conflict, sentence, "Back up by another task, or once."));
+        }
+        if round.once.is_none() {
+            self.ask_anew(&round, &mut again).await?;
         }
         let to = if again.is_empty() { RoundState::Preparing } else { RoundState::Running };
         if round.state != to {
@@ -194,6 +173,30 @@ impl Control {
         self.change_all(&again, RunState::Queued, cause, anew).await?;
         self.nudge(Nudge::Rounds);
         Ok(())
+    }
+}
+
+/// A round that somebody asks for now: full, of all databases, and with no task behind it.
+fn by_hand(who: &str, server: ServerId, destination: DestinationId) -> RoundRecord {
+    let now = Timestamp::now();
+    RoundRecord {
+        id: RoundId::new(Uuid::now_v7()),
+        task: None,
+        task_name: ONCE.into(),
+        server,
+        destination,
+        only_database: None,
+        wanted: BackupKind::Full,
+        once: None,
+        state: RoundState::Preparing,
+        origin: Origin::User,
+        started_by: Some(who.into()),
+        attempt: 1,
+        retry_at: None,
+        due_at: now,
+        began_at: now,
+        ended_at: None,
+        error: None,
     }
 }
 

@@ -42,7 +42,7 @@ impl Control {
         carried_through(async move { control.delay(id, until, &cause).await }).await
     }
 
-    pub(super) async fn delay(&self, id: RoundId, until: Timestamp, cause: &Cause) -> Result<()> {
+    pub(crate) async fn delay(&self, id: RoundId, until: Timestamp, cause: &Cause) -> Result<()> {
         let deciding = self.deciding().await;
         let round = self.catalog.round(id).await?;
         if round.state.has_ended() {

@@ -4,8 +4,8 @@
 use catalog::{AuditRecord, Catalog};
 use control::{Actor, Administer, Caller, Control, Options, Permit, Safe};
 use domain::{
-    Code, DestinationForm, DestinationId, KeyForm, KeyId, Result, RoundId, RoundState, RunId, ServerForm, ServerId, TaskForm, TaskId,
-    UserForm,
+    Code, DestinationForm, DestinationId, KeyForm, KeyId, Result, RoundId, RoundState, RunId, RunState, ServerForm, ServerId, TaskForm,
+    TaskId, UserForm,
     view::{
         key::SealedView,
         run::{RoundView, RunLine, RunView},
@@ -232,6 +232,12 @@ impl Console {
             assert!(began.elapsed() < LIMIT, "not ended: {view:#?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Backs up now and waits until a run of it works.
+    pub async fn at_work(&self, task: TaskId) -> RoundView {
+        let id = self.control.back_up_now(&self.permit, task, None, None).await.unwrap();
+        self.round_when(id, "at work", |round| round.runs.iter().any(|run| run.state == RunState::Running)).await
     }
 
     /// Backs up now and waits for the end.
