@@ -93,6 +93,7 @@ fn Places() -> AnyNestedRoute {
         <Route path=path!("/backups/:destination") view=pages::backups::RootPage ssr=SsrMode::Async/>
         <Route path=path!("/backups/:destination/:database") view=pages::backups::FolderPage ssr=SsrMode::Async/>
         <Route path=path!("/backups/:destination/:database/verify") view=pages::backups::VerifyPage ssr=SsrMode::Async/>
+        <Route path=path!("/backups/:destination/:database/download") view=pages::backups::DownloadPage ssr=SsrMode::Async/>
         <Route path=path!("/backups/:destination/:database/hold") view=pages::backups::HoldPage ssr=SsrMode::Async/>
         <Route path=path!("/restore") view=pages::restore::Restore ssr=SsrMode::Async/>
         <Route path=path!("/destinations") view=pages::destinations::Destinations ssr=SsrMode::Async/>

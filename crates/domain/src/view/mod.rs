@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod destination;
+pub mod download;
 pub mod key;
 pub mod overview;
 pub mod people;
