@@ -63,6 +63,8 @@ fn Servers() -> AnyNestedRoute {
         <Route path=path!("/servers/:id") view=pages::servers::ServerPage ssr=SsrMode::Async/>
         <Route path=path!("/servers/:id/databases") view=pages::servers::ServerDatabases ssr=SsrMode::Async/>
         <Route path=path!("/servers/:id/rounds") view=pages::servers::ServerRounds ssr=SsrMode::Async/>
+        <Route path=path!("/servers/:id/slots") view=pages::servers::ServerSlots ssr=SsrMode::Async/>
+        <Route path=path!("/servers/:id/slots/:slot") view=pages::servers::SlotPage ssr=SsrMode::Async/>
         <Route path=path!("/servers/:id/settings") view=pages::servers::ServerSettings ssr=SsrMode::Async/>
     }
     .into_inner()

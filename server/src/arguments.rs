@@ -40,6 +40,11 @@ fn value<T: FromStr<Err = Error>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error: Error| format!("{error}\n  → {}", error.next_step()))
 }
 
+/// How much of its log a server may keep for each database.
+fn held(text: &str) -> Result<u64, String> {
+    domain::server::most_held(text).map_err(|error| error.to_string())?.ok_or_else(|| "Give a size, such as 4GiB.".into())
+}
+
 /// Server-wide backups: every database into its own child folder, and each restore proven equal.
 #[derive(Parser)]
 #[command(name = "rookery", version, after_help = AFTER, after_long_help = format!("{AFTER}\n\n{EXAMPLES}"))]
@@ -143,6 +148,10 @@ pub struct Backup {
     /// Make a full backup once the last one is so old
     #[arg(long, value_name = "DAYS")]
     pub most_days: Option<u32>,
+    /// Give a database's replication slot up once it keeps more of a PostgreSQL server's log, such as 800MB, and make a full backup
+    /// [default: 4GiB]
+    #[arg(long, value_name = "SIZE", value_parser = held)]
+    pub most_held: Option<u64>,
     /// Seal the backups for the holder of this key: the public half, as `rookery key show` prints it (may be given several times)
     // Not parsed here: it may be a private key by mistake, and errors of arguments repeat what was given.
     #[arg(long, value_name = "PUBLIC")]

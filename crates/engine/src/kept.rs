@@ -44,6 +44,9 @@ pub struct KeptChain {
     pub database: String,
     /// The task that ordered its last backup; none for the command line.
     pub task: Option<String>,
+    /// Why it was given up, if it was: a sentence. The next backup is a full one then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_up: Option<String>,
 }
 
 /// The file in the folder of a chain that says which one it is.
@@ -66,6 +69,18 @@ impl KeptChain {
     pub fn following(&self, source: &dyn Source, instance: &Instance) -> Box<dyn Following> {
         let owner = self.follow(Path::new("")).owner(instance.fingerprint().to_string(), &self.server);
         source.follow(&self.database, &owner)
+    }
+
+    /// Gives it up under `folder`, and says why: what is kept on its server went, or is about to. Its backups stay, and the next
+    /// one is a full one that tells the reason.
+    ///
+    /// # Errors
+    /// [`Code::DataDir`].
+    pub fn give_up(&self, folder: &Path, why: &str) -> Result<()> {
+        let kept = self.follow(folder).kept(&self.server, &self.database);
+        kept.write(&Self { given_up: Some(why.into()), ..self.clone() })?;
+        kept.remove_but(None);
+        Ok(())
     }
 
     /// Forgets its state under `folder`. Its backups stay, and the next one is a full one.
@@ -103,6 +118,7 @@ impl Follow {
             server_instance: server.instance.clone(),
             database: database.into(),
             task: task.map(str::to_owned),
+            given_up: None,
         }
     }
 
@@ -130,8 +146,19 @@ impl Kept {
         self.0.join(label.to_string())
     }
 
-    /// Notes which chain it is, before anything is made for it on its server.
-    pub fn note(&self, chain: &KeptChain) -> Result<()> {
+    /// Notes which chain it is, before anything is made for it on its server. If it was given up, why: that stays noted until there
+    /// is another backup.
+    pub fn note(&self, chain: &KeptChain) -> Result<Option<String>> {
+        let given_up = self.noted().and_then(|chain| chain.given_up);
+        self.write(&KeptChain { given_up: given_up.clone(), ..chain.clone() })?;
+        Ok(given_up)
+    }
+
+    fn noted(&self) -> Option<KeptChain> {
+        serde_json::from_slice(&fs::read(self.0.join(CHAIN)).ok()?).ok()
+    }
+
+    fn write(&self, chain: &KeptChain) -> Result<()> {
         let json = serde_json::to_vec(chain).map_err(|error| Error::internal("What a chain is could not be written.").because(error))?;
         let write = || {
             fs::create_dir_all(&self.0)?;
@@ -154,12 +181,23 @@ impl Kept {
         Ok(Next { path, keep: false })
     }
 
-    /// Removes the states of all other backups. Not being able to costs room alone.
+    /// Removes the states of all other backups, and that an earlier chain was given up. Not being able to costs room, or one full
+    /// backup too many.
     pub fn keep_only(&self, label: Label) {
-        let keep = label.to_string();
+        self.remove_but(Some(label));
+        if let Some(chain) = self.noted().filter(|chain| chain.given_up.is_some())
+            && let Err(error) = self.write(&KeptChain { given_up: None, ..chain })
+        {
+            tracing::debug!(%error, "that a chain was given up stays noted");
+        }
+    }
+
+    fn remove_but(&self, label: Option<Label>) {
+        let keep = label.map(|label| label.to_string());
         for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {
-            if *entry.file_name() != *keep
-                && *entry.file_name() != *CHAIN
+            let name = entry.file_name();
+            if keep.as_deref().is_none_or(|keep| *name != *keep)
+                && *name != *CHAIN
                 && let Err(error) = remove(&entry.path())
             {
                 tracing::debug!(%error, folder = %entry.path().display(), "the state of an earlier backup stays");

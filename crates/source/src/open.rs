@@ -7,6 +7,8 @@ use domain::{Connection, Result, Server};
 pub fn open(server: &Server, workers: usize) -> Result<Box<dyn Source>> {
     match &server.connection {
         Connection::Sqlite { folder } => Ok(Box::new(Sqlite::new(folder, workers)?)),
-        Connection::Postgresql { .. } => Ok(Box::new(Postgres::new(&server.connection, workers)?)),
+        Connection::Postgresql { .. } => {
+            Ok(Box::new(Postgres::new(&server.connection, workers)?.with_held_limit(server.held_limit_bytes())))
+        }
     }
 }

@@ -60,7 +60,8 @@ async fn prepare(arguments: &Backup, home: Home, context: &Context) -> Result<Ro
     let recipients = arguments.recipient.iter().map(|text| text.parse()).collect::<Result<Vec<PublicKey>>>()?;
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let workers = cores.clamp(2, 4);
-    let server = credentials::server(&arguments.server)?;
+    let mut server = credentials::server(&arguments.server)?;
+    server.most_held_bytes = arguments.most_held;
     let source: Arc<dyn Source> = source::open(&server, workers)?.into();
     let asked = (Arc::clone(&source), context.clone());
     let (identity, databases) = super::blocking(move || {

@@ -10,6 +10,7 @@ pub mod restore;
 pub mod retention;
 pub mod run;
 pub mod server;
+pub mod slot;
 pub mod task;
 
 use crate::{Role, UserId};

@@ -26,7 +26,7 @@ pub use moment::digest_tables;
 pub use stream::slot::Shown as Slot;
 
 use crate::{Capabilities, Context, Database, Following, Identity, Owner, Reading, Scope, Source, StageRequest, Staging};
-use domain::{Connection, Result};
+use domain::{Connection, Result, server::MOST_HELD_BYTES};
 use wire::Target;
 
 /// A PostgreSQL server, opened.
@@ -38,13 +38,10 @@ pub struct Postgres {
     window_bytes: Option<u64>,
 }
 
-/// Bytes of log that a replication slot may hold back on the server, unless it is said otherwise.
-pub const HELD_LIMIT_BYTES: u64 = 4 << 30;
-
 impl Postgres {
     /// A server of which a database is read (and loaded) by up to `workers` sessions at a time.
     pub fn new(connection: &Connection, workers: usize) -> Result<Self> {
-        Ok(Self { target: Target::new(connection)?, workers: workers.max(1), held_limit: HELD_LIMIT_BYTES, window_bytes: None })
+        Ok(Self { target: Target::new(connection)?, workers: workers.max(1), held_limit: MOST_HELD_BYTES, window_bytes: None })
     }
 
     /// The same, with another limit for the log that a replication slot of ours may hold back: beyond it the slot is dropped
@@ -62,11 +59,6 @@ impl Postgres {
 }
 
 impl Postgres {
-    /// The replication slots of Rookery's on the server, whichever installation made them: what each holds back of the log.
-    pub fn slots(&self, context: &Context) -> Result<Vec<Slot>> {
-        stream::slot::all(&mut snapshot::pinned(&self.target, &self.target.maintenance_database, context)?)
-    }
-
     /// Drops the slots of an installation that hold back more of the log than the limit, and says which: a chain that is not
     /// continued, because its task is paused, must not fill the server's disk. Its next backup is a full one.
     pub fn drop_slots_over_limit(&self, instance: &str, context: &Context) -> Result<Vec<Slot>> {
@@ -105,6 +97,14 @@ impl Source for Postgres {
 
     fn check_needs(&self, request: &StageRequest, context: &Context) -> Result<()> {
         restore::check_needs(&self.target, request, context)
+    }
+
+    fn slots(&self, context: &Context) -> Result<Vec<Slot>> {
+        stream::slot::all(&mut snapshot::pinned(&self.target, &self.target.maintenance_database, context)?)
+    }
+
+    fn drop_slot(&self, name: &str, context: &Context) -> Result<()> {
+        stream::slot::drop_ours(&mut snapshot::pinned(&self.target, &self.target.maintenance_database, context)?, name)
     }
 
     fn sweep(&self, context: &Context) -> Result<()> {

@@ -48,7 +48,7 @@ fn a_slot_that_holds_back_too_much_is_dropped_and_that_is_said() {
     chain.full().unwrap();
     chain.sql("insert into t select repeat(md5(i::text), 10) from generate_series(1, 10000) i");
     let why = refused(&mut chain);
-    assert!(why.contains("more than the limit of 1.0 MB: it was dropped"), "{why}");
+    assert!(why.contains("more than the limit of 1 MiB: it was dropped"), "{why}");
     assert_eq!(slots(server(), &database), "");
 }
 

@@ -67,7 +67,7 @@ pub(super) fn refused(place: &Place, slot: Option<&Shown>, state: &Path, held_li
             "The replication slot {} held back {} of log on the server, more than the limit of {}: it was dropped.",
             slot.name,
             domain::display::size(slot.held_bytes),
-            domain::display::size(held_limit)
+            domain::size::exact(held_limit)
         )
     })
 }

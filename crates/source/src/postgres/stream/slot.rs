@@ -41,6 +41,11 @@ impl Names {
         Self { prefix: format!("{}{}_", of_instance(&owner.instance), hex::encode(&hash.finalize()[..6])) }
     }
 
+    /// Whether a slot is one of them.
+    pub fn include(&self, slot: &str) -> bool {
+        slot.starts_with(&self.prefix)
+    }
+
     /// A name that no slot has.
     fn fresh(&self) -> String {
         // Hash keys are the standard library's source of randomness.
@@ -192,8 +197,18 @@ pub struct Shown {
     pub is_active: bool,
     /// Whether the server has removed log that it needs.
     pub is_lost: bool,
+    /// Whether the server may remove log that it needs at any moment.
+    pub is_at_risk: bool,
     /// Bytes of log that the server keeps for it.
     pub held_bytes: u64,
+}
+
+impl Shown {
+    /// Whether an installation made it, by its fingerprint.
+    #[must_use]
+    pub fn is_of(&self, instance: &str) -> bool {
+        self.name.starts_with(&of_instance(instance))
+    }
 }
 
 /// All slots of Rookery's on the server, whoever made them.
@@ -207,9 +222,12 @@ pub(in crate::postgres) fn shown(session: &mut Session, prefix: &str) -> Result<
 }
 
 fn list(session: &mut Session, which: &str, prefix: &str) -> Result<Vec<Shown>> {
-    let lost = if session.server_version() >= 130_000 { "wal_status IS NOT DISTINCT FROM 'lost'" } else { "false" };
+    let [lost, at_risk] = ["lost", "unreserved"].map(|status| match session.server_version() >= 130_000 {
+        true => format!("wal_status IS NOT DISTINCT FROM '{status}'"),
+        false => "false".into(),
+    });
     let rows = session.query(&format!(
-        "SELECT slot_name, database, confirmed_flush_lsn, active, restart_lsn IS NULL OR {lost},
+        "SELECT slot_name, database, confirmed_flush_lsn, active, restart_lsn IS NULL OR {lost}, {at_risk},
                 coalesce(greatest(pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, restart_lsn), 0), 0)::bigint
          FROM pg_replication_slots WHERE slot_type = 'logical' AND {which} AND starts_with(slot_name, {}) ORDER BY slot_name",
         quote_literal(prefix)
@@ -221,7 +239,8 @@ fn list(session: &mut Session, which: &str, prefix: &str) -> Result<Vec<Shown>> 
             confirmed: row.get(2).map(str::parse).transpose()?,
             is_active: row.is_true(3),
             is_lost: row.is_true(4),
-            held_bytes: row.parse(5)?,
+            is_at_risk: row.is_true(5),
+            held_bytes: row.parse(6)?,
         })
     };
     rows.iter().map(one).collect()
@@ -233,6 +252,20 @@ pub(in crate::postgres) fn drop_slot(session: &mut Session, name: &str) -> Resul
         Err(error) if sqlstate(&error) == Some("42704") => Ok(()),
         other => other.map(drop),
     }
+}
+
+/// Drops a slot of ours, whoever made it.
+pub(in crate::postgres) fn drop_ours(session: &mut Session, name: &str) -> Result<()> {
+    if !all(session)?.iter().any(|slot| slot.name == name) {
+        return Ok(());
+    }
+    drop_slot(session, name).map_err(|error| match sqlstate(&error) {
+        Some("55006") => {
+            Error::new(Code::Busy, format!("A backup reads from the replication slot {name} at this moment."), "Wait until it has ended.")
+                .because(error)
+        }
+        _ => error,
+    })
 }
 
 /// Drops the slots of `names` except one, also where their database has another name by now. One that is being read from is left for the next time.
