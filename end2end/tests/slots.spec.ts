@@ -35,7 +35,7 @@ test("the slot is shown, near a limit that was lowered, and dropped", async ({ p
   await page.getByLabel("Log kept for each database").fill("100 MiB");
   await page.getByRole("button", { name: "Save" }).click();
   await expect(page).toHaveURL(new RegExp(`${server}$`));
-  for (let i = 0; i < 5; i++) psql("slots_shop", `insert into t values (${i + 2}); select pg_switch_wal();`);
+  for (let i = 0; i < 6; i++) psql("slots_shop", `insert into t values (${i + 2}); select pg_switch_wal();`);
   await page.getByRole("link", { name: "Slots" }).click();
   const line = page.getByRole("row").filter({ hasText: "slots_shop" });
   await expect(line.getByText("Near the limit")).toBeVisible();
