@@ -63,6 +63,8 @@ fn Servers() -> AnyNestedRoute {
         <Route path=path!("/servers/:id") view=pages::servers::ServerPage ssr=SsrMode::Async/>
         <Route path=path!("/servers/:id/databases") view=pages::servers::ServerDatabases ssr=SsrMode::Async/>
         <Route path=path!("/servers/:id/rounds") view=pages::servers::ServerRounds ssr=SsrMode::Async/>
+        <Route path=path!("/servers/:id/slots") view=pages::servers::ServerSlots ssr=SsrMode::Async/>
+        <Route path=path!("/servers/:id/slots/:slot") view=pages::servers::SlotPage ssr=SsrMode::Async/>
         <Route path=path!("/servers/:id/settings") view=pages::servers::ServerSettings ssr=SsrMode::Async/>
     }
     .into_inner()
@@ -93,6 +95,7 @@ fn Places() -> AnyNestedRoute {
         <Route path=path!("/backups/:destination") view=pages::backups::RootPage ssr=SsrMode::Async/>
         <Route path=path!("/backups/:destination/:database") view=pages::backups::FolderPage ssr=SsrMode::Async/>
         <Route path=path!("/backups/:destination/:database/verify") view=pages::backups::VerifyPage ssr=SsrMode::Async/>
+        <Route path=path!("/backups/:destination/:database/download") view=pages::backups::DownloadPage ssr=SsrMode::Async/>
         <Route path=path!("/backups/:destination/:database/hold") view=pages::backups::HoldPage ssr=SsrMode::Async/>
         <Route path=path!("/restore") view=pages::restore::Restore ssr=SsrMode::Async/>
         <Route path=path!("/destinations") view=pages::destinations::Destinations ssr=SsrMode::Async/>

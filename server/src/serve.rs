@@ -1,5 +1,6 @@
 //! `rookery serve`: the console.
 
+mod download;
 mod forms;
 mod headers;
 mod health;

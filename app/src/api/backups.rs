@@ -3,13 +3,16 @@
 use super::Failure;
 use domain::{
     DestinationId,
-    view::backup::{FolderQuery, FolderView, RootView},
+    view::{
+        backup::{FolderQuery, FolderView, RootView},
+        download::{DownloadQuery, DownloadView},
+    },
 };
 use leptos::prelude::*;
 
 #[cfg(feature = "ssr")]
 use {
-    super::asked,
+    super::{asked, settle},
     control::{Operate, View},
     leptos_axum::redirect,
 };
@@ -61,5 +64,21 @@ pub async fn verify_now(destination: DestinationId, database: String, label: Str
     let (folder, label) = label.rsplit_once('/').map_or((None, label.as_str()), |(folder, label)| (Some(folder), label));
     let run = control.verify_now(&permit, destination, &database, label, folder, data_key.filter(|key| !key.is_empty())).await?;
     redirect(&format!("/runs/{run}"));
+    Ok(())
+}
+
+/// A restore point with all that a restore of it needs, to be taken out of the console.
+#[server(endpoint = "download")]
+pub async fn download(destination: DestinationId, query: DownloadQuery) -> Result<DownloadView, Failure> {
+    let (control, permit) = asked::<Operate>().await?;
+    Ok(control.download_view(&permit, destination, &query).await?)
+}
+
+/// Takes the password that a download needs, and goes back to its page.
+#[server(endpoint = "allow_download")]
+pub async fn allow_download(current_password: String, back: String) -> Result<(), Failure> {
+    let (control, permit) = asked::<Operate>().await?;
+    control.allow_download(&permit, &current_password).await?;
+    settle(crate::address::local(&back));
     Ok(())
 }

@@ -6,6 +6,7 @@ use domain::{
     view::{
         Page,
         server::{DatabaseLine, DatabaseQuery, ServerLine, ServerProbe, ServerView},
+        slot::SlotsView,
     },
 };
 use leptos::prelude::*;
@@ -36,6 +37,22 @@ pub async fn server(server: ServerId) -> Result<ServerView, Failure> {
 pub async fn databases(server: ServerId, query: DatabaseQuery) -> Result<Page<DatabaseLine>, Failure> {
     let (control, permit) = asked::<View>().await?;
     Ok(control.databases(&permit, server, &query).await?)
+}
+
+/// The replication slots of ours on a server, asked for now.
+#[server(endpoint = "slots", client = crate::api::client::Browser)]
+pub async fn slots(server: ServerId) -> Result<SlotsView, Failure> {
+    let (control, permit) = asked::<View>().await?;
+    Ok(control.slots(&permit, server).await?)
+}
+
+/// Drops a replication slot whose database's name was typed, and goes back to the others.
+#[server(endpoint = "drop_slot")]
+pub async fn drop_slot(server: ServerId, slot: String, typed_name: String) -> Result<(), Failure> {
+    let (control, permit) = asked::<Administer>().await?;
+    control.drop_slot(&permit, server, &slot, &typed_name).await?;
+    redirect(&format!("/servers/{server}/slots"));
+    Ok(())
 }
 
 /// Tries to connect as a form says; with `server`, an empty password is the one that is stored for it.

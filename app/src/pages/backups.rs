@@ -1,5 +1,6 @@
 //! The backups browser: destinations, the database folders of a root, the restore points of a folder.
 
+mod download;
 mod folder;
 mod hold;
 mod picture;
@@ -8,6 +9,7 @@ mod root;
 mod timeline;
 mod verify;
 
+pub use download::DownloadPage;
 pub use folder::FolderPage;
 pub use hold::HoldPage;
 pub(super) use picture::Picture;

@@ -36,9 +36,10 @@ statements! {
     LIST = "SELECT * FROM servers ORDER BY name";
     ONE = "SELECT * FROM servers WHERE id = $1";
     INSERT = "INSERT INTO servers
-        (id, name, connection, sealed_password, jobs, note, version, created_at, seen_at, seen_version, seen_error, seen_instance, seen_encryption)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-    UPDATE = "UPDATE servers SET name = $3, connection = $4, sealed_password = $5, jobs = $6, note = $7, version = version + 1
+        (id, name, connection, sealed_password, jobs, note, version, created_at, seen_at, seen_version, seen_error, seen_instance, seen_encryption,
+        most_held_bytes)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+    UPDATE = "UPDATE servers SET name = $3, connection = $4, sealed_password = $5, jobs = $6, note = $7, most_held_bytes = $8, version = version + 1
         WHERE id = $1 AND version = $2";
     SEEN = "UPDATE servers SET seen_at = $2, seen_version = $3, seen_error = $4, seen_instance = coalesce($5, seen_instance),
         seen_encryption = CASE WHEN CAST($5 AS TEXT) IS NULL THEN seen_encryption ELSE CAST($6 AS TEXT) END
@@ -57,7 +58,7 @@ impl Record for ServerRecord {
         };
         Ok(Self {
             id: row.get("id")?,
-            server: Server { name: row.get("name")?, connection: row.get("connection")? },
+            server: Server { name: row.get("name")?, connection: row.get("connection")?, most_held_bytes: row.get("most_held_bytes")? },
             sealed_password: row.get("sealed_password")?,
             jobs: row.get("jobs")?,
             note: row.get("note")?,
@@ -108,13 +109,14 @@ impl Catalog {
             .with(&seen.and_then(|seen| seen.error.clone()))
             .with(&record.instance)
             .with(&record.encrypted_at_rest)
+            .with(&record.server.most_held_bytes)
             .run(write.on())
             .await
             .map_err(|error| named("server", error))?;
         write.commit_with(audit).await
     }
 
-    /// Changes name, connection, password, jobs and note. `record.version` is the number of the edit that the change was
+    /// Changes name, connection, limit, password, jobs and note. `record.version` is the number of the edit that the change was
     /// begun from; the stored one counts on.
     ///
     /// # Errors
@@ -129,6 +131,7 @@ impl Catalog {
             .with(&record.sealed_password)
             .with(&record.jobs)
             .with(&record.note)
+            .with(&record.server.most_held_bytes)
             .run(write.on())
             .await
             .map_err(|error| named("server", error))?;

@@ -120,7 +120,7 @@ pub async fn add_task(control: &Control, task: &TaskRecord) {
     let audit = Cause::console("").audit(at("00:00:00"), "test", "", String::new());
     let server = ServerRecord {
         id: task.task.server,
-        server: Server { name: "apps".into(), connection: Connection::Sqlite { folder: "/nowhere/dbs".into() } },
+        server: Server { name: "apps".into(), connection: Connection::Sqlite { folder: "/nowhere/dbs".into() }, most_held_bytes: None },
         sealed_password: None,
         jobs: None,
         note: String::new(),

@@ -9,6 +9,7 @@ mod backup;
 mod cause;
 mod conflict;
 mod destination;
+mod download;
 mod execute;
 mod key;
 mod live;
@@ -35,6 +36,7 @@ mod underway;
 mod unused;
 
 pub use actor::{Actor, Administer, Level, Operate, Permit, View};
+pub use download::{Download, Wanted};
 pub use people::{Caller, SignedIn};
 pub use safe::Safe;
 pub use start::Claim;

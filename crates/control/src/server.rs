@@ -2,6 +2,7 @@
 
 mod open;
 mod probe;
+mod slots;
 
 pub(crate) use open::for_console;
 
@@ -13,7 +14,7 @@ use crate::{
 };
 use catalog::ServerRecord;
 use domain::{
-    Code, Connection, Destination, DestinationForm, Error, Result, Secret, ServerForm, ServerId,
+    Code, Connection, Destination, DestinationForm, Error, Result, Secret, ServerForm, ServerId, size,
     view::{
         Page,
         server::{DatabaseLine, DatabaseQuery, ServerLine, ServerView},
@@ -52,6 +53,7 @@ impl Control {
             line: survey.server_line(&server),
             has_password: server.sealed_password.is_some(),
             connection: server.server.connection,
+            most_held_bytes: server.server.most_held_bytes,
             jobs: server.jobs,
             note: server.note,
             version: server.version,
@@ -126,6 +128,8 @@ impl Control {
             done => done?,
         }
         self.nudge(Nudge::Queue);
+        // The limit for what it keeps may be another one.
+        self.nudge(Nudge::Chains);
         self.look_soon(record).await;
         Ok(())
     }
@@ -236,6 +240,7 @@ fn form_of(record: &ServerRecord) -> ServerForm {
             maintenance_database: maintenance_database.clone(),
             tls: tls.as_str().into(),
             root_certificate: root_certificate.as_ref().map_or_else(String::new, |path| path.display().to_string()),
+            most_held: record.server.most_held_bytes.map(size::exact).unwrap_or_default(),
             ..form
         },
     }

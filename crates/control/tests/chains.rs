@@ -1,37 +1,143 @@
-//! Tasks that cover the same database, on real SQLite folders.
+//! Chains that nobody goes on with: the console removes what servers keep for them, and nothing that is needed.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod world;
 
-use domain::{BackupKind, RoundState, RunState};
-use world::{World, assert_state};
+use domain::{DestinationForm, DestinationId, RunState, ServerForm};
+use std::time::{Duration, Instant};
+use testkit::PostgresServer;
+use world::{Console, World, of};
+
+fn postgres(databases: &[&str]) -> PostgresServer {
+    let postgres = PostgresServer::builder().conf("wal_level = logical").start().unwrap();
+    for database in databases {
+        postgres.create_database(database).unwrap();
+        postgres.psql(database, "CREATE TABLE t (id int PRIMARY KEY, x text); INSERT INTO t VALUES (1, 'a')").unwrap();
+    }
+    postgres
+}
+
+/// Databases that the server keeps something of ours for.
+fn kept(postgres: &PostgresServer) -> Vec<String> {
+    let found = postgres.psql("postgres", "SELECT database FROM pg_replication_slots ORDER BY 1").unwrap();
+    found.lines().map(str::to_owned).collect()
+}
+
+fn write_log(postgres: &PostgresServer, database: &str) {
+    for _ in 0..6 {
+        postgres.psql(database, "INSERT INTO t SELECT max(id) + 1, 'more' FROM t; SELECT pg_switch_wal()").unwrap();
+    }
+}
+
+async fn eventually(what: &str, is: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is() {
+        assert!(began.elapsed() < Duration::from_secs(60), "{what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn vault(console: &Console, world: &World) -> DestinationId {
+    let form = DestinationForm { name: "vault".into(), root: world.path("root").display().to_string(), note: String::new() };
+    console.control.add_destination(&console.permit, &form).await.unwrap()
+}
+
+/// What the background work says of chains, once that has these words.
+async fn said(console: &Console, words: &str) -> String {
+    let began = Instant::now();
+    loop {
+        let background = console.control.settings(&console.permit).await.unwrap().background;
+        let said = background.into_iter().find(|(name, ..)| name == "Chains").map(|(.., said)| said).unwrap_or_default();
+        if said.contains(words) {
+            return said;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "{words:?} is not in {said:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_tasks_over_one_database_take_turns_and_their_chain_goes_on() {
-    let world = World::new();
-    world.make("shop.db");
+async fn the_slots_of_a_task_that_was_deleted_go_and_those_of_others_stay() {
+    let (world, postgres) = (World::new(), postgres(&["blog", "shop"]));
     let console = world.start().await;
-    let (server, destination, first) = world.task(&console, "4").await;
-    let second = console.add_task("hourly", server, destination, "").await;
-    let incremental = Some(BackupKind::Incremental);
-    for turn in 0..3 {
-        rusqlite::Connection::open(world.db("shop.db")).unwrap().execute_batch("INSERT INTO t (x) VALUES ('new')").unwrap();
-        let hold = world.hold("shop.db");
-        let one = console.control.back_up_now(&console.permit, first, None, incremental).await.unwrap();
-        console.round_when(one, "at work", |round| round.runs.iter().any(|run| run.state == RunState::Running)).await;
-        let other = console.control.back_up_now(&console.permit, second, None, incremental).await.unwrap();
-        let waits = console.round_when(other, "in line", |round| round.runs.iter().any(|run| run.waits_for.is_some())).await;
-        let said = "Number 1 in line for this database: another backup of it to the same destination is under way.";
-        assert_eq!((waits.runs[0].state, waits.runs[0].waits_for.as_deref()), (RunState::Queued, Some(said)));
-        drop(hold);
-        let (one, other) = (console.round_ended(one).await, console.round_ended(other).await);
-        assert_state(&one, RoundState::Succeeded);
-        assert_state(&other, RoundState::Succeeded);
-        let made = one.runs[0].label.clone().unwrap();
-        assert!(made.contains(if turn == 0 { "full" } else { "incremental" }), "{made}");
-        assert_eq!((other.runs[0].attempt, other.runs[0].label.clone()), (1, None), "nothing changed since the other one");
+    let (server, _) = console.add_postgres("db", &postgres, "").await;
+    let destination = vault(&console, &world).await;
+    let blog = console.add_task("blogs", server, destination, "postgres\ntemplate1\nshop").await;
+    let shop = console.add_task("shops", server, destination, "postgres\ntemplate1\nblog").await;
+    for task in [blog, shop] {
+        console.back_up_changes(task).await;
     }
-    let folder = console.control.folder(&console.permit, destination, "shop.db").await.unwrap();
-    assert_eq!(folder.chains.iter().map(|chain| chain.points.len()).collect::<Vec<_>>(), [3]);
+    assert_eq!(kept(&postgres), ["blog", "shop"]);
+    console.control.remove_task(&console.permit, blog, "blogs").await.unwrap();
+    eventually("the slot of the deleted task goes", || kept(&postgres) == ["shop"]).await;
+    said(&console, "nobody follows any more were forgotten (1)").await;
+    // The other chain goes on.
+    postgres.psql("shop", "INSERT INTO t VALUES (2, 'b')").unwrap();
+    let round = console.back_up_changes(shop).await;
+    assert_eq!(of(&round, "shop").reason.as_deref(), Some("An incremental backup was asked for."));
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_keeps_too_much_goes_and_is_told_and_a_chain_at_work_is_left_alone() {
+    let (world, postgres) = (World::new(), postgres(&["blog", "shop"]));
+    let console = world.start().await;
+    let (server, form) = console.add_postgres("db", &postgres, "").await;
+    let destination = vault(&console, &world).await;
+    let task = console.add_task("nightly", server, destination, "postgres\ntemplate1").await;
+    console.back_up_changes(task).await;
+    assert_eq!(kept(&postgres), ["blog", "shop"]);
+    write_log(&postgres, "shop");
+    // A full backup of one of them waits for a lock, and with it its chain.
+    let mut holder = postgres.client("psql", "shop").args(["-Xqc", "BEGIN; LOCK TABLE t; SELECT pg_sleep(600)"]).spawn().unwrap();
+    let locked = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 't'::regclass AND granted";
+    eventually("the table is locked", || postgres.psql("shop", locked).unwrap().trim() == "1").await;
+    let id = console.control.back_up_now(&console.permit, task, Some("shop".into()), None).await.unwrap();
+    console.round_when(id, "running", |round| round.runs.iter().any(|run| run.state == RunState::Running)).await;
+    let limited = ServerForm { most_held: "64 MiB".into(), ..form };
+    console.control.change_server(&console.permit, server, 1, &limited).await.unwrap();
+    eventually("the slot that nobody needs goes", || !kept(&postgres).contains(&"blog".to_owned())).await;
+    said(&console, "What kept back too much log was dropped: blog.").await;
+    assert!(kept(&postgres).contains(&"shop".to_owned()), "a backup at work needs it");
+    let round = console.round(id).await;
+    assert_eq!(of(&round, "shop").state, RunState::Running, "the test was too slow: {round:#?}");
+
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    let asleep = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()";
+    postgres.psql("shop", asleep).unwrap();
+    console.round_ended(id).await;
+    let round = console.back_up_changes(task).await;
+    let reason = of(&round, "blog").reason.clone().unwrap();
+    assert!(reason.contains("more than the limit of 64 MiB: it was dropped"), "{reason}");
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_not_reached_holds_up_no_other() {
+    let (world, mut gone, there) = (World::new(), postgres(&["one", "two"]), postgres(&["shop"]));
+    let console = world.start().await;
+    let destination = vault(&console, &world).await;
+    let (first, _) = console.add_postgres("a-gone", &gone, "").await;
+    let (second, _) = console.add_postgres("b-there", &there, "").await;
+    let excluded = "postgres\ntemplate1";
+    let lost = console.add_task("lost", first, destination, excluded).await;
+    let task = console.add_task("found", second, destination, excluded).await;
+    for task in [lost, task] {
+        console.back_up_changes(task).await;
+    }
+    assert_eq!((kept(&gone).len(), kept(&there).len()), (2, 1));
+    gone.stop().unwrap();
+    console.control.remove_task(&console.permit, lost, "lost").await.unwrap();
+    console.control.remove_task(&console.permit, task, "found").await.unwrap();
+    eventually("the slot of the server that is reached goes", || kept(&there).is_empty()).await;
+    let said = said(&console, "were forgotten (1)").await;
+    // It is told once, and not for each of the server's chains.
+    assert_eq!(said.matches("one: ").count() + said.matches("two: ").count(), 1, "{said}");
+    // Once it is back, the rest goes as well.
+    gone.restart().unwrap();
+    let another = console.add_task("another", second, destination, excluded).await;
+    console.control.remove_task(&console.permit, another, "another").await.unwrap();
+    eventually("what was left goes", || kept(&gone).is_empty()).await;
     console.stop().await;
 }

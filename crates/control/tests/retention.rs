@@ -4,10 +4,14 @@
 
 mod world;
 
-use control::Control;
+use control::{Control, Wanted};
 use domain::{
     Code, DestinationId, RestoreForm, RoundState, RunState, TaskForm, TaskId,
-    view::{people::AuditQuery, retention::RetentionView},
+    view::{
+        download::{DownloadPart, DownloadQuery},
+        people::AuditQuery,
+        retention::RetentionView,
+    },
 };
 use std::{
     fs,
@@ -168,6 +172,33 @@ async fn a_held_chain_stays_until_it_is_released() {
     control.apply_retention(&console.permit, task, &shown.seen).await.unwrap();
     assert_eq!(chains(&world).len(), 1);
     assert_eq!(refused(control.hold_chain(&console.permit, destination, &folder, "").await).code(), Code::NotFound);
+    console.stop().await;
+}
+
+#[tokio::test]
+async fn a_chain_stays_while_something_of_it_is_downloaded() {
+    let world = World::new();
+    let (console, destination, task) = with_backups(&world, 2).await;
+    let control = &console.control;
+    let folder = format!("shop.db/{}", chains(&world)[0]);
+    let view = control.folder(&console.permit, destination, "shop.db").await.unwrap();
+    let point = view.chains.iter().find(|chain| chain.folder == folder).unwrap().points[0].label.to_string();
+    let asked = DownloadQuery { database: "shop.db".into(), folder, point, part: DownloadPart::Archive };
+    let download = control.download(&console.permit, destination, &asked, &Wanted::default()).await.unwrap();
+    keep(&console, task, "count=1").await;
+    let shown = plan(&console, task).await;
+    assert_eq!((shown.go, shown.databases[0].chains[1].reason.as_str()), (0, "It is being downloaded."));
+    let sent: Vec<_> = futures::StreamExt::collect::<Vec<_>>(download.body).await;
+    let bytes: usize = sent.into_iter().map(|piece| piece.unwrap().len()).sum();
+    assert_eq!(bytes as u64, download.size_bytes);
+    // Whoever left half of it behind holds nothing either.
+    drop(control.download(&console.permit, destination, &asked, &Wanted::default()).await.unwrap());
+    let shown = plan(&console, task).await;
+    assert_eq!(shown.go, 1);
+    control.apply_retention(&console.permit, task, &shown.seen).await.unwrap();
+    assert_eq!(chains(&world).len(), 1);
+    let gone = refused(control.download(&console.permit, destination, &asked, &Wanted::default()).await);
+    assert_eq!(gone.code(), Code::NotFound);
     console.stop().await;
 }
 

@@ -10,7 +10,7 @@ mod task;
 pub use key::KeyForm;
 pub use task::TaskForm;
 
-use crate::{Connection, Destination, Error, FieldError, Pattern, Result, Secret, Server};
+use crate::{Connection, Destination, Error, FieldError, Pattern, Result, Secret, Server, server};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -41,6 +41,8 @@ pub struct ServerForm {
     pub root_certificate: String,
     /// Database for questions about the whole server; `postgres` if empty.
     pub maintenance_database: String,
+    /// Log that the server may keep for each chain, such as `4 GiB`; that if empty.
+    pub most_held: String,
     /// Runs at once on this server; half of the console's processors if empty.
     pub jobs: String,
     /// Anything worth knowing.
@@ -176,6 +178,10 @@ impl ServerForm {
         let mut check = Check::default();
         let name = check.name(&self.name);
         self.jobs_at_once().map_err(|error| check.take::<()>("jobs", Err(error))).ok();
+        let most_held_bytes = match self.dbms.as_str() {
+            "postgresql" => check.take("most_held", server::most_held(&self.most_held)).flatten(),
+            _ => None,
+        };
         let connection = match self.dbms.as_str() {
             "sqlite" => self.sqlite(&mut check),
             "postgresql" => self.postgresql(&mut check),
@@ -184,7 +190,7 @@ impl ServerForm {
                 None
             }
         };
-        check.done(connection.map(|connection| Server { name, connection }))
+        check.done(connection.map(|connection| Server { name, connection, most_held_bytes }))
     }
 
     /// Runs at once, if a number was given.
@@ -311,7 +317,8 @@ mod tests {
     fn every_wrong_field_is_named_at_once() {
         let form =
             ServerForm { dbms: "postgresql".into(), port: "0".into(), tls: "perhaps".into(), jobs: "none".into(), ..Default::default() };
-        assert_eq!(fields(&form.check().unwrap_err()), ["name", "jobs", "host", "port", "tls"]);
+        let form = ServerForm { most_held: "4 MiB".into(), ..form };
+        assert_eq!(fields(&form.check().unwrap_err()), ["name", "jobs", "most_held", "host", "port", "tls"]);
         let form = ServerForm { dbms: "sqlite".into(), name: "apps".into(), folder: "apps".into(), ..Default::default() };
         assert_eq!(fields(&form.check().unwrap_err()), ["folder"]);
         assert_eq!(fields(&DestinationForm::default().check().unwrap_err()), ["name", "root"]);
@@ -334,6 +341,9 @@ mod tests {
         assert_eq!(server.name, "shop");
         let Connection::Postgresql { port: 5432, ref user, .. } = server.connection else { panic!("{server:?}") };
         assert_eq!(user, "postgres");
+        assert_eq!((server.most_held_bytes, server.held_limit_bytes()), (None, 4 << 30));
+        let limited = ServerForm { most_held: " 800 mb ".into(), ..form.clone() }.check().unwrap();
+        assert_eq!(limited.held_limit_bytes(), 800_000_000);
         assert!(!format!("{form:?}{server:?}").contains("hunter2"));
     }
 

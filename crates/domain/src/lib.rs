@@ -24,6 +24,7 @@ pub mod schedules;
 pub mod secret;
 pub mod selection;
 pub mod server;
+pub mod size;
 pub mod summary;
 pub mod task;
 pub mod view;

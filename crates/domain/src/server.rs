@@ -1,6 +1,6 @@
 //! A database server being protected, as a record.
 
-use crate::{Code, Dbms, Error, Result, Secret};
+use crate::{Code, Dbms, Error, Result, Secret, size};
 use serde::{Deserialize, Serialize};
 use std::{fmt, path::PathBuf, str::FromStr};
 use url::Url;
@@ -12,6 +12,28 @@ pub struct Server {
     pub name: String,
     /// How to reach it.
     pub connection: Connection,
+    /// Bytes of its log that it may keep for each chain, if that was set.
+    pub most_held_bytes: Option<u64>,
+}
+
+/// Bytes of its log that a server may keep for each chain, unless it is said otherwise.
+pub const MOST_HELD_BYTES: u64 = 4 << 30;
+
+/// What can be set instead: four segments of a log, as servers write it, and what no disk has.
+pub const HELD_BOUNDS: std::ops::RangeInclusive<u64> = 64 << 20..=64 << 40;
+
+/// A limit for the log that a server keeps for each chain; none if nothing is given.
+///
+/// # Errors
+/// [`Code::Invalid`] at the field `most_held`.
+pub fn most_held(text: &str) -> Result<Option<u64>> {
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let bytes = size::parse(text).ok().filter(|bytes| HELD_BOUNDS.contains(bytes));
+    let [least, most] = [HELD_BOUNDS.start(), HELD_BOUNDS.end()].map(|bound| size::exact(*bound));
+    let wrong = || format!("Give a whole number with its unit from {least} to {most}, such as 4 GiB, or nothing.");
+    bytes.map(Some).ok_or_else(|| Error::invalid_field("most_held", wrong()))
 }
 
 /// How a server is reached. Its serialized form has no password.
@@ -101,6 +123,12 @@ impl Server {
     pub fn dbms(&self) -> Dbms {
         self.connection.dbms()
     }
+
+    /// Bytes of its log that it may keep for each chain.
+    #[must_use]
+    pub fn held_limit_bytes(&self) -> u64 {
+        self.most_held_bytes.unwrap_or(MOST_HELD_BYTES)
+    }
 }
 
 impl Connection {
@@ -153,7 +181,7 @@ fn sqlite(folder: &str) -> Result<Server> {
     }
     let folder = PathBuf::from(folder);
     let name = folder.file_name().map_or_else(|| "sqlite".into(), |name| name.to_string_lossy().into_owned());
-    Ok(Server { name, connection: Connection::Sqlite { folder } })
+    Ok(Server { name, connection: Connection::Sqlite { folder }, most_held_bytes: None })
 }
 
 fn postgresql(text: &str) -> Result<Server> {
@@ -198,6 +226,7 @@ fn postgresql(text: &str) -> Result<Server> {
             tls,
             root_certificate,
         },
+        most_held_bytes: None,
     })
 }
 

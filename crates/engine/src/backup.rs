@@ -241,8 +241,8 @@ async fn begin(
     let following: Arc<dyn Following> = request.source.follow(name, &owner).into();
     let kept = follow.kept(&request.server.name, database);
     let hold = Some(kept.hold(database)?);
-    kept.note(&follow.chain(&request.server, database, request.task.as_deref()))?;
-    let reason = match unless_cancelled(context, chain::choose(request, database, began_at)).await? {
+    let given_up = kept.note(&follow.chain(&request.server, database, request.task.as_deref()))?;
+    let reason = match unless_cancelled(context, chain::choose(request, database, given_up, began_at)).await? {
         Choice::Full(reason) => reason,
         Choice::After(chain) => match incremental(request, &following, &kept, &chain, began_at, context).await? {
             Incremental::Begun(begun) => return Ok(Ok(Begun { making: begun.0, state: Some(begun.1), hold })),

@@ -15,13 +15,13 @@ pub(crate) enum Choice {
     After(Vec<Point>),
 }
 
-/// Chooses by what lies under the root; whether the source can go on from there is its own question.
-pub(crate) async fn choose(request: &BackupRequest, database: &str, now: Timestamp) -> Result<Choice> {
+/// Chooses by what lies under the root, and whether the chain was given up; whether the source can go on from there is its own question.
+pub(crate) async fn choose(request: &BackupRequest, database: &str, given_up: Option<String>, now: Timestamp) -> Result<Choice> {
     if request.kind == BackupKind::Full {
         return Ok(Choice::Full(request.reason.clone()));
     }
-    if let Some(doubt) = &request.doubt {
-        return Ok(Choice::Full(doubt.clone()));
+    if let Some(doubt) = request.doubt.clone().or(given_up) {
+        return Ok(Choice::Full(doubt));
     }
     let chain = request.repository.newest_chain(database, &request.server.name, BackupType::Logical).await?;
     Ok(match why_not(request, &chain, now) {

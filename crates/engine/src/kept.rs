@@ -49,6 +49,9 @@ pub struct KeptChain {
     pub database: String,
     /// The task that ordered its last backup; none for the command line.
     pub task: Option<String>,
+    /// Why it was given up, if it was: a sentence. The next backup is a full one then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_up: Option<String>,
 }
 
 /// The file in the folder of a chain that says which one it is.
@@ -71,6 +74,18 @@ impl KeptChain {
     pub fn following(&self, source: &dyn Source, instance: &Instance) -> Box<dyn Following> {
         let owner = self.follow(Path::new("")).owner(instance.fingerprint().to_string(), &self.server);
         source.follow(&self.database, &owner)
+    }
+
+    /// Gives it up under `folder`, and says why: what is kept on its server went, or is about to. Its backups stay, and the next
+    /// one is a full one that tells the reason.
+    ///
+    /// # Errors
+    /// [`Code::DataDir`].
+    pub fn give_up(&self, folder: &Path, why: &str) -> Result<()> {
+        let kept = self.follow(folder).kept(&self.server, &self.database);
+        kept.write(&Self { given_up: Some(why.into()), ..self.clone() })?;
+        kept.remove_but(None);
+        Ok(())
     }
 
     /// Forgets its state under `folder`. Its backups stay, and the next one is a full one.
@@ -109,6 +124,7 @@ impl Follow {
             server_instance: server.instance.clone(),
             database: database.into(),
             task: task.map(str::to_owned),
+            given_up: None,
         }
     }
 
@@ -177,8 +193,19 @@ impl Kept {
         self.0.join(label.to_string())
     }
 
-    /// Notes which chain it is, before anything is made for it on its server.
-    pub fn note(&self, chain: &KeptChain) -> Result<()> {
+    /// Notes which chain it is, before anything is made for it on its server. If it was given up, why: that stays noted until there
+    /// is another backup.
+    pub fn note(&self, chain: &KeptChain) -> Result<Option<String>> {
+        let given_up = self.noted().and_then(|chain| chain.given_up);
+        self.write(&KeptChain { given_up: given_up.clone(), ..chain.clone() })?;
+        Ok(given_up)
+    }
+
+    fn noted(&self) -> Option<KeptChain> {
+        serde_json::from_slice(&fs::read(self.0.join(CHAIN)).ok()?).ok()
+    }
+
+    fn write(&self, chain: &KeptChain) -> Result<()> {
         let json = serde_json::to_vec(chain).map_err(|error| Error::internal("What a chain is could not be written.").because(error))?;
         let write = || {
             fs::create_dir_all(&self.0)?;
@@ -201,8 +228,18 @@ impl Kept {
         Ok(Next { path, keep: false })
     }
 
-    /// Removes the states of all other backups. Not being able to costs room alone.
+    /// Removes the states of all other backups, and that an earlier chain was given up. Not being able to costs room, or one full
+    /// backup too many.
     pub fn keep_only(&self, label: Label) {
+        self.remove_but(Some(label));
+        if let Some(chain) = self.noted().filter(|chain| chain.given_up.is_some())
+            && let Err(error) = self.write(&KeptChain { given_up: None, ..chain })
+        {
+            tracing::debug!(%error, "that a chain was given up stays noted");
+        }
+    }
+
+    fn remove_but(&self, label: Option<Label>) {
         for other in self.others(label) {
             if let Err(error) = remove(&other) {
                 tracing::debug!(%error, folder = %other.display(), "the state of an earlier backup stays");
@@ -212,13 +249,16 @@ impl Kept {
 
     /// Whether there are states of other backups.
     pub fn has_others(&self, label: Label) -> bool {
-        self.others(label).next().is_some()
+        self.others(Some(label)).next().is_some()
     }
 
-    fn others(&self, label: Label) -> impl Iterator<Item = PathBuf> {
-        let keep = label.to_string();
+    fn others(&self, label: Option<Label>) -> impl Iterator<Item = PathBuf> {
+        let keep = label.map(|label| label.to_string());
         let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
-        entries.filter(move |entry| *entry.file_name() != *keep).map(|entry| entry.path()).filter(|path| path.is_dir())
+        entries
+            .filter(move |entry| keep.as_deref().is_none_or(|keep| *entry.file_name() != *keep))
+            .map(|entry| entry.path())
+            .filter(|path| path.is_dir())
     }
 }
 
@@ -268,8 +308,14 @@ mod tests {
 
     fn chain(folder: &Path) -> (KeptChain, Kept) {
         let text = |text: &str| text.to_owned();
-        let chain =
-            KeptChain { root: text("/backups"), server: text("here"), server_instance: text("one"), database: text("shop"), task: None };
+        let chain = KeptChain {
+            root: text("/backups"),
+            server: text("here"),
+            server_instance: text("one"),
+            database: text("shop"),
+            task: None,
+            given_up: None,
+        };
         let kept = chain.follow(folder).kept("here", "shop");
         (chain, kept)
     }

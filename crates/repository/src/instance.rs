@@ -23,6 +23,11 @@ pub struct PublicInstance {
 }
 
 impl PublicInstance {
+    /// Its key's fingerprint, by which it is trusted.
+    pub fn fingerprint(&self) -> Result<Fingerprint> {
+        Ok(fingerprint_of(&self.key()?))
+    }
+
     /// The key itself.
     pub fn key(&self) -> Result<VerifyingKey> {
         let bytes = STANDARD.decode(&self.public_key).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());

@@ -60,6 +60,11 @@ pub trait Following: Send + Sync {
     /// Bytes of its log that the server keeps for the chain, if it keeps any.
     fn held_bytes(&self, context: &Context) -> Result<Option<u64>>;
 
+    /// Whether a replication slot is one that is kept for it.
+    fn owns(&self, _slot: &str) -> bool {
+        false
+    }
+
     /// Removes all that is kept on the server for chains of this owner.
     fn release(&self, context: &Context) -> Result<()>;
 }

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 pub use follow::{Begun, Following, Owner, Since};
 pub use members::{Member, Members, Nowhere, Sink};
 pub use open::open;
-pub use postgres::HELD_LIMIT_BYTES;
+pub use postgres::Slot;
 
 /// What every piece of work is given: the wish to stop, and the counters to report to.
 #[derive(Clone, Default)]
@@ -152,6 +152,20 @@ pub trait Source: Send + Sync {
 
     /// Checks all that [`Source::stage`] checks first, and makes nothing.
     fn check_needs(&self, request: &StageRequest, context: &Context) -> Result<()>;
+
+    /// What the server keeps for chains between two backups: replication slots of ours, whichever installation made them, ordered by
+    /// name. None where a server keeps nothing.
+    fn slots(&self, _: &Context) -> Result<Vec<Slot>> {
+        Ok(vec![])
+    }
+
+    /// Drops one of them. One that is gone is no error.
+    ///
+    /// # Errors
+    /// [`domain::Code::Busy`] while somebody reads from it.
+    fn drop_slot(&self, _: &str, _: &Context) -> Result<()> {
+        Ok(())
+    }
 
     /// Removes what processes that were killed left behind on the server, and nothing that is in use.
     fn sweep(&self, context: &Context) -> Result<()>;

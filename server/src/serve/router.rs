@@ -1,6 +1,6 @@
 //! Which part answers what, and what lies around all of them.
 
-use super::{Serving, Site, forms, headers, health, live, requests, visit};
+use super::{Serving, Site, download, forms, headers, health, live, requests, visit};
 use app::{
     api::Visit,
     routes,
@@ -26,11 +26,14 @@ pub fn router(serving: Serving, site: Site) -> Router {
     let pages = pages(site.assets());
     let live = Router::new().route("/live/rounds/{id}", get(live::round)).route("/live/runs/{id}", get(live::run));
     let figures = Router::new().route("/metrics", get(health::metrics));
-    let known = live.merge(figures).with_state(serving.clone()).merge(pages).layer(meet);
+    let known = live.merge(figures).with_state(serving.clone()).merge(pages).layer(meet.clone());
+    // Archives are compressed already, and how long they are is told first.
+    let files = Router::new().route("/download/{destination}", get(download::file)).with_state(serving.clone()).layer(meet);
     let health = Router::new().route("/healthz", get(health::alive)).route("/readyz", get(health::ready)).with_state(serving.clone());
     // Compressed files are sent as they were built.
     known
         .layer(CompressionLayer::new())
+        .merge(files)
         .merge(site.router())
         .merge(health)
         .layer(from_fn(forms::keep_typed))

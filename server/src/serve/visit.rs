@@ -80,7 +80,8 @@ pub async fn gate(request: Request, next: Next) -> Response {
 }
 
 fn is_page(method: &Method, path: &str) -> bool {
-    matches!(*method, Method::GET | Method::HEAD) && !["/api/", "/live/", "/metrics"].iter().any(|part| path.starts_with(part))
+    matches!(*method, Method::GET | Method::HEAD)
+        && !["/api/", "/live/", "/metrics", "/download/"].iter().any(|part| path.starts_with(part))
 }
 
 /// Whether a page, or a program that watches, asks by itself: a browser that is left alone shall not keep its session alive.

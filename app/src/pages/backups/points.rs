@@ -10,6 +10,7 @@ use crate::{
 };
 use domain::{
     BackupKind, DestinationId, RestoreForm, Role,
+    display::shell_word,
     view::backup::{ChainView, Held, PointLine},
 };
 use jiff::Timestamp;
@@ -88,11 +89,15 @@ fn Line(
     let made_by = point.task.unwrap_or_else(|| "command line".into());
     // A label alone can be that of backups from several servers.
     let place = format!("{}/{label}", folder.get_value());
-    let told = moment.clone();
+    let (told, asked) = (moment.clone(), moment.clone());
     let with_key = (point.sealed && point.fault.is_none()).then(|| {
         let page = form.with_value(|form| format!("/backups/{}/{}/verify", form.destination, address::segment(&form.database)));
         let origin = point.origin.clone().unwrap_or_default();
         address::with_pairs(&page, [("point", label.clone()), ("folder", folder.get_value()), ("origin", origin)])
+    });
+    let download = point.fault.is_none().then(|| {
+        let page = form.with_value(|form| format!("/backups/{}/{}/download", form.destination, address::segment(&form.database)));
+        address::with_pairs(&page, [("folder", folder.get_value()), ("point", label.clone())])
     });
     let whole = place.clone();
     let origin = origins.then(|| point.origin.map(|origin| view! { <small class="dim">" on "{origin}</small> }));
@@ -119,7 +124,10 @@ fn Line(
                         <LinkButton kind=ButtonKind::Ghost href icon=Glyph::Key>"With a key"<span class="unseen">{format!(" verify the backup of {told}")}</span></LinkButton>
                     })}
                     {can_restore.then(|| view! {
-                        <LinkButton kind=ButtonKind::Ghost href=restore icon=Glyph::Restore>"Restore"<span class="unseen">{format!(" the backup of {moment}")}</span></LinkButton>
+                        <LinkButton kind=ButtonKind::Ghost href=restore icon=Glyph::Restore>"Restore"<span class="unseen">{format!(" the backup of {asked}")}</span></LinkButton>
+                    })}
+                    {download.filter(|_| may(Role::Operator)).map(|href| view! {
+                        <LinkButton kind=ButtonKind::Ghost href icon=Glyph::Save>"Download"<span class="unseen">{format!(" the backup of {moment}")}</span></LinkButton>
                     })}
                     {chain}
                 </span>
@@ -161,12 +169,13 @@ pub fn Meanwhile(
     let (folder, PointLine { label, sealed, .. }) = newest;
     let (ending, key) = if sealed { ("zip.sealed", " --key KEY_FILE") } else { ("zip", "") };
     let file = format!("{}/{folder}/{label}.{ending}", root.trim_end_matches('/'));
-    let server = server.map(|server| format!(" --server {}", quoted(&server))).unwrap_or_default();
-    let command = database.map(|name| format!("rookery cat {} --database {}{server} --point {label}{key}", quoted(&root), quoted(&name)));
+    let server = server.map(|server| format!(" --server {}", shell_word(&server))).unwrap_or_default();
+    let command =
+        database.map(|name| format!("rookery cat {} --database {}{server} --point {label}{key}", shell_word(&root), shell_word(&name)));
     view! {
         <div class="dim small">
             <p>
-                "Downloading and looking into a backup come to this page later. Each is one file on the console's machine, beside its signature; the newest is "
+                "Looking into a backup comes to this page later. Each is one file on the console's machine, beside its signature; the newest is "
                 <code>{file}</code> "."
             </p>
             {command.map(|command| view! {
@@ -179,28 +188,10 @@ pub fn Meanwhile(
     }
 }
 
-/// A word of a command line, as a shell reads it.
-fn quoted(word: &str) -> String {
-    let is_plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:@%+,=".contains(c));
-    if is_plain { word.into() } else { format!("'{}'", word.replace('\'', r"'\''")) }
-}
-
 /// What a backup's kind is called.
 pub(crate) fn kind_word(kind: BackupKind) -> &'static str {
     match kind {
         BackupKind::Full => "Full",
         BackupKind::Incremental => "Incremental",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn a_command_can_be_pasted_whatever_the_name() {
-        assert_eq!(quoted("/srv/backups"), "/srv/backups");
-        assert_eq!(quoted("it's; rm -rf $HOME"), r"'it'\''s; rm -rf $HOME'");
-        assert_eq!(quoted(""), "''");
     }
 }

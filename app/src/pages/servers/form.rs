@@ -5,7 +5,7 @@ use crate::{
     api::servers::ProbeServer,
     components::{Button, ButtonKind, Choice, Choices, Faults, Field, FormProblem, Glyph, Select, TextArea},
 };
-use domain::{Dbms, ServerForm, ServerId};
+use domain::{Dbms, ServerForm, ServerId, server::MOST_HELD_BYTES, size};
 use leptos::{form::FromFormData, html, prelude::*};
 
 /// How TLS may be used: value and words.
@@ -63,7 +63,7 @@ pub fn ServerFields(
         }
     });
     let Begin { form, server, has_password } = begin;
-    let more = ["root_certificate", "maintenance_database", "jobs", "note"].map(|name| all.field(name));
+    let more = ["root_certificate", "maintenance_database", "most_held", "jobs", "note"].map(|name| all.field(name));
     view! {
         <FormProblem faults=all marked=true/>
         <Field label="Name" name="name" value=form.name.clone() error=all.field("name") hint="How it is called here and in the folders of its backups." placeholder="orders-prod"/>
@@ -133,6 +133,8 @@ fn More(form: ServerForm, all: Faults) -> impl IntoView {
                 placeholder="/etc/ssl/company-ca.pem" hint="A PEM file on the console's machine, instead of the machine's own authorities."/>
             <Field label="Maintenance database" name="maintenance_database" value=form.maintenance_database error=all.field("maintenance_database") optional=true
                 code=true placeholder="postgres" hint="Where questions about the whole server are asked."/>
+            <Field label="Log kept for each database" name="most_held" value=form.most_held error=all.field("most_held") optional=true
+                placeholder=size::exact(MOST_HELD_BYTES) hint="The most that the server may keep in a replication slot until the next incremental has read it. What keeps more is dropped, and the next backup is a full one."/>
         </div>
         <Field label="Runs at once" name="jobs" value=form.jobs error=all.field("jobs") optional=true placeholder="half of the console's processors"
             hint="How many of its databases are backed up at the same time, from 1 to 64."/>

@@ -7,7 +7,7 @@ use crate::{
     },
 };
 use domain::{
-    Role, display,
+    Dbms, Role, display,
     view::server::{ServerLine, ServerView, Sighting},
 };
 use jiff::Timestamp;
@@ -37,6 +37,7 @@ pub fn head(view: &ServerView, look: ServerAction<Look>) -> impl IntoView + use<
             }
         }
     };
+    let has_slots = line.dbms == Dbms::Postgresql;
     let trouble = seen.as_ref().and_then(|seen| seen.error.clone());
     let settings = format!("{page}/settings");
     let mend = settings.clone();
@@ -56,6 +57,7 @@ pub fn head(view: &ServerView, look: ServerAction<Look>) -> impl IntoView + use<
             <Tab href=page.clone()>"Server-wide backup"</Tab>
             <Tab href=format!("{page}/databases") count=tally.total()>"Databases"</Tab>
             <Tab href=format!("{page}/rounds")>"Rounds"</Tab>
+            {has_slots.then(|| view! { <Tab href=format!("{page}/slots")>"Slots"</Tab> })}
             <May role=Role::Administrator><Tab href=settings>"Settings"</Tab></May>
         </Tabs>
     }

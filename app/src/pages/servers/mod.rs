@@ -9,6 +9,8 @@ mod new;
 mod probe;
 mod rounds;
 mod settings;
+mod slot;
+mod slots;
 mod task_card;
 
 pub use databases::ServerDatabases;
@@ -17,3 +19,5 @@ pub use manage::ServerPage;
 pub use new::ServerNew;
 pub use rounds::ServerRounds;
 pub use settings::ServerSettings;
+pub use slot::SlotPage;
+pub use slots::ServerSlots;

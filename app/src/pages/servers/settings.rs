@@ -10,7 +10,7 @@ use crate::{
     components::{Card, Confirm, Faults, FormProblem, Hidden, may},
     loaded::loaded_page,
 };
-use domain::{Connection, Role, ServerForm, ServerId, view::server::ServerView};
+use domain::{Connection, Role, ServerForm, ServerId, size, view::server::ServerView};
 use leptos::{html, prelude::*};
 
 /// A server's settings.
@@ -85,6 +85,7 @@ fn form_of(view: &ServerView) -> ServerForm {
             tls: tls.as_str().into(),
             root_certificate: root_certificate.as_ref().map(|file| file.display().to_string()).unwrap_or_default(),
             maintenance_database: maintenance_database.clone(),
+            most_held: view.most_held_bytes.map(size::exact).unwrap_or_default(),
             ..shared
         },
     }

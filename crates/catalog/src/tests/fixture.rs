@@ -74,7 +74,7 @@ pub fn server(name: &str) -> ServerRecord {
     let connection = Connection::Sqlite { folder: "/srv/apps".into() };
     ServerRecord {
         id: ServerId::new(Uuid::now_v7()),
-        server: Server { name: name.into(), connection },
+        server: Server { name: name.into(), connection, most_held_bytes: None },
         sealed_password: Some("sealed".into()),
         jobs: Some(3),
         note: "of the shop".into(),

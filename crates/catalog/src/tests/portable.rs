@@ -3,12 +3,13 @@
 use super::{fixture::Opened, statements};
 use sqlx::{Executor, SqlSafeStr};
 
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../../../../migrations/0001_console.sql"),
     include_str!("../../../../migrations/0002_keys.sql"),
     include_str!("../../../../migrations/0003_tasks.sql"),
     include_str!("../../../../migrations/0004_retention.sql"),
     include_str!("../../../../migrations/0005_unchanged.sql"),
+    include_str!("../../../../migrations/0006_slots.sql"),
 ];
 
 #[test]

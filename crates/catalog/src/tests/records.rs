@@ -19,7 +19,7 @@ async fn a_server_reads_back_as_it_was_stored_but_for_its_password() {
         root_certificate: Some("/etc/ssl/ca.pem".into()),
     };
     let stored = ServerRecord {
-        server: Server { name: "böse'\"; DROP TABLE servers; --".into(), connection },
+        server: Server { name: "böse'\"; DROP TABLE servers; --".into(), connection, most_held_bytes: Some(1 << 40) },
         seen: Some(Sighting { at: at(1), version: None, error: Some(told("No answer.")) }),
         instance: Some("instance".into()),
         ..server("")
@@ -48,10 +48,14 @@ async fn a_name_in_use_is_told_at_its_field() {
     }
     let other = server("other");
     opened.insert_server(&other, &audit()).await.unwrap();
+    let limited = ServerRecord { server: Server { most_held_bytes: Some(5), ..other.server.clone() }, ..other.clone() };
+    opened.update_server(&limited, &audit()).await.unwrap();
+    assert_eq!(opened.server(other.id).await.unwrap().server.held_limit_bytes(), 5);
+    let other = ServerRecord { version: 2, ..other };
     let renamed = ServerRecord { server: Server { name: "shop".into(), ..other.server.clone() }, ..other };
     assert!(opened.update_server(&renamed, &audit()).await.unwrap_err().told().field("name").is_some());
     // What failed left no line in the audit log either.
-    assert_eq!(opened.audit_page("", 1).await.unwrap().total, 4);
+    assert_eq!(opened.audit_page("", 1).await.unwrap().total, 5);
 }
 
 #[tokio::test]

@@ -2,33 +2,82 @@
 //!
 //! A chain is followed as long as a task covers its database at its root. One whose task was deleted, or leaves the database out
 //! now, is forgotten: its backups stay, and what the server kept for the next one goes. So does what keeps back too much log,
-//! because its task is disabled or fails: then the next backup is a full one. Chains of the command line are its own.
+//! because its task is disabled or fails: then the next backup is a full one, and says why. Chains of the command line are its own.
 
-use crate::Control;
-use catalog::{ServerRecord, TaskRecord};
-use domain::{Code, DestinationId, Result, RunKind, display};
+use crate::{Control, cause::Cause};
+use catalog::{RunRecord, ServerRecord, TaskRecord};
+use domain::{Code, Dbms, DestinationId, Result, RunKind, ServerId, display, size};
 use engine::{Follow, KeptChain, kept_chains};
-use source::HELD_LIMIT_BYTES;
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use jiff::Timestamp;
+use source::Slot;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
 /// What is known of those who follow chains.
-struct Followers {
+pub(crate) struct Followers {
     servers: Vec<ServerRecord>,
     tasks: Vec<TaskRecord>,
     roots: BTreeMap<DestinationId, Follow>,
 }
 
 impl Followers {
+    pub async fn of(control: &Control) -> Result<Self> {
+        let (destinations, folder) = (control.catalog.destinations().await?, control.chains());
+        Ok(Self {
+            servers: control.catalog.servers().await?,
+            tasks: control.catalog.tasks().await?,
+            roots: destinations.iter().map(|destination| (destination.id, Follow::new(&destination.destination, folder.clone()))).collect(),
+        })
+    }
+
     fn server(&self, chain: &KeptChain) -> Option<&ServerRecord> {
         self.servers.iter().find(|server| server.instance.as_deref() == Some(chain.server_instance.as_str()))
     }
 
-    fn follow(&self, chain: &KeptChain) -> bool {
-        let Some(server) = self.server(chain) else { return false };
-        self.tasks.iter().any(|task| {
+    /// The task that goes on with a chain.
+    pub fn task(&self, chain: &KeptChain) -> Option<&TaskRecord> {
+        let server = self.server(chain)?;
+        self.tasks.iter().find(|task| {
             let is_there = self.roots.get(&task.task.destination).is_some_and(|root| root.covers(chain));
             is_there && task.task.server == server.id && server.server.name == chain.server && task.task.selection.includes(&chain.database)
         })
+    }
+}
+
+/// What became of a chain that was looked at.
+enum Looked {
+    /// Its server keeps so many bytes for it.
+    Kept(u64),
+    /// Nobody follows it.
+    Forgotten,
+    /// It kept back too much: a sentence.
+    GivenUp(String),
+}
+
+/// What the work did.
+#[derive(Default)]
+struct Done {
+    held: u64,
+    forgotten: usize,
+    given_up: Vec<String>,
+    /// Servers that could not be reached. They are not asked for each of their chains.
+    silent: BTreeSet<ServerId>,
+    faults: Vec<String>,
+}
+
+impl Done {
+    fn told(self) -> String {
+        let mut said = vec![format!("Servers keep {} of log for chains.", display::size(self.held))];
+        if self.forgotten > 0 {
+            said.push(format!("Chains that nobody follows any more were forgotten ({}).", self.forgotten));
+        }
+        if !self.given_up.is_empty() {
+            said.push(format!("What kept back too much log was dropped: {}.", self.given_up.join(", ")));
+        }
+        said.into_iter().chain(self.faults).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -38,57 +87,126 @@ impl Control {
         self.data_dir.join("chains")
     }
 
-    pub(crate) async fn reconcile_chains(&self) -> Result<String> {
-        let (destinations, folder) = (self.catalog.destinations().await?, self.chains());
-        let followers = Followers {
-            servers: self.catalog.servers().await?,
-            tasks: self.catalog.tasks().await?,
-            roots: destinations.iter().map(|destination| (destination.id, Follow::new(&destination.destination, folder.clone()))).collect(),
-        };
-        let kept = crate::blocking(move |_| Ok(kept_chains(&folder))).await?;
-        let (mut forgotten, mut held, mut said) = (0, 0, vec![]);
-        let working = self.catalog.running_runs().await?;
-        // What a backup at work builds on is not taken away under its hands.
-        let is_at_work = |chain: &KeptChain| working.iter().any(|run| run.kind == RunKind::Backup && run.database == chain.database);
-        for chain in kept.into_iter().filter(|chain| chain.task.is_some() && !is_at_work(chain)) {
-            let is_followed = followers.follow(&chain);
-            match self.look_at_chain(&chain, followers.server(&chain), is_followed).await {
-                Ok(None) => forgotten += 1,
-                Ok(Some(bytes)) => held += bytes,
-                // Another time, or never again if the server is gone for good.
-                Err(error) => said.push(format!("{}: {error}", chain.database)),
-            }
-        }
-        said.insert(0, format!("Servers keep {} of log for chains.", display::size(held)));
-        if forgotten > 0 {
-            said.insert(1, format!("Chains that nobody follows any more, or that kept back too much, were forgotten ({forgotten})."));
-        }
-        Ok(said.join(" "))
+    /// Chains that something is kept for.
+    pub(crate) async fn kept_chains(&self) -> Result<Vec<KeptChain>> {
+        let folder = self.chains();
+        crate::blocking(move |_| Ok(kept_chains(&folder))).await
     }
 
-    /// The bytes that a server keeps for a chain; `None` if it was forgotten.
-    async fn look_at_chain(&self, chain: &KeptChain, server: Option<&ServerRecord>, is_followed: bool) -> Result<Option<u64>> {
+    pub(crate) async fn reconcile_chains(&self) -> Result<String> {
+        let followers = Followers::of(self).await?;
+        let mut done = Done::default();
+        for chain in self.kept_chains().await?.into_iter().filter(|chain| chain.task.is_some()) {
+            let server = followers.server(&chain);
+            // What a backup at work builds on is not taken away under its hands.
+            if is_at_work(&self.catalog.running_runs().await?, &chain.database) || server.is_some_and(|it| done.silent.contains(&it.id)) {
+                continue;
+            }
+            match self.look_at_chain(&chain, server, followers.task(&chain).is_some()).await {
+                Ok(Looked::Kept(bytes)) => done.held += bytes,
+                Ok(Looked::Forgotten) => done.forgotten += 1,
+                Ok(Looked::GivenUp(why)) => {
+                    self.write_dropped(server, &chain.database, &why).await;
+                    done.given_up.push(chain.database);
+                }
+                // Another time, or never again if the server is gone for good.
+                Err(error) => {
+                    tracing::info!(database = chain.database, ?error, "a chain could not be looked at");
+                    done.faults.push(format!("{}: {error}", chain.database));
+                    done.silent.extend(server.filter(|_| is_silent(error.code())).map(|server| server.id));
+                }
+            }
+        }
+        for server in followers.servers.iter().filter(|server| server.server.dbms() == Dbms::Postgresql) {
+            if done.silent.contains(&server.id) || server.seen.as_ref().is_none_or(|seen| seen.error.is_some()) {
+                continue;
+            }
+            match self.drop_strays(server).await {
+                Ok(dropped) => done.given_up.extend(dropped),
+                Err(error) => done.faults.push(format!("{}: {error}", server.server.name)),
+            }
+        }
+        Ok(done.told())
+    }
+
+    async fn look_at_chain(&self, chain: &KeptChain, server: Option<&ServerRecord>, is_followed: bool) -> Result<Looked> {
         let folder = self.chains();
         let Some(server) = server else {
             // Nobody can reach it to remove anything there.
-            return if is_followed { Ok(Some(0)) } else { chain.forget(&folder).map(|()| None) };
+            return if is_followed { Ok(Looked::Kept(0)) } else { chain.forget(&folder).map(|()| Looked::Forgotten) };
         };
         let (source, instance, chain) = (self.open_source(server).await?, Arc::clone(&self.instance), chain.clone());
+        let limit = server.server.held_limit_bytes();
         crate::blocking(move |context| {
             let following = chain.following(source.as_ref(), &instance);
             let held = match following.held_bytes(context) {
-                Err(error) if !is_followed && error.code() == Code::DatabaseGone => None,
-                held => held?,
+                Err(error) if !is_followed && error.code() == Code::DatabaseGone => 0,
+                held => held?.unwrap_or(0),
             };
-            if is_followed && held.unwrap_or(0) <= HELD_LIMIT_BYTES {
-                return Ok(Some(held.unwrap_or(0)));
+            if is_followed && held <= limit {
+                return Ok(Looked::Kept(held));
             }
-            tracing::info!(database = chain.database, held, is_followed, "a chain is forgotten");
+            tracing::info!(database = chain.database, held, is_followed, "a chain is not gone on with");
             following.release(context)?;
-            // With its state it would look as if it could go on.
-            chain.forget(&folder)?;
-            Ok(None)
+            if !is_followed {
+                // With its state it would look as if it could go on.
+                chain.forget(&folder)?;
+                return Ok(Looked::Forgotten);
+            }
+            let why = too_much(held, limit);
+            chain.give_up(&folder, &why)?;
+            Ok(Looked::GivenUp(why))
         })
         .await
     }
+
+    /// Drops slots of this installation that belong to no chain that is known here, once they keep back more than the limit: those
+    /// of a data directory that was set back, say. Whoever makes one notes its chain before.
+    async fn drop_strays(&self, server: &ServerRecord) -> Result<Vec<String>> {
+        let (source, limit) = (self.open_source(server).await?, server.server.held_limit_bytes());
+        let asked = Arc::clone(&source);
+        let mut over = crate::blocking(move |context| asked.slots(context)).await?;
+        over.retain(|slot| slot.is_of(&self.instance.fingerprint().to_string()) && slot.held_bytes > limit && !slot.is_active);
+        if over.is_empty() {
+            return Ok(vec![]);
+        }
+        let chains = self.kept_chains().await?;
+        over.retain(|slot| !chains.iter().any(|chain| chain.following(source.as_ref(), &self.instance).owns(&slot.name)));
+        let mut dropped = vec![];
+        for Slot { name, database, held_bytes, .. } in over {
+            let (asked, slot) = (Arc::clone(&source), name.clone());
+            crate::blocking(move |context| asked.drop_slot(&slot, context)).await?;
+            self.write_dropped(Some(server), &database, &format!("{name}: {}", too_much(held_bytes, limit))).await;
+            dropped.push(database);
+        }
+        Ok(dropped)
+    }
+
+    /// Writes down that a slot went because it kept back too much.
+    async fn write_dropped(&self, server: Option<&ServerRecord>, database: &str, why: &str) {
+        let Some(server) = server else { return };
+        tracing::warn!(server = server.server.name, database, why, "a replication slot was dropped");
+        let audit = Cause::console(why).audit(Timestamp::now(), "slot dropped", database, format!("/servers/{}/slots", server.id));
+        if let Err(error) = self.catalog.append_audit(&audit).await {
+            tracing::warn!(?error, "that a slot was dropped could not be written down");
+        }
+    }
+}
+
+/// Whether a backup of a database is under way.
+pub(crate) fn is_at_work(running: &[RunRecord], database: &str) -> bool {
+    running.iter().any(|run| run.kind == RunKind::Backup && run.database == database)
+}
+
+/// Whether nobody answers at all.
+fn is_silent(code: Code) -> bool {
+    matches!(code, Code::Unreachable | Code::Silent | Code::AuthFailed | Code::Tls)
+}
+
+fn too_much(held: u64, limit: u64) -> String {
+    format!(
+        "Its replication slot held back {} of log on the server, more than the limit of {}: it was dropped.",
+        display::size(held),
+        size::exact(limit)
+    )
 }

@@ -1,7 +1,7 @@
 //! Background work: each piece looks at what is there now and does what is missing, again and again. So it does not matter
 //! what a crash left undone, or that a signal was lost.
 
-mod chains;
+pub(crate) mod chains;
 mod discover;
 mod expire;
 mod inventory;

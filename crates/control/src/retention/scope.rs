@@ -46,6 +46,8 @@ pub(crate) struct Needs {
     holds: Vec<HoldRecord>,
     /// Runs that read chains or wait to, and backups that work.
     open: Vec<RunRecord>,
+    /// Folders of chains that somebody downloads.
+    sending: Vec<String>,
 }
 
 /// One database: its chains, who has a word about them, and what is known beside.
@@ -123,7 +125,11 @@ fn zone(name: &str) -> TimeZone {
 
 impl Needs {
     pub async fn at(control: &Control, destination: DestinationId) -> Result<Self> {
-        Ok(Self { holds: control.catalog.holds_at(destination).await?, open: control.catalog.runs_needing(destination).await? })
+        Ok(Self {
+            holds: control.catalog.holds_at(destination).await?,
+            open: control.catalog.runs_needing(destination).await?,
+            sending: control.underway.retention.sending_at(destination),
+        })
     }
 
     /// Why the chain must not go: somebody pinned it, or it is being read.
@@ -133,7 +139,8 @@ impl Needs {
             "" => format!("{} holds it.", hold.held_by),
             note => format!("{} holds it: {note}", hold.held_by),
         });
-        pinned.or_else(|| self.open.iter().find(|run| reads(run, database, points)).map(|run| in_use(run.kind)))
+        let sent = || self.sending.iter().any(|sent| sent == folder).then(|| "It is being downloaded.".to_owned());
+        pinned.or_else(|| self.open.iter().find(|run| reads(run, database, points)).map(|run| in_use(run.kind))).or_else(sent)
     }
 
     fn is_backed_up(&self, database: &str) -> bool {

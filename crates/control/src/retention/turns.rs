@@ -12,6 +12,8 @@ pub(crate) struct Turns {
     /// Held while one chain goes, and while somebody makes sure that one stays.
     pub chains: tokio::sync::Mutex<()>,
     asked: Mutex<Vec<Asked>>,
+    /// Chains of which something is sent to a browser; one as often as it is.
+    sending: Mutex<Vec<(DestinationId, String)>>,
 }
 
 /// A database that has a new backup, so that older ones may go.
@@ -36,6 +38,28 @@ impl Turns {
     /// All that were noted; they are not any more.
     pub fn take(&self) -> Vec<Asked> {
         std::mem::take(&mut *self.asked())
+    }
+
+    /// Notes that something of a chain is being sent. Whoever calls it holds `chains`.
+    pub fn send(&self, destination: DestinationId, folder: &str) {
+        self.sending().push((destination, folder.into()));
+    }
+
+    /// Notes that it is not any more.
+    pub fn sent(&self, destination: DestinationId, folder: &str) {
+        let mut all = self.sending();
+        if let Some(at) = all.iter().position(|(at, name)| *at == destination && name == folder) {
+            all.swap_remove(at);
+        }
+    }
+
+    /// Folders of the chains at a destination of which something is being sent.
+    pub fn sending_at(&self, destination: DestinationId) -> Vec<String> {
+        self.sending().iter().filter(|(at, _)| *at == destination).map(|(_, folder)| folder.clone()).collect()
+    }
+
+    fn sending(&self) -> MutexGuard<'_, Vec<(DestinationId, String)>> {
+        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn asked(&self) -> MutexGuard<'_, Vec<Asked>> {

@@ -4,8 +4,8 @@
 use catalog::{AuditRecord, Catalog};
 use control::{Actor, Administer, Caller, Control, Options, Permit, Safe};
 use domain::{
-    Code, DestinationForm, DestinationId, KeyForm, KeyId, Result, RoundId, RoundState, RunId, RunState, ServerForm, ServerId, TaskForm,
-    TaskId, UserForm,
+    BackupKind, Code, DestinationForm, DestinationId, KeyForm, KeyId, Result, RoundId, RoundState, RunId, RunState, ServerForm, ServerId,
+    TaskForm, TaskId, UserForm,
     view::{
         key::SealedView,
         run::{RoundView, RunLine, RunView},
@@ -22,6 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
+use testkit::PostgresServer;
 
 /// Bounds a test that fails; nothing waits for it otherwise.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -158,6 +159,21 @@ impl Console {
         self.control.add_server(&self.permit, &form).await.unwrap()
     }
 
+    /// Adds a PostgreSQL server of a test, with a limit for the log that it keeps.
+    pub async fn add_postgres(&self, name: &str, postgres: &PostgresServer, most_held: &str) -> (ServerId, ServerForm) {
+        let form = ServerForm {
+            name: name.into(),
+            dbms: "postgresql".into(),
+            host: "127.0.0.1".into(),
+            port: postgres.port().to_string(),
+            user: "postgres".into(),
+            tls: "disable".into(),
+            most_held: most_held.into(),
+            ..Default::default()
+        };
+        (self.control.add_server(&self.permit, &form).await.unwrap(), form)
+    }
+
     pub async fn add_task(&self, name: &str, server: ServerId, destination: DestinationId, excluded: &str) -> TaskId {
         let form = TaskForm {
             name: name.into(),
@@ -238,6 +254,12 @@ impl Console {
     pub async fn at_work(&self, task: TaskId) -> RoundView {
         let id = self.control.back_up_now(&self.permit, task, None, None).await.unwrap();
         self.round_when(id, "at work", |round| round.runs.iter().any(|run| run.state == RunState::Running)).await
+    }
+
+    /// Backs up incrementally now, and waits for the end.
+    pub async fn back_up_changes(&self, task: TaskId) -> RoundView {
+        let id = self.control.back_up_now(&self.permit, task, None, Some(BackupKind::Incremental)).await.unwrap();
+        self.round_ended(id).await
     }
 
     /// Backs up now and waits for the end.

@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod destination;
+pub mod download;
 pub mod key;
 pub mod overview;
 pub mod people;
@@ -9,6 +10,7 @@ pub mod restore;
 pub mod retention;
 pub mod run;
 pub mod server;
+pub mod slot;
 pub mod task;
 
 use crate::{Role, UserId};

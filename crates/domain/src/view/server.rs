@@ -89,6 +89,8 @@ pub struct ServerView {
     pub has_password: bool,
     /// Runs at once, if set.
     pub jobs: Option<u16>,
+    /// Bytes of its log that it may keep for each chain, if set.
+    pub most_held_bytes: Option<u64>,
     /// Note.
     pub note: String,
     /// Number of the edit that this shows; an edit that was begun from an older one is refused.

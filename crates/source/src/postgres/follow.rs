@@ -76,6 +76,10 @@ impl Following for Chain {
         slot::held(&mut pinned(&self.target, &self.target.maintenance_database, context)?, &self.names)
     }
 
+    fn owns(&self, slot: &str) -> bool {
+        self.names.include(slot)
+    }
+
     fn release(&self, context: &Context) -> Result<()> {
         // The database may have another name by now, or be gone with its slots.
         let mut session = pinned(&self.target, &self.target.maintenance_database, context)?;

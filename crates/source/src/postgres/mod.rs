@@ -34,43 +34,19 @@ use wire::Target;
 pub struct Postgres {
     target: Target,
     workers: usize,
-    held_limit: u64,
     window_bytes: Option<u64>,
 }
-
-/// Bytes of log that a replication slot may hold back on the server, unless it is said otherwise.
-pub const HELD_LIMIT_BYTES: u64 = 4 << 30;
 
 impl Postgres {
     /// A server of which a database is read (and loaded) by up to `workers` sessions at a time.
     pub fn new(connection: &Connection, workers: usize) -> Result<Self> {
-        Ok(Self { target: Target::new(connection)?, workers: workers.max(1), held_limit: HELD_LIMIT_BYTES, window_bytes: None })
-    }
-
-    /// The same, with another limit for the log that a replication slot of ours may hold back, for [`Self::drop_slots_over_limit`].
-    #[must_use]
-    pub fn with_held_limit(self, bytes: u64) -> Self {
-        Self { held_limit: bytes, ..self }
+        Ok(Self { target: Target::new(connection)?, workers: workers.max(1), window_bytes: None })
     }
 
     /// The same, with windows of the log that begin with this size.
     #[must_use]
     pub fn with_windows(self, bytes: u64) -> Self {
         Self { window_bytes: Some(bytes), ..self }
-    }
-}
-
-impl Postgres {
-    /// The replication slots of Rookery's on the server, whichever installation made them: what each holds back of the log.
-    pub fn slots(&self, context: &Context) -> Result<Vec<Slot>> {
-        stream::slot::all(&mut snapshot::pinned(&self.target, &self.target.maintenance_database, context)?)
-    }
-
-    /// Drops the slots of an installation that hold back more of the log than the limit, and says which: a chain that is not
-    /// continued, because its task is paused, must not fill the server's disk. Its next backup is a full one.
-    pub fn drop_slots_over_limit(&self, instance: &str, context: &Context) -> Result<Vec<Slot>> {
-        let mut session = snapshot::pinned(&self.target, &self.target.maintenance_database, context)?;
-        stream::slot::drop_over(&mut session, instance, self.held_limit)
     }
 }
 
@@ -104,6 +80,14 @@ impl Source for Postgres {
 
     fn check_needs(&self, request: &StageRequest, context: &Context) -> Result<()> {
         restore::check_needs(&self.target, request, context)
+    }
+
+    fn slots(&self, context: &Context) -> Result<Vec<Slot>> {
+        stream::slot::all(&mut snapshot::pinned(&self.target, &self.target.maintenance_database, context)?)
+    }
+
+    fn drop_slot(&self, name: &str, context: &Context) -> Result<()> {
+        stream::slot::drop_ours(&mut snapshot::pinned(&self.target, &self.target.maintenance_database, context)?, name)
     }
 
     fn sweep(&self, context: &Context) -> Result<()> {

@@ -48,9 +48,7 @@ fn a_slot_that_holds_back_much_is_gone_on_from_and_lets_it_go() {
     let server = following_server().start().unwrap();
     server.create_database("d").unwrap();
     server.psql("d", "create table t(a text)").unwrap();
-    let source = Postgres::new(&connection(&server, "postgres"), 2).unwrap().with_held_limit(1 << 20);
-    let mut chain = Chain::none(&server, "d", source);
-    chain.full().unwrap();
+    let mut chain = Chain::begin(&server, "d");
     chain.sql("insert into t select repeat(md5(i::text), 10) from generate_series(1, 10000) i");
     assert!(chain.following.held_bytes(&Context::default()).unwrap() > Some(1 << 20));
     assert_eq!(chain.incremental().unwrap(), Came::Changes);
@@ -245,28 +243,6 @@ fn slots_are_shown_with_what_they_hold_back() {
     let shown = chain.source.slots(&Context::default()).unwrap();
     let ours = shown.iter().find(|slot| slot.database == chain.database).unwrap();
     assert!(ours.name.starts_with("rookery_01234567_") && ours.held_bytes > 100_000 && !ours.is_active && !ours.is_lost, "{ours:?}");
-}
-
-#[test]
-fn slots_of_chains_that_are_not_continued_are_dropped_by_limit() {
-    let server = following_server().start().unwrap();
-    server.create_database("d").unwrap();
-    let mut chain = Chain::begin(&server, "d");
-    let other = Owner { instance: "ffff0000".into(), ..owner() };
-    let folder = tempfile::tempdir().unwrap();
-    let reading = chain.source.follow("d", &other).begin_full(folder.path(), &Context::default()).unwrap();
-    reading.read(&crate::support::Archive::default(), &Context::default()).unwrap();
-    chain.sql("create table t as select repeat(md5(i::text), 10) from generate_series(1, 10000) i");
-    let dropped = |limit: u64| {
-        let source = Postgres::new(&connection(&server, "postgres"), 2).unwrap().with_held_limit(limit);
-        let dropped = source.drop_slots_over_limit(&owner().instance, &Context::default()).unwrap();
-        dropped.into_iter().map(|slot| slot.name).collect::<Vec<_>>()
-    };
-    let ours = slots(&server, "d").split(' ').find(|slot| slot.starts_with("rookery_01234567_")).unwrap().to_owned();
-    assert_eq!(dropped(1 << 30), [""; 0]);
-    assert_eq!(dropped(1 << 20), [ours]);
-    assert!(slots(&server, "d").starts_with("rookery_ffff0000_"), "that of another installation stays");
-    assert!(refused(&mut chain).contains("is gone"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::{
         wire::{Row, Session, Target, quote_ident, quote_literal, sqlstate},
     },
 };
-use domain::{Error, Result};
+use domain::{Code, Error, Result};
 use sha2::{Digest, Sha256};
 use std::hash::{BuildHasher, RandomState};
 
@@ -39,6 +39,11 @@ impl Names {
             hash.update(part);
         }
         Self { prefix: format!("{}{}_", of_instance(&owner.instance), hex::encode(&hash.finalize()[..6])) }
+    }
+
+    /// Whether a slot is one of them.
+    pub fn include(&self, slot: &str) -> bool {
+        slot.starts_with(&self.prefix)
     }
 
     /// A name that no slot has.
@@ -189,8 +194,18 @@ pub struct Shown {
     pub is_active: bool,
     /// Whether the server has removed log that it needs.
     pub is_lost: bool,
+    /// Whether the server may remove log that it needs at any moment.
+    pub is_at_risk: bool,
     /// Bytes of log that the server keeps for it.
     pub held_bytes: u64,
+}
+
+impl Shown {
+    /// Whether an installation made it, by its fingerprint.
+    #[must_use]
+    pub fn is_of(&self, instance: &str) -> bool {
+        self.name.starts_with(&of_instance(instance))
+    }
 }
 
 /// All slots of Rookery's on the server, whoever made them.
@@ -204,9 +219,12 @@ pub(in crate::postgres) fn shown(session: &mut Session, prefix: &str) -> Result<
 }
 
 fn list(session: &mut Session, which: &str, prefix: &str) -> Result<Vec<Shown>> {
-    let lost = if session.server_version() >= 130_000 { "wal_status IS NOT DISTINCT FROM 'lost'" } else { "false" };
+    let [lost, at_risk] = ["lost", "unreserved"].map(|status| match session.server_version() >= 130_000 {
+        true => format!("wal_status IS NOT DISTINCT FROM '{status}'"),
+        false => "false".into(),
+    });
     let rows = session.query(&format!(
-        "SELECT slot_name, database, confirmed_flush_lsn, active, restart_lsn IS NULL OR {lost},
+        "SELECT slot_name, database, confirmed_flush_lsn, active, restart_lsn IS NULL OR {lost}, {at_risk},
                 coalesce(greatest(pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, restart_lsn), 0), 0)::bigint
          FROM pg_replication_slots WHERE slot_type = 'logical' AND {which} AND starts_with(slot_name, {}) ORDER BY slot_name",
         quote_literal(prefix)
@@ -218,7 +236,8 @@ fn list(session: &mut Session, which: &str, prefix: &str) -> Result<Vec<Shown>> 
             confirmed: row.get(2).map(str::parse).transpose()?,
             is_active: row.is_true(3),
             is_lost: row.is_true(4),
-            held_bytes: row.parse(5)?,
+            is_at_risk: row.is_true(5),
+            held_bytes: row.parse(6)?,
         })
     };
     rows.iter().map(one).collect()
@@ -230,6 +249,20 @@ pub(in crate::postgres) fn drop_slot(session: &mut Session, name: &str) -> Resul
         Err(error) if sqlstate(&error) == Some("42704") => Ok(()),
         other => other.map(drop),
     }
+}
+
+/// Drops a slot of ours, whoever made it.
+pub(in crate::postgres) fn drop_ours(session: &mut Session, name: &str) -> Result<()> {
+    if !all(session)?.iter().any(|slot| slot.name == name) {
+        return Ok(());
+    }
+    drop_slot(session, name).map_err(|error| match sqlstate(&error) {
+        Some("55006") => {
+            Error::new(Code::Busy, format!("A backup reads from the replication slot {name} at this moment."), "Wait until it has ended.")
+                .because(error)
+        }
+        _ => error,
+    })
 }
 
 /// Drops the slots of `names` except one, also where their database has another name by now. One that is being read from is left for the next time.
@@ -246,17 +279,6 @@ pub(in crate::postgres) fn drop_others(session: &mut Session, names: &Names, kep
 /// Bytes of log that the server keeps for the slots of `names`, if there are any, also where their database has another name by now.
 pub(in crate::postgres) fn held(session: &mut Session, names: &Names) -> Result<Option<u64>> {
     Ok(list(session, "true", &names.prefix)?.iter().map(|slot| slot.held_bytes).max())
-}
-
-/// Drops the slots of an installation that hold back more than so many bytes, wherever they are, unless somebody reads from them.
-pub(in crate::postgres) fn drop_over(session: &mut Session, instance: &str, limit: u64) -> Result<Vec<Shown>> {
-    let mut over = list(session, "true", &of_instance(instance))?;
-    over.retain(|slot| slot.held_bytes > limit && !slot.is_active);
-    for slot in &over {
-        drop_slot(session, &slot.name)?;
-        tracing::warn!(slot = slot.name, slot.held_bytes, "dropped a replication slot that held back too much of the server's log");
-    }
-    Ok(over)
 }
 
 /// Lets the server forget its log up to a place, unless it has gone further.
