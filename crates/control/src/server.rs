@@ -142,7 +142,8 @@ impl Control {
         let record = self.catalog.server(id).await?;
         ensure_typed(typed_name, &record.server.name)?;
         self.ensure_unused_server(id).await?;
-        let detail = format!("{} at {}. Its backups stay.", record.server.dbms(), record.server.connection);
+        let left = self.release_chains_of(&record).await?.map(|left| format!(" {left}")).unwrap_or_default();
+        let detail = format!("{} at {}. Its backups stay.{left}", record.server.dbms(), record.server.connection);
         self.catalog.delete_server(id, &permit.audit("server removed", &record.server.name, None, detail)).await
     }
 

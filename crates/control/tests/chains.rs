@@ -3,7 +3,7 @@
 
 mod world;
 
-use domain::{DestinationForm, DestinationId, RunState, ServerForm};
+use domain::{DestinationForm, DestinationId, RunState, ServerForm, view::people::AuditQuery};
 use std::time::{Duration, Instant};
 use testkit::PostgresServer;
 use world::{Console, World, of};
@@ -139,5 +139,55 @@ async fn a_server_that_is_not_reached_holds_up_no_other() {
     let another = console.add_task("another", second, destination, excluded).await;
     console.control.remove_task(&console.permit, another, "another").await.unwrap();
     eventually("what was left goes", || kept(&gone).is_empty()).await;
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_removed_keeps_nothing_for_us() {
+    let (world, there, mut gone) = (World::new(), postgres(&["shop"]), postgres(&["blog"]));
+    let console = world.start().await;
+    let destination = vault(&console, &world).await;
+    let mut servers = vec![];
+    for (name, postgres) in [("there", &there), ("gone", &gone)] {
+        let (server, _) = console.add_postgres(name, postgres, "").await;
+        let task = console.add_task(name, server, destination, "postgres\ntemplate1").await;
+        console.back_up_changes(task).await;
+        assert_eq!(kept(postgres).len(), 1);
+        servers.push((server, task));
+    }
+    gone.stop().unwrap();
+    for ((server, task), name) in servers.into_iter().zip(["there", "gone"]) {
+        // At once: the background work has had no time to look.
+        console.control.remove_task(&console.permit, task, name).await.unwrap();
+        console.control.remove_server(&console.permit, server, name).await.unwrap();
+    }
+    assert_eq!(kept(&there), [""; 0]);
+    let query = AuditQuery { filter: "server removed".into(), ..AuditQuery::default() };
+    let audited = console.control.audit(&console.permit, &query).await.unwrap().items;
+    let said = |name: &str| audited.iter().find(|line| line.subject == name).unwrap().detail.clone();
+    assert!(said("there").ends_with("Its backups stay."), "{}", said("there"));
+    assert!(said("gone").contains("Replication slots of this console may be left on it"), "{}", said("gone"));
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_under_two_names_keeps_the_chains_of_both() {
+    let (world, postgres) = (World::new(), postgres(&["shop"]));
+    let console = world.start().await;
+    let destination = vault(&console, &world).await;
+    let mut tasks = vec![];
+    for name in ["first", "second"] {
+        let (server, _) = console.add_postgres(name, &postgres, "").await;
+        tasks.push(console.add_task(name, server, destination, "postgres\ntemplate1").await);
+        console.back_up_changes(*tasks.last().unwrap()).await;
+    }
+    assert_eq!(kept(&postgres), ["shop", "shop"]);
+    // Deleting one lets the background work look at all of them.
+    console.control.remove_task(&console.permit, tasks[0], "first").await.unwrap();
+    said(&console, "were forgotten (1)").await;
+    assert_eq!(kept(&postgres), ["shop"]);
+    postgres.psql("shop", "INSERT INTO t VALUES (2, 'b')").unwrap();
+    let round = console.back_up_changes(tasks[1]).await;
+    assert_eq!(of(&round, "shop").reason.as_deref(), Some("An incremental backup was asked for."));
     console.stop().await;
 }

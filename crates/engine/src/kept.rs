@@ -76,26 +76,42 @@ impl KeptChain {
         source.follow(&self.database, &owner)
     }
 
-    /// Gives it up under `folder`, and says why: what is kept on its server went, or is about to. Its backups stay, and the next
-    /// one is a full one that tells the reason.
-    ///
-    /// # Errors
-    /// [`Code::DataDir`].
-    pub fn give_up(&self, folder: &Path, why: &str) -> Result<()> {
-        let kept = self.follow(folder).kept(&self.server, &self.database);
-        kept.write(&Self { given_up: Some(why.into()), ..self.clone() })?;
-        kept.remove_but(None);
-        Ok(())
-    }
-
-    /// Forgets its state under `folder`. Its backups stay, and the next one is a full one.
+    /// Takes hold of it and its state under `folder`: no backup of it begins meanwhile.
     ///
     /// # Errors
     /// [`Code::Busy`] while a backup of it is under way; [`Code::DataDir`].
-    pub fn forget(&self, folder: &Path) -> Result<()> {
+    pub fn hold(&self, folder: &Path) -> Result<HeldChain> {
         let kept = self.follow(folder).kept(&self.server, &self.database);
-        let _hold = kept.hold(&self.database)?;
-        remove(&kept.0).map_err(|error| failed(&kept.0, error))
+        let hold = kept.hold(&self.database)?;
+        Ok(HeldChain { chain: self.clone(), kept, _hold: hold })
+    }
+}
+
+/// A chain that no backup works on.
+pub struct HeldChain {
+    chain: KeptChain,
+    kept: Kept,
+    _hold: Hold,
+}
+
+impl HeldChain {
+    /// Gives it up, and says why: what is kept on its server went, or is about to. Its backups stay, and the next one is a full one
+    /// that tells the reason.
+    ///
+    /// # Errors
+    /// [`Code::DataDir`].
+    pub fn give_up(self, why: &str) -> Result<()> {
+        self.kept.write(&KeptChain { given_up: Some(why.into()), ..self.chain })?;
+        self.kept.remove_but(None);
+        Ok(())
+    }
+
+    /// Forgets its state. Its backups stay, and the next one is a full one.
+    ///
+    /// # Errors
+    /// [`Code::DataDir`].
+    pub fn forget(self) -> Result<()> {
+        remove(&self.kept.0).map_err(|error| failed(&self.kept.0, error))
     }
 }
 
@@ -329,13 +345,13 @@ mod tests {
         let refused = kept.hold("shop").err().unwrap();
         assert!(refused.code() == Code::Busy && refused.code().is_transient(), "{refused}");
         assert_eq!(refused.to_string(), "Another backup of \"shop\" to the same destination is under way.");
-        assert_eq!(chain.forget(folder.path()).unwrap_err().code(), Code::Busy);
+        assert_eq!(chain.hold(folder.path()).err().unwrap().code(), Code::Busy);
         assert_eq!(kept_chains(folder.path()), std::slice::from_ref(&chain));
         // Another database is another chain.
         chain.follow(folder.path()).kept("here", "blog").hold("blog").unwrap();
 
         drop(hold);
-        chain.forget(folder.path()).unwrap();
+        chain.hold(folder.path()).unwrap().forget().unwrap();
         assert_eq!((kept_chains(folder.path()), kept.0.exists()), (vec![], false));
         kept.hold("shop").unwrap();
     }

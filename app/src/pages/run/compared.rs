@@ -31,7 +31,7 @@ pub fn Proof(
             Some(view! { <Notice tone=Tone::Bad title><p>{text}</p></Notice> }.into_any())
         }
         (None, RunState::Succeeded) => {
-            let title = "Restored, but not compared: this backup carries nothing to compare with.";
+            let title = "Restored, but not all of it is proven: the notes say what could not be compared.";
             Some(view! { <Notice tone=Tone::Warn title/> }.into_any())
         }
         (None, _) => None,

@@ -22,7 +22,7 @@ impl Control {
         let order = request.for_engine(source, repository, run.database.clone(), key);
         let restored = restore(&order, &point, context).await?;
         self.nudge(Nudge::Discover);
-        if restored.proven() {
+        if is_proven(&restored) == Some(true) {
             let folder = point.place.folder().as_str();
             if let Err(error) = self.catalog.set_proven(run.destination, folder, request.label, Timestamp::now()).await {
                 tracing::warn!(?error, run = %run.id, "that a backup was proven could not be written to its record");
@@ -32,19 +32,30 @@ impl Control {
     }
 }
 
+/// Whether the new database is what was asked for: neither yes nor no where tables are known to be of another moment.
+fn is_proven(restored: &Restored) -> Option<bool> {
+    let is_of_the_moment = restored.elsewhere().next().is_none();
+    (is_of_the_moment || !restored.proven()).then(|| restored.proven())
+}
+
 fn done(name: &str, restored: &Restored) -> Done {
     let rows = restored.tables.iter().map(|table| table.rows).sum();
     let mut compared: Vec<_> =
         restored.tables.iter().map(|table| ComparedTable { table: table.table.clone(), rows: table.rows, equal: table.equal }).collect();
     compared.sort_by_key(|table| table.equal);
+    let elsewhere: Vec<_> = restored.elsewhere().collect();
+    let how = match elsewhere.as_slice() {
+        [] => "and proven".to_owned(),
+        tables => format!("but not as it was at the moment that was asked for ({})", tables.join(", ")),
+    };
     Done {
         label: Some(restored.point.to_string()),
         rows: Some(rows),
-        proven: Some(restored.proven()),
+        proven: is_proven(restored),
         notes: restored.compared_in_words().chain(restored.notes.iter().cloned()).collect(),
         error: (!restored.proven()).then(|| difference(restored)),
         said: format!(
-            "Restored as {name:?} and proven: {} of {} tables equal, {} rows.",
+            "Restored as {name:?} {how}: {} of {} tables equal, {} rows.",
             compared.iter().filter(|table| table.equal).count(),
             compared.len(),
             display::count(rows)
@@ -101,5 +112,10 @@ mod tests {
         assert_eq!((unequal.proven, error.code()), (Some(false), Code::Different));
         assert!(error.to_string().contains("Three. And 2 more"), "{error}");
         assert_eq!(unequal.compared[0].table, "bad", "what differs comes first");
+        let mut other = restored(&[]);
+        other.compared[0].elsewhere = vec!["t".into()];
+        let other = done("new", &other);
+        assert_eq!((other.proven, other.error.is_none()), (None, true));
+        assert!(other.said.contains("not as it was at the moment that was asked for (t): "), "{}", other.said);
     }
 }

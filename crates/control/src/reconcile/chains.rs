@@ -9,7 +9,7 @@ use catalog::{RunRecord, ServerRecord, TaskRecord};
 use domain::{Code, Dbms, DestinationId, Result, RunKind, ServerId, display, size};
 use engine::{Follow, KeptChain, kept_chains};
 use jiff::Timestamp;
-use source::Slot;
+use source::{Context, Slot, Source};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
@@ -34,7 +34,11 @@ impl Followers {
     }
 
     fn server(&self, chain: &KeptChain) -> Option<&ServerRecord> {
-        self.servers.iter().find(|server| server.instance.as_deref() == Some(chain.server_instance.as_str()))
+        let mut of_instance: Vec<_> =
+            self.servers.iter().filter(|server| server.instance.as_deref() == Some(chain.server_instance.as_str())).collect();
+        // One server may be known under several names, each with chains of its own.
+        of_instance.sort_by_key(|server| server.server.name != chain.server);
+        of_instance.first().copied()
     }
 
     /// The task that goes on with a chain.
@@ -133,12 +137,16 @@ impl Control {
         let folder = self.chains();
         let Some(server) = server else {
             // Nobody can reach it to remove anything there.
-            return if is_followed { Ok(Looked::Kept(0)) } else { chain.forget(&folder).map(|()| Looked::Forgotten) };
+            return if is_followed { Ok(Looked::Kept(0)) } else { chain.hold(&folder)?.forget().map(|()| Looked::Forgotten) };
         };
         let (source, instance, chain) = (self.open_source(server).await?, Arc::clone(&self.instance), chain.clone());
         let limit = server.server.held_limit_bytes();
         crate::blocking(move |context| {
             let following = chain.following(source.as_ref(), &instance);
+            let hold = match chain.hold(&folder) {
+                Err(error) if error.code() == Code::Busy => return Ok(Looked::Kept(0)),
+                hold => hold?,
+            };
             let held = match following.held_bytes(context) {
                 Err(error) if !is_followed && error.code() == Code::DatabaseGone => 0,
                 held => held?.unwrap_or(0),
@@ -150,14 +158,48 @@ impl Control {
             following.release(context)?;
             if !is_followed {
                 // With its state it would look as if it could go on.
-                chain.forget(&folder)?;
+                hold.forget()?;
                 return Ok(Looked::Forgotten);
             }
             let why = too_much(held, limit);
-            chain.give_up(&folder, &why)?;
+            hold.give_up(&why)?;
             Ok(Looked::GivenUp(why))
         })
         .await
+    }
+
+    /// Removes all that a server keeps for chains of its record, which is about to go, and forgets these. A sentence, if that cannot
+    /// be: whoever removes a server that is gone for good cannot be kept from it.
+    pub(crate) async fn release_chains_of(&self, server: &ServerRecord) -> Result<Option<String>> {
+        let is_its = |chain: &KeptChain| chain.server == server.server.name && server.instance.as_deref() == Some(&chain.server_instance);
+        let mut chains = self.kept_chains().await?;
+        chains.retain(is_its);
+        if chains.is_empty() {
+            return Ok(None);
+        }
+        let (instance, folder) = (Arc::clone(&self.instance), self.chains());
+        let release = async |source: Arc<dyn Source>| {
+            let work = move |context: &Context| {
+                for chain in &chains {
+                    let hold = chain.hold(&folder)?;
+                    chain.following(source.as_ref(), &instance).release(context)?;
+                    hold.forget()?;
+                }
+                Ok(())
+            };
+            crate::blocking(work).await
+        };
+        let released = match self.open_source(server).await {
+            Ok(source) => release(source).await,
+            Err(error) => Err(error),
+        };
+        match released {
+            Ok(()) => Ok(None),
+            Err(error) if error.code() == Code::Busy => Err(error),
+            Err(error) => Ok(Some(format!(
+                "Replication slots of this console may be left on it, and keep its log, as they could not be dropped: {error}"
+            ))),
+        }
     }
 
     /// Drops slots of this installation that belong to no chain that is known here, once they keep back more than the limit: those

@@ -71,9 +71,10 @@ impl Control {
         let (folder, name) = (self.chains(), slot.name.clone());
         let instance = Arc::clone(&self.instance);
         crate::blocking(move |context| {
-            asked.source.drop_slot(&name, context)?;
             let is_its = |chain: &&KeptChain| chain.following(asked.source.as_ref(), &instance).owns(&name);
-            asked.chains.iter().filter(is_its).try_for_each(|chain| chain.give_up(&folder, &why))
+            let held = asked.chains.iter().filter(is_its).map(|chain| chain.hold(&folder)).collect::<Result<Vec<_>>>()?;
+            asked.source.drop_slot(&name, context)?;
+            held.into_iter().try_for_each(|chain| chain.give_up(&why))
         })
         .await
         .map_err(for_console)
