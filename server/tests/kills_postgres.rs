@@ -92,9 +92,10 @@ impl Chain {
         chain
     }
 
+    /// Without a document on standard output: each of its lines would be a step to be killed at.
     fn backup(&self, more: &[&str]) -> Command {
         let (address, root) = (self.place.address(), self.place.world.root());
-        let arguments = ["backup", &address, "--to", &root, "--database", "shop", "--kind", "incremental", "--json"];
+        let arguments = ["backup", &address, "--to", &root, "--database", "shop", "--kind", "incremental"];
         self.place.command(&[arguments.as_slice(), more].concat())
     }
 
@@ -165,7 +166,7 @@ impl Chain {
         }
         self.note();
         let committed = self.dumps.len() > known;
-        let again = ran(self.backup(&[])).succeeds().json()["runs"][0].clone();
+        let again = ran(self.backup(&["--json"])).succeeds().json()["runs"][0].clone();
         let expected = if committed { "no_changes" } else { "succeeded" };
         assert!(again["result"] == expected && again["kind"] == "incremental", "{again}");
         self.note();

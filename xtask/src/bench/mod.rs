@@ -50,6 +50,9 @@ pub struct Options {
     /// Only this scenario, by its name in `xtask/src/bench/scenarios.rs`, or console (may be given several times)
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
+    /// Measure the release that was built last, and build nothing
+    #[arg(long)]
+    as_built: bool,
     /// Where the report goes [default: docs/BENCHMARKS.md]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -80,7 +83,9 @@ pub fn bench(options: &Options) -> Result<()> {
         console::NAME
     );
     packages::install_for_tests()?;
-    crate::console::release()?;
+    if !options.as_built {
+        crate::console::release()?;
+    }
     let mut measured = Vec::new();
     if !chosen.is_empty() {
         let bench = Bench::new(options.scale)?;
