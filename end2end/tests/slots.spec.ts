@@ -49,7 +49,8 @@ test("the slot is shown, near a limit that was lowered, and dropped", async ({ p
   await page.getByLabel("Type the database's name to confirm").fill("slots_shop");
   await page.getByRole("button", { name: "Drop it" }).click();
   await expect(page).toHaveURL(/\/slots$/);
-  await expect(page.getByText("The server keeps nothing for incrementals")).toBeVisible();
+  // Other stories may have left some of theirs on the same server.
+  await expect(line).toHaveCount(0);
 });
 
 test("the next incremental is a full backup that says why", async ({ page }) => {
