@@ -100,7 +100,17 @@ fn nothing_is_read_of_a_database_that_nobody_touched() {
     // One that was written to, and is as before, is read and gives nothing.
     rebuild(&chain);
     Connection::open(&path).unwrap().execute_batch("INSERT INTO plain VALUES (6, 'seven'); DELETE FROM plain WHERE a = 6").unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(60));
     assert!(matches!(chain.incremental(), Incremental::Unchanged));
+    // That is noted, and the next one reads nothing again.
+    let state = chain.backups[1].state.clone();
+    for entry in std::fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path()).filter(|path| !path.ends_with("unchanged.json")) {
+        if entry.is_dir() { std::fs::remove_dir_all(entry).unwrap() } else { std::fs::remove_file(entry).unwrap() }
+    }
+    assert!(matches!(chain.begin(&chain.next()).unwrap(), Begun::Unchanged));
+    // Until it is written to.
+    Connection::open(&path).unwrap().execute_batch("INSERT INTO plain VALUES (8, 'eight')").unwrap();
+    assert!(matches!(chain.begin(&chain.next()).unwrap(), Begun::StateLost));
 }
 
 fn rebuild(chain: &Chain) {

@@ -50,6 +50,9 @@ impl Chain {
         now.save(since.next)?;
         let changed = self.changed(&full, before, &tables, since)?;
         if changed.is_empty() && before.properties == now.properties {
+            if let Some(stamp) = full.stamp() {
+                stamp.keep(since.state);
+            }
             return Ok(Begun::Unchanged);
         }
         let from = since.state.to_owned();
@@ -79,7 +82,8 @@ impl Following for Chain {
     fn begin_incremental(&self, since: &Since<'_>, context: &Context) -> Result<Begun> {
         let position = Position::of(since.position);
         let path = self.source.locate(&self.database)?;
-        if position.stamp.is_some() && position.stamp == Stamp::of(&path).ok() {
+        let now = Stamp::of(&path).ok();
+        if now.is_some() && [position.stamp, Stamp::kept(since.state)].contains(&now) {
             return Ok(Begun::Unchanged);
         }
         let Ok(before) = State::load(since.state) else { return Ok(Begun::StateLost) };

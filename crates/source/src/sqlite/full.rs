@@ -7,6 +7,7 @@ use super::{
     moment::{Moment, size_bytes},
     read::Reader,
     schema::{self, Object},
+    stamp::Stamp,
     state::{Position, State},
 };
 use crate::{Context, Description, Reading, Sink};
@@ -104,6 +105,11 @@ impl Full {
             tools: vec![],
         };
         Ok(Self { moment, subject, objects, properties, description, expected_bytes, followed: None })
+    }
+
+    /// The stamp of the files that it is read from, if nobody wrote to them meanwhile.
+    pub fn stamp(&self) -> Option<&Stamp> {
+        self.followed.as_ref()?.position.stamp.as_ref()
     }
 
     /// Lets an incremental come after it.

@@ -6,11 +6,14 @@
 use super::folder::{COMPANIONS, companion};
 use serde::{Deserialize, Serialize};
 use std::{
-    io,
+    fs, io,
     os::unix::fs::MetadataExt,
     path::Path,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+
+/// Where one is kept in the state of a backup.
+const FILE: &str = "unchanged.json";
 
 /// Identity, size and time of change of a database file and of what lies beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +33,20 @@ impl Stamp {
             }
         };
         [""].iter().chain(COMPANIONS.iter().take(2)).map(|suffix| one(suffix)).collect::<io::Result<_>>().map(Self)
+    }
+
+    /// The one that was kept beside the state of a backup.
+    pub fn kept(state: &Path) -> Option<Self> {
+        serde_json::from_slice(&fs::read(state.join(FILE)).ok()?).ok()
+    }
+
+    /// Keeps it beside the state of a backup that the files are still as at, though not by the stamp that it noted. Not being able to
+    /// costs one more look at all rows.
+    pub fn keep(&self, state: &Path) {
+        let kept = serde_json::to_vec(self).map_err(io::Error::other).and_then(|json| fs::write(state.join(FILE), json));
+        if let Err(error) = kept {
+            tracing::debug!(%error, folder = %state.display(), "that a database has not changed could not be noted");
+        }
     }
 
     /// Whether the last change is so long ago that the next one must get another time: clocks of file systems

@@ -147,6 +147,7 @@ impl Now {
             if after.catalogs != before.catalogs {
                 prior::keep_catalogs(&after.catalogs, since.state)?;
             }
+            prior::keep_seen(&moment.snapshot.visible, since.state)?;
             return Ok(Some(Begun::Unchanged));
         }
         let (chain, saw, no_stream) = (chain.clone(), prior.visible.clone(), prior.position.no_stream.clone());

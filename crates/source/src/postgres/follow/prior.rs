@@ -30,10 +30,15 @@ const UNREADABLE: &str = "unreadable.json";
 /// catalogs change where no definition does.
 const CATALOGS: &str = "catalogs";
 
+/// The file in the prior's state with the snapshot in which nothing had changed lately.
+const SEEN: &str = "seen";
+
 /// What the prior left.
 pub(super) struct Prior {
     pub position: Position,
     pub visible: Visible,
+    /// A later snapshot that shows the same.
+    seen: Option<Visible>,
     pub state: State,
 }
 
@@ -61,7 +66,8 @@ impl Prior {
         if let Ok(catalogs) = std::fs::read_to_string(since.state.join(CATALOGS)) {
             state.catalogs = catalogs;
         }
-        Ok(Self { position, visible, state })
+        let seen = std::fs::read_to_string(since.state.join(SEEN)).ok().and_then(|text| text.parse().ok());
+        Ok(Self { position, visible, seen, state })
     }
 
     /// Why this server cannot be gone on from, if it cannot.
@@ -72,7 +78,7 @@ impl Prior {
     /// Whether all is as it was without a look at anything: nobody on the whole server has begun to write since. Whatever is
     /// written has a transaction with a number, but for two things: sequences, and unlogged tables that a crash has emptied.
     pub fn still_stands(&self, now: &Visible, session: &mut Session, database: &str) -> Result<bool> {
-        let is_still = *now == self.visible && now.is_at_rest() && self.state.compared.is_empty();
+        let is_still = [Some(&self.visible), self.seen.as_ref()].contains(&Some(now)) && now.is_at_rest() && self.state.compared.is_empty();
         Ok(is_still && properties::extra(session, database)? == self.state.extra)
     }
 
@@ -110,6 +116,11 @@ fn has_begun(session: &mut Session, xid: u64) -> Result<bool> {
 /// Keeps the mark of catalogs that tell of no change, so that definitions are not read again for them.
 pub(super) fn keep_catalogs(catalogs: &str, state: &Path) -> Result<()> {
     state::write_file(state, CATALOGS, catalogs.as_bytes())
+}
+
+/// Keeps a snapshot that shows what the prior's did.
+pub(super) fn keep_seen(visible: &Visible, state: &Path) -> Result<()> {
+    state::write_file(state, SEEN, visible.to_string().as_bytes())
 }
 
 /// Why a slot cannot be gone on from, if it cannot. How much log it holds back is no reason: to read it is what frees it.
