@@ -58,6 +58,9 @@ test("the next incremental is a full backup that says why", async ({ page }) => 
   await goto(page, task);
   await page.getByRole("button", { name: "Back up now" }).first().click();
   await expect(page).toHaveURL(/\/rounds\//);
-  await expect(page.getByText("Its replication slot was dropped by ada.").first()).toBeVisible({ timeout: 100_000 });
+  await expect(page.locator("main").getByText("Succeeded", { exact: true }).first()).toBeVisible({ timeout: 100_000 });
+  await page.getByRole("link", { name: "slots_shop" }).click();
+  await expect(page).toHaveURL(/\/runs\//);
+  await expect(page.getByText("Its replication slot was dropped by ada.").first()).toBeVisible();
   psql("postgres", "select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = 'slots_shop'");
 });
