@@ -5,7 +5,7 @@ use crate::{
     blocking,
     chain::{self, Choice},
     check, guarded,
-    kept::{Follow, Hold, Kept, Next},
+    kept::{A_LOOK, Follow, Hold, Kept, Next},
     unless_cancelled,
 };
 use domain::{BackupKind, BackupType, ChainLimit, Code, Error, Label, Phase, Result, Summary};
@@ -240,7 +240,8 @@ async fn begin(
     let owner = follow.owner(request.instance.fingerprint().to_string(), &request.server.name);
     let following: Arc<dyn Following> = request.source.follow(name, &owner).into();
     let kept = follow.kept(&request.server.name, database);
-    let hold = Some(kept.hold(database)?);
+    let (chain, name, inner) = (kept.clone(), database.to_owned(), context.clone());
+    let hold = Some(blocking(move || chain.hold(&name, A_LOOK, &inner)).await?);
     let given_up = kept.note(&follow.chain(&request.server, database, request.task.as_deref()))?;
     let reason = match unless_cancelled(context, chain::choose(request, database, given_up, began_at)).await? {
         Choice::Full(reason) => reason,

@@ -15,12 +15,14 @@ use domain::{Code, Destination, Error, Label, Result};
 use repository::{Instance, ServerRef};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use source::{Following, Owner, Source};
+use source::{Context, Following, Owner, Source};
 use std::{
     fs::{self, File, TryLockError},
     io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// How a chain is followed: incrementals can come after its backups.
@@ -76,13 +78,13 @@ impl KeptChain {
         source.follow(&self.database, &owner)
     }
 
-    /// Takes hold of it and its state under `folder`: no backup of it begins meanwhile.
+    /// Takes hold of it and its state under `folder`: no backup of it begins meanwhile. Waits up to `patience` for whoever has it.
     ///
     /// # Errors
-    /// [`Code::Busy`] while a backup of it is under way; [`Code::DataDir`].
-    pub fn hold(&self, folder: &Path) -> Result<HeldChain> {
+    /// [`Code::Busy`] while a backup of it is under way; [`Code::DataDir`]; [`Code::Cancelled`].
+    pub fn hold(&self, folder: &Path, patience: Duration, context: &Context) -> Result<HeldChain> {
         let kept = self.follow(folder).kept(&self.server, &self.database);
-        let hold = kept.hold(&self.database)?;
+        let hold = kept.hold(&self.database, patience, context)?;
         Ok(HeldChain { chain: self.clone(), kept, _hold: hold })
     }
 }
@@ -168,34 +170,47 @@ pub(crate) struct Hold {
     _folder: File,
 }
 
-/// How often a folder is taken hold of anew that somebody removed between its making and its lock.
-const ATTEMPTS: u32 = 16;
+/// So long a chain may be held by who only looks at what its server keeps for it, which is asked over the network meanwhile.
+pub const A_LOOK: Duration = Duration::from_secs(10);
+
+/// How long is slept before another look whether a chain is free.
+const NAP: Duration = Duration::from_millis(20);
 
 impl Kept {
-    /// Takes hold of the chain of a database, for this process and against all others.
+    /// Takes hold of the chain of a database, for this process and against all others. Waits up to `patience` for whoever has it.
     ///
     /// # Errors
-    /// [`Code::Busy`] while somebody else has it; [`Code::DataDir`].
-    pub fn hold(&self, database: &str) -> Result<Hold> {
-        let unlocked = |error: io::Error| {
-            let sentence = format!("The folder {}, which keeps what the next backup builds on, cannot be locked.", self.0.display());
-            Error::new(Code::DataDir, sentence, "Put the data directory on a file system that has locks.").because(error)
+    /// [`Code::Busy`] if somebody else has it still; [`Code::DataDir`]; [`Code::Cancelled`].
+    pub fn hold(&self, database: &str, patience: Duration, context: &Context) -> Result<Hold> {
+        let began = Instant::now();
+        loop {
+            context.check()?;
+            if let Some(hold) = self.try_hold()? {
+                return Ok(hold);
+            }
+            if began.elapsed() >= patience {
+                let sentence = format!("Another backup of {database:?} to the same destination is under way.");
+                return Err(Error::new(Code::Busy, sentence, "Wait until it has ended, then try again."));
+            }
+            thread::sleep(NAP);
+        }
+    }
+
+    /// None if somebody else has it, or has just forgotten it.
+    fn try_hold(&self) -> Result<Option<Hold>> {
+        let folder = match fs::create_dir_all(&self.0).and_then(|()| File::open(&self.0)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(|error| failed(&self.0, error))?,
         };
-        for _ in 0..ATTEMPTS {
-            let folder = match fs::create_dir_all(&self.0).and_then(|()| File::open(&self.0)) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                opened => opened.map_err(|error| failed(&self.0, error))?,
-            };
-            match folder.try_lock() {
-                // Whoever forgot the chain just before has removed the folder that this is the lock of.
-                Ok(()) if self.is_at(&folder) => return Ok(Hold { _folder: folder }),
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => break,
-                Err(TryLockError::Error(error)) => return Err(unlocked(error)),
+        match folder.try_lock() {
+            // Whoever forgot the chain just before has removed the folder that this is the lock of.
+            Ok(()) => Ok(self.is_at(&folder).then_some(Hold { _folder: folder })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => {
+                let sentence = format!("The folder {}, which keeps what the next backup builds on, cannot be locked.", self.0.display());
+                Err(Error::new(Code::DataDir, sentence, "Put the data directory on a file system that has locks.").because(error))
             }
         }
-        let sentence = format!("Another backup of {database:?} to the same destination is under way.");
-        Err(Error::new(Code::Busy, sentence, "Wait until it has ended, then try again."))
     }
 
     /// Whether the chain's folder is still the one that was opened.
@@ -322,6 +337,10 @@ fn failed(path: &Path, error: io::Error) -> Error {
 mod tests {
     use super::*;
 
+    fn at_once(kept: &Kept) -> Result<Hold> {
+        kept.hold("shop", Duration::ZERO, &Context::default())
+    }
+
     fn chain(folder: &Path) -> (KeptChain, Kept) {
         let text = |text: &str| text.to_owned();
         let chain = KeptChain {
@@ -340,29 +359,48 @@ mod tests {
     fn one_at_a_time_works_on_a_chain_and_nobody_forgets_it_meanwhile() {
         let folder = tempfile::tempdir().unwrap();
         let (chain, kept) = chain(folder.path());
-        let hold = kept.hold("shop").unwrap();
+        let hold = at_once(&kept).unwrap();
         kept.note(&chain).unwrap();
-        let refused = kept.hold("shop").err().unwrap();
+        let refused = at_once(&kept).err().unwrap();
         assert!(refused.code() == Code::Busy && refused.code().is_transient(), "{refused}");
         assert_eq!(refused.to_string(), "Another backup of \"shop\" to the same destination is under way.");
-        assert_eq!(chain.hold(folder.path()).err().unwrap().code(), Code::Busy);
+        assert_eq!(chain.hold(folder.path(), Duration::ZERO, &Context::default()).err().unwrap().code(), Code::Busy);
         assert_eq!(kept_chains(folder.path()), std::slice::from_ref(&chain));
         // Another database is another chain.
-        chain.follow(folder.path()).kept("here", "blog").hold("blog").unwrap();
+        at_once(&chain.follow(folder.path()).kept("here", "blog")).unwrap();
 
         drop(hold);
-        chain.hold(folder.path()).unwrap().forget().unwrap();
+        chain.hold(folder.path(), Duration::ZERO, &Context::default()).unwrap().forget().unwrap();
         assert_eq!((kept_chains(folder.path()), kept.0.exists()), (vec![], false));
-        kept.hold("shop").unwrap();
+        at_once(&kept).unwrap();
+    }
+
+    #[test]
+    fn a_chain_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let (chain, kept) = chain(folder.path());
+        let context = Context::default();
+        let hold = at_once(&kept).unwrap();
+        let waiter = thread::spawn({
+            let (folder, context) = (folder.path().to_owned(), context.clone());
+            move || chain.hold(&folder, Duration::MAX, &context).map(drop)
+        });
+        thread::sleep(NAP);
+        assert!(!waiter.is_finished());
+        drop(hold);
+        waiter.join().unwrap().unwrap();
+        let _hold = at_once(&kept).unwrap();
+        context.cancel.cancel();
+        assert_eq!(kept.hold("shop", Duration::MAX, &context).err().unwrap().code(), Code::Cancelled);
     }
 
     #[test]
     fn the_lock_of_a_folder_that_was_removed_holds_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let (_, kept) = chain(folder.path());
-        let _before = kept.hold("shop").unwrap();
+        let _before = at_once(&kept).unwrap();
         fs::remove_dir_all(&kept.0).unwrap();
-        let _now = kept.hold("shop").unwrap();
-        assert_eq!(kept.hold("shop").err().unwrap().code(), Code::Busy);
+        let _now = at_once(&kept).unwrap();
+        assert_eq!(at_once(&kept).err().unwrap().code(), Code::Busy);
     }
 }

@@ -17,7 +17,7 @@ pub mod verify;
 pub use backup::{BackedUp, BackupRequest, Outcome, backup};
 pub use cat::cat;
 pub use expire::{Group, Known, groups};
-pub use kept::{Follow, HeldChain, KeptChain, kept_chains};
+pub use kept::{A_LOOK, Follow, HeldChain, KeptChain, kept_chains};
 pub use restore::{RestoreRequest, Restored, TableOutcome, check_needs, restore};
 pub use round::{Observer, Round, RoundRequest, Run, RunResult, round};
 pub use verify::{Verified, verify};

@@ -7,13 +7,14 @@
 use crate::{Control, cause::Cause};
 use catalog::{RunRecord, ServerRecord, TaskRecord};
 use domain::{Code, Dbms, DestinationId, Result, RunKind, ServerId, display, size};
-use engine::{Follow, KeptChain, kept_chains};
+use engine::{A_LOOK, Follow, KeptChain, kept_chains};
 use jiff::Timestamp;
 use source::{Context, Slot, Source};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
 /// What is known of those who follow chains.
@@ -137,13 +138,17 @@ impl Control {
         let folder = self.chains();
         let Some(server) = server else {
             // Nobody can reach it to remove anything there.
-            return if is_followed { Ok(Looked::Kept(0)) } else { chain.hold(&folder)?.forget().map(|()| Looked::Forgotten) };
+            if is_followed {
+                return Ok(Looked::Kept(0));
+            }
+            chain.hold(&folder, Duration::ZERO, &Context::default())?.forget()?;
+            return Ok(Looked::Forgotten);
         };
         let (source, instance, chain) = (self.open_source(server).await?, Arc::clone(&self.instance), chain.clone());
         let limit = server.server.held_limit_bytes();
         crate::blocking(move |context| {
             let following = chain.following(source.as_ref(), &instance);
-            let hold = match chain.hold(&folder) {
+            let hold = match chain.hold(&folder, Duration::ZERO, context) {
                 Err(error) if error.code() == Code::Busy => return Ok(Looked::Kept(0)),
                 hold => hold?,
             };
@@ -181,7 +186,7 @@ impl Control {
         let release = async |source: Arc<dyn Source>| {
             let work = move |context: &Context| {
                 for chain in &chains {
-                    let hold = chain.hold(&folder)?;
+                    let hold = chain.hold(&folder, A_LOOK, context)?;
                     chain.following(source.as_ref(), &instance).release(context)?;
                     hold.forget()?;
                 }

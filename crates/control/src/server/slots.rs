@@ -11,7 +11,7 @@ use domain::{
     Code, Error, Result, RunState, ServerId,
     view::slot::{SlotLine, SlotOwner, SlotState, SlotsView},
 };
-use engine::KeptChain;
+use engine::{A_LOOK, KeptChain};
 use jiff::Timestamp;
 use source::{Slot, Source};
 use std::{sync::Arc, time::Duration};
@@ -72,7 +72,8 @@ impl Control {
         let instance = Arc::clone(&self.instance);
         crate::blocking(move |context| {
             let is_its = |chain: &&KeptChain| chain.following(asked.source.as_ref(), &instance).owns(&name);
-            let held = asked.chains.iter().filter(is_its).map(|chain| chain.hold(&folder)).collect::<Result<Vec<_>>>()?;
+            let hold = |chain: &KeptChain| chain.hold(&folder, A_LOOK, context);
+            let held = asked.chains.iter().filter(is_its).map(hold).collect::<Result<Vec<_>>>()?;
             asked.source.drop_slot(&name, context)?;
             held.into_iter().try_for_each(|chain| chain.give_up(&why))
         })
