@@ -20,6 +20,11 @@ impl RowDigest {
     pub fn merge(&mut self, other: Self) {
         self.0 = self.0.wrapping_add(other.0);
     }
+
+    /// Takes a part of the table away.
+    pub fn take_away(&mut self, part: Self) {
+        self.0 = self.0.wrapping_sub(part.0);
+    }
 }
 
 impl fmt::Display for RowDigest {

@@ -217,6 +217,15 @@ pub struct Applied {
     pub elsewhere: BTreeSet<String>,
 }
 
+/// A table whose rows were loaded with changes of incrementals put into them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ahead {
+    /// What it has to hold now: what the archive that its rows come from tells, without the rows that went and with those that came.
+    pub summary: TableSummary,
+    /// The last archive that changed it, by its place in the chain.
+    pub changed_in: usize,
+}
+
 /// A new database under its staging name. Dropping it without [`Staging::publish`] removes it.
 ///
 /// Its methods are called in this order: `load`, `apply` for each incremental, `finish`; then `tables`, `compare` and `publish`.
@@ -225,10 +234,12 @@ pub trait Staging: Send {
     /// Writes definitions and the rows of the full backup. `chain` holds its archive and after it those of the incrementals that
     /// will be applied, the last one up to `until`: what they define or replace as a whole need not be taken from the first. A
     /// moment that cannot be had of the last is refused before anything is loaded.
-    fn load(&mut self, chain: &[&dyn Members], until: Option<Timestamp>, context: &Context) -> Result<()>;
+    ///
+    /// Changes of incrementals may be put into the rows at once: of which tables is the answer.
+    fn load(&mut self, chain: &[&dyn Members], until: Option<Timestamp>, context: &Context) -> Result<Vec<Ahead>>;
 
-    /// Applies the changes of one incremental, up to the last commit before the first that is later than `until`. Each must hit
-    /// exactly the row that it names.
+    /// Applies the changes of one incremental that are not there yet, up to the last commit before the first that is later than
+    /// `until`. Each must hit exactly the row that it names.
     fn apply(&mut self, archive: &dyn Members, until: Option<Timestamp>, context: &Context) -> Result<Applied>;
 
     /// Makes what is made once all rows are there: indexes, constraints, values of sequences as the last archive tells them.

@@ -55,6 +55,34 @@ pub fn raw(line: &[u8]) -> Result<Vec<&[u8]>> {
     Ok(values)
 }
 
+/// Appends the values at `places` of an encoded row as an encoded row of their own. What follows the last of them is not looked at.
+///
+/// # Errors
+/// [`Code::Damaged`] if the line is not one JSON array with so many values.
+pub fn pick(line: &[u8], places: &[usize], out: &mut Vec<u8>) -> Result<()> {
+    let broken = || damaged("A row in the archive has fewer values than its table has columns.");
+    let inner = line.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")).ok_or_else(broken)?;
+    let (mut at, mut rest) = (0, inner);
+    out.push(b'[');
+    for (number, place) in places.iter().enumerate() {
+        if *place < at {
+            (at, rest) = (0, inner);
+        }
+        while at < *place {
+            let end = end_of_value(rest).ok_or_else(broken)?;
+            rest = rest.get(end + 1..).ok_or_else(broken)?;
+            at += 1;
+        }
+        let end = end_of_value(rest).filter(|end| *end > 0).ok_or_else(broken)?;
+        if number > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(&rest[..end]);
+    }
+    out.push(b']');
+    Ok(())
+}
+
 fn split_raw<'a>(line: &'a [u8], mut each: impl FnMut(&'a [u8]) -> Result<()>) -> Result<()> {
     let broken = || damaged("A row in the archive is not a JSON array.");
     let inner = line.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")).ok_or_else(broken)?;
@@ -214,6 +242,19 @@ mod tests {
                 Value::Raw(b"[2]"),
             ]
         );
+    }
+
+    #[test]
+    fn values_are_picked_in_any_order() {
+        let picked = |places: &[usize]| {
+            let mut out = b"x".to_vec();
+            pick(br#"[1,"a,]",[2,{"b":3}],null]"#, places, &mut out).map(|()| String::from_utf8(out).unwrap())
+        };
+        assert_eq!(picked(&[]).unwrap(), "x[]");
+        assert_eq!(picked(&[1]).unwrap(), r#"x["a,]"]"#);
+        assert_eq!(picked(&[2, 3, 0, 0]).unwrap(), r#"x[[2,{"b":3}],null,1,1]"#);
+        assert_eq!(picked(&[4]).unwrap_err().code(), Code::Damaged);
+        assert!(pick(b"[]", &[0], &mut vec![]).is_err() && pick(b"[1,[2]", &[1], &mut vec![]).is_err());
     }
 
     #[test]

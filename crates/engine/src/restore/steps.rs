@@ -5,7 +5,7 @@ use crate::{archive::FromArchive, check};
 use domain::{Code, Comparison, Error, Phase, Result, Summary, TableSummary, display};
 use jiff::Timestamp;
 use repository::ArchiveReader;
-use source::{Context, Members, Staging};
+use source::{Ahead, Context, Members, Staging};
 use std::{collections::BTreeSet, time::Instant};
 
 /// The steps of a restore: one for each archive, the full backup's first.
@@ -17,7 +17,7 @@ pub struct Steps<'a> {
 }
 
 struct Step<'a> {
-    archive: FromArchive<'a>,
+    archive: &'a ArchiveReader,
     plain_bytes: u64,
     /// Tables whose rows are known after this step and after none that follows.
     expected: Vec<TableSummary>,
@@ -47,21 +47,22 @@ impl<'a> Steps<'a> {
         }
         let expected = expected(summaries, request.only_table.as_deref())?;
         let steps = archives.iter().zip(expected);
-        let steps =
-            steps.map(|(archive, expected)| Step { archive: FromArchive(archive), plain_bytes: archive.all_plain_bytes(), expected });
+        let steps = steps.map(|(archive, expected)| Step { archive, plain_bytes: archive.all_plain_bytes(), expected });
         Ok(Self { steps: steps.collect(), until: request.until, all: request.only_table.is_none() })
     }
 
     /// Takes them.
-    pub fn take(self, staging: &mut dyn Staging, context: &Context) -> Result<Done> {
+    pub fn take(mut self, staging: &mut dyn Staging, context: &Context) -> Result<Done> {
         let mut done = Done { tables: vec![], elsewhere: BTreeSet::new(), changes: 0, load_seconds: 0.0, compare_seconds: 0.0 };
-        let chain: Vec<&dyn Members> = self.steps.iter().map(|step| &step.archive as &dyn Members).collect();
+        let archives: Vec<_> = self.steps.iter().map(|step| FromArchive(step.archive)).collect();
+        let chain: Vec<&dyn Members> = archives.iter().map(|archive| archive as &dyn Members).collect();
         let last = self.steps.len() - 1;
-        for (at, step) in self.steps.iter().enumerate() {
+        for at in 0..=last {
             let began = Instant::now();
-            context.meter.enter(Phase::Loading, step.plain_bytes);
+            context.meter.enter(Phase::Loading, self.steps[at].plain_bytes);
             if at == 0 {
-                staging.load(&chain, self.until.filter(|_| last > 0), context)?;
+                let ahead = staging.load(&chain, self.until.filter(|_| last > 0), context)?;
+                self.expect(ahead);
             } else {
                 let applied = staging.apply(chain[at], self.until.filter(|_| at == last), context)?;
                 done.changes += applied.changes;
@@ -79,6 +80,11 @@ impl<'a> Steps<'a> {
         done.tables.retain(|table| !table.equal || !done.elsewhere.contains(&table.table));
         done.tables.sort_by(|a, b| a.table.cmp(&b.table));
         Ok(done)
+    }
+
+    fn expect(&mut self, ahead: Vec<Ahead>) {
+        let mut expected: Vec<_> = self.steps.iter_mut().map(|step| &mut step.expected).collect();
+        ahead.into_iter().for_each(|ahead| correct(&mut expected, ahead));
     }
 
     fn compare(&self, at: usize, staging: &mut dyn Staging, done: &mut Done, context: &Context) -> Result<()> {
@@ -150,6 +156,14 @@ fn expected(summaries: Vec<Summary>, only: Option<&str>) -> Result<Vec<Vec<Table
     }
 }
 
+/// What an archive tells of a table does not hold where changes of a later one are in its rows already.
+fn correct(expected: &mut [&mut Vec<TableSummary>], Ahead { summary, changed_in }: Ahead) {
+    let mut earlier = expected.iter_mut().take(changed_in).flat_map(|tables| tables.iter_mut());
+    if let Some(found) = earlier.find(|found| found.table == summary.table) {
+        *found = summary;
+    }
+}
+
 /// Every expected table, and every table that should not be there, with whether it is equal.
 fn compare(expected: &[TableSummary], actual: &[TableSummary], only_some: bool) -> Vec<TableOutcome> {
     let find = |tables: &[TableSummary], name: &str| tables.iter().find(|table| table.table == name).cloned();
@@ -184,6 +198,16 @@ mod tests {
         let differ = [("a".into(), true), ("b".into(), false), ("c".into(), false), ("d".into(), false)];
         assert_eq!(named(compare(&expected, &actual, false)), differ);
         assert_eq!(named(compare(&expected[..1], &actual, true)), differ[..1]);
+    }
+
+    #[test]
+    fn what_was_told_before_the_last_change_that_was_put_in_does_not_hold() {
+        let (mut full, mut second) = (vec![table("a", 1, 1), table("b", 2, 2)], vec![table("c", 3, 3)]);
+        let mut put = |name: &str, changed_in| correct(&mut [&mut full, &mut second], Ahead { summary: table(name, 9, 9), changed_in });
+        put("b", 2);
+        put("c", 1);
+        put("d", 2);
+        assert_eq!((full, second), (vec![table("a", 1, 1), table("b", 9, 9)], vec![table("c", 3, 3)]));
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use domain::{ChangeSummary, Code, Comparison, Dbms, Error, Result, Summary, TableSummary};
 use jiff::Timestamp;
 use source::{
-    Applied, Begun, Capabilities, Context, Database, Description, Following, Identity, Members, Nowhere, Owner, Reading, Scope, Since,
-    Sink, Source, StageRequest, Staging,
+    Ahead, Applied, Begun, Capabilities, Context, Database, Description, Following, Identity, Members, Nowhere, Owner, Reading, Scope,
+    Since, Sink, Source, StageRequest, Staging,
     table::{Header, RowReader, Table},
 };
 use std::{
@@ -260,7 +260,7 @@ impl Stage {
 }
 
 impl Staging for Stage {
-    fn load(&mut self, chain: &[&dyn Members], _: Option<Timestamp>, context: &Context) -> Result<()> {
+    fn load(&mut self, chain: &[&dyn Members], _: Option<Timestamp>, context: &Context) -> Result<Vec<Ahead>> {
         let mut tables = Tables::new();
         take(&mut tables, chain[0], self.only.as_deref(), context)?;
         let mut state = self.server.state();
@@ -268,7 +268,7 @@ impl Staging for Stage {
             rows[0] = "[0,\"spoiled\"]".into();
         }
         state.staging.insert(self.id, tables);
-        Ok(())
+        Ok(vec![])
     }
 
     fn apply(&mut self, archive: &dyn Members, _: Option<Timestamp>, context: &Context) -> Result<Applied> {

@@ -35,18 +35,26 @@ pub struct Postgres {
     target: Target,
     workers: usize,
     window_bytes: Option<u64>,
+    folded_keys: u64,
 }
 
 impl Postgres {
     /// A server of which a database is read (and loaded) by up to `workers` sessions at a time.
     pub fn new(connection: &Connection, workers: usize) -> Result<Self> {
-        Ok(Self { target: Target::new(connection)?, workers: workers.max(1), window_bytes: None })
+        Ok(Self { target: Target::new(connection)?, workers: workers.max(1), window_bytes: None, folded_keys: restore::FOLDED_KEYS })
     }
 
     /// The same, with windows of the log that begin with this size.
     #[must_use]
     pub fn with_windows(self, bytes: u64) -> Self {
         Self { window_bytes: Some(bytes), ..self }
+    }
+
+    /// The same, which puts changes into rows while these are loaded as long as so many keys were changed; those of later
+    /// incrementals are applied afterwards.
+    #[must_use]
+    pub fn with_folded_keys(self, keys: u64) -> Self {
+        Self { folded_keys: keys, ..self }
     }
 }
 
@@ -75,7 +83,7 @@ impl Source for Postgres {
     }
 
     fn stage(&self, request: &StageRequest, context: &Context) -> Result<Box<dyn Staging>> {
-        restore::stage(&self.target, self.workers, request, context)
+        restore::stage(&self.target, (self.workers, self.folded_keys), request, context)
     }
 
     fn check_needs(&self, request: &StageRequest, context: &Context) -> Result<()> {

@@ -9,7 +9,9 @@ mod crew;
 mod database;
 mod definitions;
 mod ending;
+mod fates;
 mod flush;
+mod fold;
 mod large_objects;
 mod needs;
 mod net;
@@ -26,12 +28,14 @@ use super::{
     tools,
     wire::{Session, Target},
 };
-use crate::{Applied, Context, Members, StageRequest, Staging, value::damaged};
+use crate::{Ahead, Applied, Context, Members, StageRequest, Staging, value::damaged};
 use bases::Bases;
 use crew::Crew;
 use database::StagingDatabase;
 use definitions::{Kept, Manner};
-use domain::{Code, Comparison, Phase, Result, Summary, TableSummary};
+use domain::{Code, Comparison, Error, Phase, Result, Summary, TableSummary};
+pub(super) use fold::FOLDED_KEYS;
+use fold::{Folded, Folds};
 use jiff::Timestamp;
 use notes::Notes;
 use plan::Choice;
@@ -41,8 +45,9 @@ use std::collections::BTreeSet;
 /// Member that the engine writes last, with rows and bytes of every table.
 const SUMMARY: &str = "summary.json";
 
-/// Begins a database: checks all that can be known, and makes it under its staging name.
-pub fn stage(target: &Target, workers: usize, request: &StageRequest, context: &Context) -> Result<Box<dyn Staging>> {
+/// Begins a database: checks all that can be known, and makes it under its staging name. So many sessions load it, and so many keys
+/// that were changed are kept in memory.
+pub fn stage(target: &Target, (workers, folded_keys): (usize, u64), request: &StageRequest, context: &Context) -> Result<Box<dyn Staging>> {
     let properties: DatabaseProperties = from_json(&request.description.properties)?;
     let mut session = crew::open(target, &target.maintenance_database, context)?;
     let roles = needs::check(&mut session, request, &properties)?;
@@ -53,6 +58,7 @@ pub fn stage(target: &Target, workers: usize, request: &StageRequest, context: &
     Ok(Box::new(Restore {
         target: target.clone(),
         workers,
+        folded_keys,
         request: request.clone(),
         properties,
         database,
@@ -61,6 +67,7 @@ pub fn stage(target: &Target, workers: usize, request: &StageRequest, context: &
         before: vec![],
         after: vec![],
         bases: Bases::default(),
+        folded: Folded::default(),
         has_keys: false,
     }))
 }
@@ -81,6 +88,7 @@ pub fn sweep(target: &Target, context: &Context) -> Result<()> {
 struct Restore {
     target: Target,
     workers: usize,
+    folded_keys: u64,
     request: StageRequest,
     properties: DatabaseProperties,
     database: StagingDatabase,
@@ -92,18 +100,21 @@ struct Restore {
     after: Vec<u8>,
     /// Which archive each table's rows come from.
     bases: Bases,
+    /// Which changes were put into the rows while these were loaded.
+    folded: Folded,
     /// Whether the primary keys are made, because changes were applied.
     has_keys: bool,
 }
 
 impl Staging for Restore {
-    fn load(&mut self, chain: &[&dyn Members], until: Option<Timestamp>, context: &Context) -> Result<()> {
+    fn load(&mut self, chain: &[&dyn Members], until: Option<Timestamp>, context: &Context) -> Result<Vec<Ahead>> {
         let only_table = self.request.only_table.as_deref();
         let summaries = chain.iter().map(|archive| Ok(recorded(*archive)?.0)).collect::<Result<Vec<_>>>()?;
-        if let (Some(archive), Some(summary)) = (chain.last(), summaries.last()) {
-            bases::check_moment(*archive, summary, until)?;
-        }
-        let expected: u64 = summaries.iter().map(|summary| expected_bytes(summary, only_table)).sum();
+        let (Some(last), Some(summary)) = (chain.last(), summaries.last()) else {
+            return Err(Error::internal("A restore was given no archive."));
+        };
+        bases::check_moment(*last, summary, until)?;
+        let inside = bases::inside(summary, until).is_some();
         let defining = bases::defining(chain)?;
         (self.before, self.after) = (small_member(chain[defining], PRE_DATA)?, small_member(chain[defining], POST_DATA)?);
         let (before, after) = (plan::before_rows(&self.before, self.choice())?, plan::after_rows(&self.after, self.choice())?);
@@ -112,32 +123,36 @@ impl Staging for Restore {
         self.securing = Kept::securing([&before, &after]);
         let crew = &Crew::new(&self.target, self.database.name(), self.workers, context);
         definitions::run(&before, crew, self.manner(false))?;
-        context.meter.enter(Phase::Loading, expected);
-        self.bases = Bases::of(chain, &crew.alone(Ok, bases::tables)?, only_table)?;
-        rows::load(&self.bases.parts(chain), crew)?;
-        match (only_table, self.bases.objects) {
-            (None, Some(archive)) => large_objects::load(chain[archive], self.request.no_owner, crew),
-            _ => Ok(()),
+        self.bases = Bases::of(chain, &crew.alone(Ok, bases::tables)?, only_table, inside)?;
+        context.meter.enter(Phase::Loading, 0);
+        // The last one up to a moment is applied by itself.
+        let whole = &chain[..chain.len() - usize::from(inside)];
+        let folds = Folds::gather(whole, self.folded_keys, &summaries, &self.bases, context)?;
+        context.meter.enter(Phase::Loading, self.bases.bytes(&summaries));
+        rows::load(&self.bases.parts(chain), &folds, crew)?;
+        let (folded, ahead) = folds.finish(&summaries, &self.bases)?;
+        self.folded = folded;
+        if let (None, Some(archive)) = (only_table, self.bases.objects) {
+            large_objects::load(chain[archive], self.request.no_owner, crew)?;
         }
+        Ok(ahead)
     }
 
     fn apply(&mut self, archive: &dyn Members, until: Option<Timestamp>, context: &Context) -> Result<Applied> {
         let (summary, extra) = recorded(archive)?;
-        bases::check_moment(archive, &summary, until)?;
         let until = bases::inside(&summary, until);
-        let replaced = self.bases.next(archive)?;
-        let crew = &Crew::new(&self.target, self.database.name(), self.workers, context);
-        if !std::mem::replace(&mut self.has_keys, true) {
-            context.meter.enter(Phase::Indexing, 0);
-            definitions::run(&plan::after_rows(&self.after, self.choice())?.take_primary_keys(), crew, self.manner(true))?;
-            context.meter.enter(Phase::Loading, 0);
+        let (place, mut tables) = self.bases.next();
+        self.folded.retain(place, &mut tables);
+        let mut outcome = apply::Outcome::default();
+        if !tables.is_empty() && summary.changes.is_some_and(|changes| changes.rows() > 0 || changes.truncates > 0) {
+            let is_first = !std::mem::replace(&mut self.has_keys, true);
+            let crew = &Crew::new(&self.target, self.database.name(), self.workers, context);
+            if is_first {
+                self.make_keys(crew)?;
+            }
+            let whole = summary.tables.iter().map(|table| table.table.clone()).collect();
+            outcome = apply::apply(&apply::Task { archive, until, tables: &tables, whole: &whole }, crew)?;
         }
-        let whole = summary.tables.iter().map(|table| table.table.clone()).collect();
-        let mut tables = self.bases.open();
-        if until.is_none() {
-            tables.retain(|table| !replaced.contains(table));
-        }
-        let outcome = apply::apply(&apply::Task { archive, until, tables: &tables, whole: &whole }, crew)?;
         let mut elsewhere = BTreeSet::new();
         if until.is_some() {
             elsewhere = self.note_what_is_not_of_the_moment(&summary, &extra, &outcome, &tables);
@@ -145,8 +160,6 @@ impl Staging for Restore {
                 self.notes.add("Large objects stand as they stood at the backup before: no change stream tells of them.".into());
                 elsewhere.insert(LARGE_OBJECTS.to_owned());
             }
-        } else {
-            self.replace(archive, &replaced, crew)?;
         }
         Ok(Applied { changes: outcome.changes, reached: outcome.reached, elsewhere })
     }
@@ -253,17 +266,11 @@ impl Restore {
         compare::definitions([&self.before, &self.after], &made, self.choice())
     }
 
-    /// Puts the rows that an incremental holds whole in the place of those that are there.
-    fn replace(&self, archive: &dyn Members, tables: &BTreeSet<String>, crew: &Crew<'_>) -> Result<()> {
-        if !tables.is_empty() {
-            let list: Vec<_> = tables.iter().map(|table| format!("ONLY {table}")).collect();
-            crew.alone(Ok, |session: &mut Session| session.execute(&format!("TRUNCATE {}", list.join(", "))))?;
-            rows::load(&rows::interleaved(tables.iter().map(|table| rows::of_table(archive, table)).collect()), crew)?;
-        }
-        if self.bases.objects_are_older() && large_objects::are_in(archive) && self.request.only_table.is_none() {
-            large_objects::clear(crew)?;
-            large_objects::load(archive, self.request.no_owner, crew)?;
-        }
+    /// Makes the primary keys, by which changes find their rows.
+    fn make_keys(&self, crew: &Crew<'_>) -> Result<()> {
+        crew.context.meter.enter(Phase::Indexing, 0);
+        definitions::run(&plan::after_rows(&self.after, self.choice())?.take_primary_keys(), crew, self.manner(true))?;
+        crew.context.meter.enter(Phase::Loading, 0);
         Ok(())
     }
 
@@ -305,9 +312,4 @@ fn recorded(archive: &dyn Members) -> Result<(Summary, Extra)> {
         .map_err(|error| damaged("The summary in the archive cannot be read.").because(error))?;
     let extra = from_json(&summary.extra)?;
     Ok((summary, extra))
-}
-
-fn expected_bytes(summary: &Summary, only_table: Option<&str>) -> u64 {
-    let wanted = |table: &&TableSummary| only_table.is_none_or(|only| only == table.table);
-    summary.tables.iter().filter(wanted).map(|table| table.bytes).sum()
 }

@@ -15,7 +15,7 @@ use super::{
     read::Reader,
     schema::{self, Layout, Object},
 };
-use crate::{Applied, Context, Members, Nowhere, StageRequest, Staging, lease::Lease, table};
+use crate::{Ahead, Applied, Context, Members, Nowhere, StageRequest, Staging, lease::Lease, table};
 use domain::{Code, Comparison, Error, Phase, Result, TableSummary};
 use jiff::Timestamp;
 use rusqlite::Connection;
@@ -212,7 +212,7 @@ fn own_moment(until: Option<Timestamp>) -> Result<()> {
 }
 
 impl Staging for Stage {
-    fn load(&mut self, chain: &[&dyn Members], until: Option<Timestamp>, context: &Context) -> Result<()> {
+    fn load(&mut self, chain: &[&dyn Members], until: Option<Timestamp>, context: &Context) -> Result<Vec<Ahead>> {
         own_moment(until)?;
         let archive = *chain.first().ok_or_else(|| Error::internal("A restore was given no archive."))?;
         self.objects = schema::read(archive)?;
@@ -226,7 +226,8 @@ impl Staging for Stage {
         }
         definer.tables()?;
         self.load_rows(archive, context)?;
-        connection.execute_batch("COMMIT").map_err(fault)
+        connection.execute_batch("COMMIT").map_err(fault)?;
+        Ok(vec![])
     }
 
     fn apply(&mut self, archive: &dyn Members, until: Option<Timestamp>, context: &Context) -> Result<Applied> {

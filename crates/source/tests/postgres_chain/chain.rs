@@ -141,6 +141,11 @@ impl<'a> Chain<'a> {
 
     /// Restores the first so many backups, the last one up to a moment; see [`Chain::restored`].
     pub fn restore_first(&self, count: usize, until: Option<Timestamp>) -> Result<(String, Vec<String>, BTreeSet<String>)> {
+        self.restore_by(&self.source, count, until)
+    }
+
+    /// The same by another opened server.
+    pub fn restore_by(&self, source: &Postgres, count: usize, until: Option<Timestamp>) -> Result<(String, Vec<String>, BTreeSet<String>)> {
         let mut elsewhere = BTreeSet::new();
         let (name, context, chain) = (fresh_name(), Context::default(), &self.backups[..count]);
         let request = StageRequest {
@@ -151,9 +156,11 @@ impl<'a> Chain<'a> {
             only_table: None,
             keep_going: false,
         };
-        let mut staging = self.source.stage(&request, &context)?;
+        let mut staging = source.stage(&request, &context)?;
         let archives: Vec<&dyn Members> = chain.iter().map(|backup| &backup.members as &dyn Members).collect();
-        staging.load(&archives, until, &context)?;
+        let ahead: Vec<_> = staging.load(&archives, until, &context)?.into_iter().map(|ahead| ahead.summary).collect();
+        let names = ahead.iter().map(|summary| summary.table.clone()).collect();
+        assert_eq!(staging.tables(Some(&names), &context)?, ahead);
         for archive in &archives[1..] {
             elsewhere.extend(staging.apply(*archive, until, &context)?.elsewhere);
         }
@@ -168,13 +175,19 @@ impl<'a> Chain<'a> {
         Ok((name, notes, elsewhere))
     }
 
-    /// Restores all and compares it with the database as it is now.
+    /// Restores all and compares it with the database as it is now: with changes applied after the rows are loaded, with some put
+    /// into them before, and with all.
     pub fn check(&self) -> String {
-        let (name, notes) = self.restore(None).unwrap();
-        assert_eq!(notes, [""; 0]);
-        let (then, now) = (self.digests(&self.database), self.digests(&name));
-        assert_eq!(then, now);
-        name
+        let now = self.digests(&self.database);
+        let changes = |backup: &Backup| backup.summary.changes.map_or(0, |changes| changes.rows());
+        let half = self.backups.iter().map(changes).sum::<u64>() / 2;
+        let restored = [0, half, u64::MAX].map(|keys| {
+            let (name, notes, _) = self.restore_by(&self.source.clone().with_folded_keys(keys), self.backups.len(), None).unwrap();
+            assert_eq!(notes, [""; 0]);
+            assert_eq!(self.digests(&name), now, "{keys} keys");
+            name
+        });
+        restored.into_iter().last().unwrap()
     }
 
     pub fn digests(&self, database: &str) -> Vec<TableSummary> {

@@ -1,9 +1,8 @@
 //! Which archive of a chain each table's rows come from.
 //!
 //! An incremental holds some tables whole. What comes before it of such a table need not be loaded or applied, and could not be
-//! if its definition has changed since. The last archive is different: a moment inside of it may have been asked for,
-//! and then what it holds whole is not wanted. Definitions are always those of the last archive that has any; a moment before
-//! they changed, and inside the same incremental, is refused.
+//! if its definition has changed since. Where a moment inside of the last archive was asked for, what that one holds whole is not wanted. Definitions are always
+//! those of the last archive that has any; a moment before they changed, and inside the same incremental, is refused.
 
 use super::{
     large_objects,
@@ -65,13 +64,14 @@ pub(super) struct Bases {
 }
 
 impl Bases {
-    /// For the tables that the new database has, or one of them.
-    pub fn of(chain: &[&dyn Members], tables: &[String], only_table: Option<&str>) -> Result<Self> {
+    /// For the tables that the new database has, or one of them. What the last archive holds whole is not wanted if a moment `inside`
+    /// of it is.
+    pub fn of(chain: &[&dyn Members], tables: &[String], only_table: Option<&str>, inside: bool) -> Result<Self> {
         let mut bases = Self::default();
         let labels: BTreeMap<String, &String> = tables.iter().map(|label| (table::folder(label), label)).collect();
         let last = chain.len() - 1;
         for (place, archive) in chain.iter().enumerate() {
-            if place > 0 && place == last && !defines(*archive) {
+            if place > 0 && place == last && inside {
                 break;
             }
             if large_objects::are_in(*archive) {
@@ -112,20 +112,28 @@ impl Bases {
         rows::interleaved(self.tables.values().map(places).collect())
     }
 
-    /// Goes on to the changes of the next archive; says which tables it holds whole that are not loaded from it.
-    pub fn next(&mut self, archive: &dyn Members) -> Result<BTreeSet<String>> {
+    /// Bytes of the rows to load.
+    pub fn bytes(&self, summaries: &[Summary]) -> u64 {
+        let of = |(table, (place, _)): (&String, &(usize, Vec<String>))| {
+            summaries.get(*place).and_then(|summary| summary.tables.iter().find(|it| it.table == *table)).map_or(0, |it| it.bytes)
+        };
+        self.tables.iter().map(of).sum()
+    }
+
+    /// Goes on to the changes of the next archive: its place, and the tables that they are for, whose rows come from before it.
+    pub fn next(&mut self) -> (usize, BTreeSet<String>) {
         self.current += 1;
-        let folders = rows::folders(archive);
-        Ok(self.open().into_iter().filter(|table| folders.contains_key(&table::folder(table))).collect())
+        let open = self.tables.iter().filter(|(_, (place, _))| *place < self.current);
+        (self.current, open.map(|(table, _)| table.clone()).collect())
     }
 
-    /// Tables whose rows come from before the archive that is being applied: its changes are for them.
-    pub fn open(&self) -> BTreeSet<String> {
-        self.tables.iter().filter(|(_, (place, _))| *place < self.current).map(|(table, _)| table.clone()).collect()
+    /// The archive that the rows of a table come from.
+    pub fn place(&self, table: &str) -> Option<usize> {
+        self.tables.get(table).map(|(place, _)| *place)
     }
 
-    /// Whether large objects come from before the archive that is being applied.
-    pub fn objects_are_older(&self) -> bool {
-        self.objects.is_none_or(|place| place < self.current)
+    /// The archive and the first member with rows of a table.
+    pub fn first_part(&self, table: &str) -> Option<(usize, &str)> {
+        self.tables.get(table).and_then(|(place, parts)| Some((*place, parts.first()?.as_str())))
     }
 }

@@ -45,13 +45,6 @@ pub(super) fn are_in(archive: &dyn Members) -> bool {
     archive.names().iter().any(|name| name == LARGE_OBJECTS_METADATA)
 }
 
-/// Removes all large objects.
-pub(super) fn clear(crew: &Crew<'_>) -> Result<()> {
-    crew.alone(Ok, |session: &mut Session| {
-        session.query("SELECT pg_catalog.count(pg_catalog.lo_unlink(oid)) FROM pg_catalog.pg_largeobject_metadata").map(drop)
-    })
-}
-
 /// Writes the bytes of one part. They go by way of a temporary table, because COPY is the fast way in and
 /// the large objects' own table belongs to the server.
 fn write(archive: &dyn Members, part: &str, crew: &Crew<'_>, session: &mut Session) -> Result<()> {

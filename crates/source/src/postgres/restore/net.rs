@@ -2,7 +2,10 @@
 //!
 //! Rows are told apart by the text of their key, as the stream gives it: it is the text that the stored row has.
 
-use crate::{changes::UNCHANGED, value::damaged};
+use crate::{
+    changes::UNCHANGED,
+    value::{damaged, pick},
+};
 use domain::{Error, Result};
 use serde_json::value::RawValue;
 use std::collections::{HashMap, HashSet};
@@ -89,7 +92,7 @@ impl Net {
     }
 }
 
-fn contradiction(what: &str) -> Error {
+pub(super) fn contradiction(what: &str) -> Error {
     damaged(format!("{what}: the changes in the archive contradict themselves."))
 }
 
@@ -116,14 +119,15 @@ pub(super) fn is_unchanged(value: &RawValue) -> bool {
     value.get().as_bytes() == UNCHANGED
 }
 
-fn key_of(row: &[u8], places: &KeyPlaces) -> Result<Vec<u8>> {
-    let values = values(row)?;
-    let key: Option<Vec<_>> = places.iter().map(|place| values.get(*place).map(|value| value.get())).collect();
-    key.map(encoded).ok_or_else(|| contradiction("A row has fewer values than its table has columns"))
+/// The key of a row.
+pub(super) fn key_of(row: &[u8], places: &KeyPlaces) -> Result<Vec<u8>> {
+    let mut key = vec![];
+    pick(row, places, &mut key)?;
+    Ok(key)
 }
 
 /// The row with values that did not change taken from what it was.
-fn merged(row: &[u8], before: &[u8]) -> Result<Vec<u8>> {
+pub(super) fn merged(row: &[u8], before: &[u8]) -> Result<Vec<u8>> {
     if memchr::memmem::find(row, UNCHANGED).is_none() {
         return Ok(row.to_vec());
     }
@@ -135,7 +139,7 @@ fn merged(row: &[u8], before: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// The row with those columns of its key that did not change taken from the key that it had.
-fn with_key(row: &[u8], places: &KeyPlaces, key: &[u8]) -> Result<Vec<u8>> {
+pub(super) fn with_key(row: &[u8], places: &KeyPlaces, key: &[u8]) -> Result<Vec<u8>> {
     if memchr::memmem::find(row, UNCHANGED).is_none() {
         return Ok(row.to_vec());
     }

@@ -1,8 +1,13 @@
 //! Rows on their way into the staging database.
 
-use super::crew::Crew;
+use super::{
+    crew::Crew,
+    fates::{Becomes, Spool},
+    fold::{Counted, Fold, Folds},
+};
 use crate::{
     Members,
+    changes::Shape,
     encode::{WideForm, wide_member},
     members::from_io,
     postgres::{
@@ -23,14 +28,55 @@ const PIECE_BYTES: usize = 64 << 10;
 /// A member with rows, and the archive that it lies in.
 pub(super) type Place<'a> = (&'a dyn Members, String);
 
-/// Loads rows, part by part over several sessions.
-pub(super) fn load(parts: &[Place<'_>], crew: &Crew<'_>) -> Result<()> {
-    crew.each(parts, Ok, |session: &mut Session, (archive, name)| Part { archive: *archive, crew, name }.load(session))
+/// One piece of the work.
+enum Job<'a> {
+    Part(&'a Place<'a>),
+    /// Rows of a table that changes have added to it.
+    New(&'a str, &'a Fold, &'a Spool),
 }
 
-/// The parts of one table.
-pub(super) fn of_table<'a>(archive: &'a dyn Members, table: &str) -> Vec<Place<'a>> {
-    table::parts(archive, table).into_iter().map(|name| (archive, name)).collect()
+/// Loads rows, part by part over several sessions, with changes put into them.
+pub(super) fn load(parts: &[Place<'_>], folds: &Folds, crew: &Crew<'_>) -> Result<()> {
+    let new = folds.all().map(|(table, fold, spool)| Job::New(table, fold, spool));
+    let jobs: Vec<_> = parts.iter().map(Job::Part).chain(new).collect();
+    crew.each(&jobs, Ok, |session: &mut Session, job| {
+        let (table, loaded) = match job {
+            Job::Part((archive, name)) => {
+                let mut rows = RowReader::new(archive.open(name)?)?;
+                (rows.header().table.clone(), Part { archive: *archive, crew, folds }.copy(session, &mut rows))
+            }
+            Job::New(table, fold, spool) => ((*table).to_owned(), copy_new(table, fold, spool, session, crew)),
+        };
+        loaded.map_err(|error| match error.code() {
+            Code::Cancelled | Code::ConnectionLost => error,
+            _ => error.during(format!("Loading the table {table}")),
+        })
+    })
+}
+
+fn copy_new(table: &str, fold: &Fold, spool: &Spool, session: &mut Session, crew: &Crew<'_>) -> Result<()> {
+    let Shape { columns, types, .. } = &fold.shape;
+    let target = Target::new(&Header { table: table.to_owned(), columns: columns.clone(), types: types.clone() })?;
+    let mut copy = session.copy_in(&format!("COPY {}{} FROM STDIN", target.table, target.columns))?;
+    let (mut text, mut sent) = (Vec::with_capacity(2 * PIECE_BYTES), 0);
+    fold.new_rows(spool, |row| {
+        if !decode::copy_line(row, columns.len(), &mut text)? {
+            return Err(damaged(format!("A changed row of {table} in the archive is not in its place.")));
+        }
+        sent += 1;
+        if text.len() >= PIECE_BYTES {
+            copy.write(&text)?;
+            text.clear();
+            crew.context.check()?;
+        }
+        Ok(())
+    })?;
+    copy.write(&text)?;
+    all_taken(copy.finish()?, sent, &target)
+}
+
+fn all_taken(taken: u64, sent: u64, target: &Target) -> Result<()> {
+    if taken == sent { Ok(()) } else { Err(Error::internal(format!("The server took {taken} of {sent} rows of {}.", target.table))) }
 }
 
 /// The folders of tables in an archive, each with its parts; those of large objects are none.
@@ -57,27 +103,30 @@ pub(super) fn interleaved(mut tables: Vec<Vec<Place<'_>>>) -> Vec<Place<'_>> {
 struct Part<'a> {
     archive: &'a dyn Members,
     crew: &'a Crew<'a>,
-    name: &'a str,
+    folds: &'a Folds,
 }
 
 impl Part<'_> {
-    fn load(&self, session: &mut Session) -> Result<()> {
-        let mut rows = RowReader::new(self.archive.open(self.name)?)?;
-        let table = rows.header().table.clone();
-        self.copy(session, &mut rows).map_err(|error| match error.code() {
-            Code::Cancelled | Code::Damaged | Code::ConnectionLost => error,
-            _ => error.during(format!("Loading the table {table}")),
-        })
-    }
-
     fn copy<R: Read>(&self, session: &mut Session, rows: &mut RowReader<R>) -> Result<()> {
         let header = rows.header().clone();
         let target = Target::new(&header)?;
+        let fold = self.folds.of(&header.table);
+        if fold.is_some_and(|(fold, _)| fold.is_emptied()) {
+            return Ok(());
+        }
         let mut copy = session.copy_in(&format!("COPY {}{} FROM STDIN", target.table, target.columns))?;
         let (mut text, mut wide, mut sent) = (Vec::with_capacity(2 * PIECE_BYTES), vec![], 0_u64);
-        let mut unreported = (0, 0);
+        let (mut unreported, mut key, mut counted, mut becomes) = ((0, 0), vec![], Counted::default(), Becomes::Same);
         while let Some(row) = rows.next_row()? {
             unreported = (unreported.0 + 1, unreported.1 + row.len() as u64);
+            if let Some((fold, spool)) = fold {
+                becomes = fold.becomes(row, &mut key, &mut counted, spool)?;
+            }
+            let row = match &becomes {
+                Becomes::Same => row,
+                Becomes::Other(row) => row,
+                Becomes::Nothing => continue,
+            };
             if decode::copy_line(row, header.columns.len(), &mut text)? {
                 sent += 1;
             } else {
@@ -90,11 +139,11 @@ impl Part<'_> {
             }
         }
         copy.write(&text)?;
-        let taken = copy.finish()?;
-        if taken != sent {
-            return Err(Error::internal(format!("The server took {taken} of {sent} rows of {}.", target.table)));
-        }
+        all_taken(copy.finish()?, sent, &target)?;
         self.report(&mut unreported)?;
+        if let Some((fold, _)) = fold {
+            fold.count(counted);
+        }
         if wide.is_empty() {
             return Ok(());
         }
