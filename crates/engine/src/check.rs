@@ -9,7 +9,7 @@ use repository::{
 use source::{
     Context, Description, Members,
     changes::{self, ChangeReader},
-    encode,
+    encode, gently,
     members::{from_io, read_all},
     table::RowReader,
     value::{self, Value},
@@ -65,7 +65,7 @@ pub fn content(archive: &ArchiveReader, workers: usize, context: &Context) -> Re
         Ok(())
     };
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..workers.max(1)).map(|_| scope.spawn(work)).collect();
+        let threads: Vec<_> = (0..workers.max(1)).map(|_| gently::spawn(scope, work)).collect();
         threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| Error::internal("A thread that checked the archive ended."))?)
     })?;
     let counted = counted.into_inner().map_err(|_| Error::internal("A thread that checked the archive ended."))?;

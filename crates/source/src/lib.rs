@@ -6,8 +6,8 @@
 pub mod changes;
 pub mod encode;
 pub mod follow;
+pub mod gently;
 mod keys;
-
 mod lease;
 pub mod members;
 pub mod open;

@@ -8,7 +8,7 @@ use super::{
     snapshot::{Import, Snapshot, pinned},
     wire::{self, Target, quote_literal},
 };
-use crate::{Context, Nowhere, Sink};
+use crate::{Context, Nowhere, Sink, gently};
 use domain::{Code, Error, Result, TableSummary};
 use std::{
     sync::{Mutex, PoisonError},
@@ -82,9 +82,9 @@ impl Moment {
         };
         thread::scope(|scope| {
             for _ in 1..sessions.min(reader.left()) {
-                scope.spawn(|| guard(reader.help(&snapshotted)));
+                gently::spawn(scope, || guard(reader.help(&snapshotted)));
             }
-            guard(reader.lead(leader));
+            gently::spawn(scope, || guard(reader.lead(leader)));
         });
         if !context.cancel.is_cancelled() {
             guard(reader.lead_kept(leader));

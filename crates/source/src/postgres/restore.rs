@@ -19,6 +19,7 @@ mod notes;
 mod plan;
 mod properties;
 mod rows;
+mod spool;
 mod sweep;
 
 use super::{

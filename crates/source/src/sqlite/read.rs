@@ -10,7 +10,7 @@ use super::{
     schema::{Layout, Object},
 };
 use crate::{
-    Context, Sink, encode,
+    Context, Sink, encode, gently,
     keys::{self, Sorter},
     table::RowWriter,
 };
@@ -58,15 +58,12 @@ impl Reader<'_> {
             failed: AtomicBool::new(false),
             first_error: Mutex::default(),
         };
-        match &mut *connections {
-            [one] => self.work(one, &shared),
-            many => std::thread::scope(|scope| {
-                let shared = &shared;
-                for connection in many {
-                    scope.spawn(move || self.work(connection, shared));
-                }
-            }),
-        }
+        std::thread::scope(|scope| {
+            let shared = &shared;
+            for connection in &mut *connections {
+                gently::spawn(scope, move || self.work(connection, shared));
+            }
+        });
         if let Some(error) = shared.first_error.into_inner().unwrap_or_else(PoisonError::into_inner) {
             return Err(error);
         }

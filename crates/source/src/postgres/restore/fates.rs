@@ -1,66 +1,29 @@
 //! What the changes of a whole chain make of the rows of one table, known before its rows are loaded.
 //!
-//! In memory there is one number for each key that was changed; the rows lie in a temporary file without a name. So the changes of
+//! In memory there is one number for each key that was changed; keys and rows lie in a temporary file without a name. So the changes of
 //! a large chain can be put into the rows of its full backup while these are loaded, where otherwise the server would write every
 //! changed row once more.
 
-use super::net::{KeyPlaces, contradiction, key_of, merged, with_key};
-use domain::{Code, Error, Result};
+use super::{
+    net::{KeyPlaces, contradiction, key_of, merged, with_key},
+    spool::{self, Fate, Origin, Own, Row, Spool},
+};
+use domain::{Error, Result};
+use hashbrown::HashTable;
 use std::{
-    collections::HashMap,
-    fs::File,
-    hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState},
-    io::{self, Write},
-    os::unix::fs::FileExt,
+    hash::{BuildHasher, RandomState},
+    io,
 };
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// The fates of the keys of one table. Each operation takes the file that all tables share.
 pub(super) struct Fates {
-    /// Where the last record of a key begins, by the key's hash, and whether the row is none of the table's own: twice the place, and one.
-    places: HashMap<u64, u64, BuildHasherDefault<Itself>>,
+    places: HashTable<Entry>,
     seed: u64,
     /// Whether the table was emptied before all the rest.
     pub is_emptied: bool,
     /// Rows of the table that are named; each must be found.
     pub named: u64,
-    /// Whether two keys had one hash: then this table has to be done otherwise. Of millions of keys it happens to one in a million tables.
-    pub is_mixed_up: bool,
-}
-
-/// What becomes of a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Fate {
-    /// Of the row that the table has with this key.
-    own: Own,
-    /// The row that has this key in the end.
-    row: Option<Row>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Own {
-    /// Nothing, or it becomes the one that has this key in the end. There is none if that comes from elsewhere.
-    Stays,
-    Gone,
-    /// It has this key in the end.
-    Moves(Vec<u8>),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Row {
-    origin: Origin,
-    values: Vec<u8>,
-}
-
-/// Where a row comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Origin {
-    /// It is new.
-    New,
-    /// The table has it with the same key.
-    Same,
-    /// The table has it with this key.
-    Key(Vec<u8>),
 }
 
 /// What becomes of a row of the table.
@@ -74,9 +37,9 @@ pub(super) enum Becomes {
 impl Fates {
     /// For a table that nothing was done to yet.
     pub fn new() -> Self {
-        // Nobody who writes rows can know which keys would have one hash.
+        // Nobody who writes rows can know which keys would have one tag.
         let seed = RandomState::new().hash_one(0);
-        Self { places: HashMap::default(), seed, is_emptied: false, named: 0, is_mixed_up: false }
+        Self { places: HashTable::new(), seed, is_emptied: false, named: 0 }
     }
 
     /// Number of keys that are kept in memory.
@@ -87,7 +50,7 @@ impl Fates {
     /// A row was inserted.
     pub fn insert(&mut self, at: &KeyPlaces, row: &[u8], spool: &mut Spool) -> Result<()> {
         let key = key_of(row, at)?;
-        let own = match self.known(&key, spool)? {
+        let own = match self.find(&key, spool)? {
             Some(Fate { row: Some(_), .. }) => return Err(contradiction("A row was inserted where one was")),
             Some(Fate { own, row: None }) => own,
             None => Own::Stays,
@@ -116,7 +79,7 @@ impl Fates {
         if let Some(origin) = origin.as_deref().filter(|_| !is_own) {
             self.set_own(origin, Own::Moves(new_key.clone()), spool)?;
         }
-        let there = self.known(&new_key, spool)?.unwrap_or(Fate { own: Own::Stays, row: None });
+        let there = self.find(&new_key, spool)?.unwrap_or(Fate { own: Own::Stays, row: None });
         if there.row.is_some() {
             return Err(contradiction("A row was given the key of another one"));
         }
@@ -163,7 +126,7 @@ impl Fates {
 
     /// Gives the rows that are none of the table's own.
     pub fn new_rows(&self, spool: &Spool, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        let mut places: Vec<u64> = self.places.values().filter(|place| *place % 2 == 1).map(|place| place / 2).collect();
+        let mut places: Vec<u64> = self.places.iter().filter(|entry| entry.is_new()).map(|entry| entry.place()).collect();
         places.sort_unstable();
         places.into_iter().try_for_each(|place| match spool.read(place)?.1.row {
             Some(row) => each(&row.values),
@@ -174,7 +137,7 @@ impl Fates {
     /// The row with this key leaves it: what becomes of the table's own one with the key, and the row if it is not the table's own,
     /// untouched.
     fn take(&mut self, key: &[u8], spool: &Spool) -> Result<(Own, Option<Row>)> {
-        match self.known(key, spool)? {
+        match self.find(key, spool)? {
             Some(Fate { own, row: Some(row) }) => Ok((own, Some(row))),
             None if !self.is_emptied => {
                 self.named += 1;
@@ -186,189 +149,100 @@ impl Fates {
 
     /// No row has this key now.
     fn leave(&mut self, key: &[u8], own: Own, spool: &mut Spool) -> Result<()> {
-        if own == Own::Stays {
-            self.places.remove(&self.hash(key));
-            return Ok(());
+        if own != Own::Stays {
+            return self.keep(key, &Fate { own, row: None }, spool);
         }
-        self.keep(key, &Fate { own, row: None }, spool)
+        let tag = self.tag(key);
+        let mut read = Ok(());
+        if let Ok(entry) = self.places.find_entry(Entry::hash(tag), |entry| entry.is_of(tag, key, spool, &mut read)) {
+            entry.remove();
+        }
+        read
     }
 
     fn set_own(&mut self, key: &[u8], own: Own, spool: &mut Spool) -> Result<()> {
-        let row = self.known(key, spool)?.and_then(|fate| fate.row);
+        let row = self.find(key, spool)?.and_then(|fate| fate.row);
         self.keep(key, &Fate { own, row }, spool)
     }
 
-    fn hash(&self, key: &[u8]) -> u64 {
-        xxh3_64_with_seed(key, self.seed)
+    fn tag(&self, key: &[u8]) -> u64 {
+        xxh3_64_with_seed(key, self.seed) & Entry::TAG
     }
 
     fn find(&self, key: &[u8], spool: &Spool) -> Result<Option<Fate>> {
-        let Some(place) = self.places.get(&self.hash(key)) else { return Ok(None) };
-        let (its_key, fate) = spool.read(place / 2)?;
-        Ok((its_key == key).then_some(fate))
-    }
-
-    fn known(&mut self, key: &[u8], spool: &Spool) -> Result<Option<Fate>> {
-        let found = self.find(key, spool)?;
-        self.is_mixed_up |= found.is_none() && self.places.contains_key(&self.hash(key));
-        Ok(found)
+        let tag = self.tag(key);
+        let mut read = Ok(());
+        let found = self.places.find(Entry::hash(tag), |entry| entry.is_of(tag, key, spool, &mut read));
+        read.and_then(|()| found.map(|entry| spool.read(entry.place()).map(|(_, fate)| fate)).transpose())
     }
 
     fn keep(&mut self, key: &[u8], fate: &Fate, spool: &mut Spool) -> Result<()> {
+        let tag = self.tag(key);
         let is_new = fate.row.as_ref().is_some_and(|row| row.origin == Origin::New);
-        let place = spool.append(key, fate)?;
-        self.places.insert(self.hash(key), 2 * place + u64::from(is_new));
-        Ok(())
-    }
-}
-
-/// Takes what is a hash already for the hash.
-#[derive(Default)]
-struct Itself(u64);
-
-impl Hasher for Itself {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _: &[u8]) {}
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-}
-
-/// A temporary file of records, which goes with the process. Written by one thread, then read by many.
-pub(super) struct Spool {
-    file: File,
-    /// Bytes in the file.
-    written: u64,
-    /// What comes after them.
-    tail: Vec<u8>,
-}
-
-/// Bytes that are written at once.
-const TAIL_BYTES: usize = 256 << 10;
-
-/// Bytes that are read at first: most records are shorter.
-const GUESS_BYTES: usize = 512;
-
-/// Stand for a length in a record.
-const NONE: u32 = u32::MAX;
-const HERE: u32 = u32::MAX - 1;
-
-impl Spool {
-    /// An empty one.
-    ///
-    /// # Errors
-    /// [`Code::NoSpace`], as for all its methods.
-    pub fn new() -> Result<Self> {
-        Ok(Self { file: tempfile::tempfile().map_err(failed)?, written: 0, tail: vec![] })
-    }
-
-    fn append(&mut self, key: &[u8], fate: &Fate) -> Result<u64> {
-        if self.tail.len() >= TAIL_BYTES {
-            self.file.write_all(&self.tail).map_err(failed)?;
-            self.written += self.tail.len() as u64;
-            self.tail.clear();
+        let new = Entry::new(tag, spool.append(key, fate)?, is_new)?;
+        let mut read = Ok(());
+        match self.places.find_mut(Entry::hash(tag), |entry| entry.is_of(tag, key, spool, &mut read)) {
+            Some(entry) => *entry = new,
+            None => drop(self.places.insert_unique(Entry::hash(tag), new, |entry| Entry::hash(entry.tag()))),
         }
-        let place = self.written + self.tail.len() as u64;
-        let length = |bytes: &[u8]| u32::try_from(bytes.len()).ok().filter(|length| *length < HERE);
-        let (own, own_key): (_, &[u8]) = match &fate.own {
-            Own::Stays => (Some(NONE), b""),
-            Own::Gone => (Some(HERE), b""),
-            Own::Moves(key) => (length(key), key),
-        };
-        let (origin, origin_key): (_, &[u8]) = match fate.row.as_ref().map(|row| &row.origin) {
-            None | Some(Origin::New) => (Some(NONE), b""),
-            Some(Origin::Same) => (Some(HERE), b""),
-            Some(Origin::Key(key)) => (length(key), key),
-        };
-        let values = fate.row.as_ref().map_or(b"" as &[u8], |row| &row.values);
-        let row = if fate.row.is_some() { length(values) } else { Some(NONE) };
-        for number in [length(key), own, origin, row] {
-            let number = number.ok_or_else(|| Error::internal("A changed row is too large."))?;
-            self.tail.extend_from_slice(&number.to_le_bytes());
+        read
+    }
+}
+
+/// Where the last record of a key begins, and a part of the key's hash, which tells most other keys apart; the record tells all.
+/// In one number, as there are millions: from the top the tag, the place, and whether the row is none of the table's own.
+#[derive(Clone, Copy)]
+struct Entry(u64);
+
+impl Entry {
+    const TAG_BITS: u32 = 27;
+    const TAG: u64 = (1 << Self::TAG_BITS) - 1;
+    const PLACE: u64 = (1 << (63 - Self::TAG_BITS)) - 1;
+
+    fn new(tag: u64, place: u64, is_new: bool) -> Result<Self> {
+        if place > Self::PLACE {
+            return Err(spool::failed(io::ErrorKind::FileTooLarge.into()));
         }
-        [key, own_key, origin_key, values].into_iter().for_each(|bytes| self.tail.extend_from_slice(bytes));
-        Ok(place)
+        Ok(Self(tag << (64 - Self::TAG_BITS) | place << 1 | u64::from(is_new)))
     }
 
-    /// The record that begins here: a key and its fate.
-    fn read(&self, place: u64) -> Result<(Vec<u8>, Fate)> {
-        let broken = || Error::internal("A record of a temporary file is not where it was put.");
-        let mut bytes;
-        let record: &[u8] = match place.checked_sub(self.written) {
-            Some(start) => self.tail.get(usize::try_from(start).unwrap_or(usize::MAX)..).ok_or_else(broken)?,
-            None => {
-                bytes = vec![0; GUESS_BYTES];
-                let read = self.file.read_at(&mut bytes, place).map_err(failed)?;
-                let whole = bytes.get(..read).and_then(Lengths::of).ok_or_else(broken)?.record();
-                if whole > read {
-                    bytes.resize(whole, 0);
-                    self.file.read_exact_at(&mut bytes[read..], place + read as u64).map_err(failed)?;
+    fn tag(self) -> u64 {
+        self.0 >> (64 - Self::TAG_BITS)
+    }
+
+    fn place(self) -> u64 {
+        (self.0 >> 1) & Self::PLACE
+    }
+
+    fn is_new(self) -> bool {
+        self.0 & 1 == 1
+    }
+
+    /// The hash that the table is given, of whose bits it uses the lowest and the highest (Fibonacci hashing).
+    fn hash(tag: u64) -> u64 {
+        tag.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+
+    /// Whether it is that of a key. `read` holds the first error.
+    fn is_of(self, tag: u64, key: &[u8], spool: &Spool, read: &mut Result<()>) -> bool {
+        self.tag() == tag
+            && match spool.read(self.place()) {
+                Ok((its_key, _)) => its_key == key,
+                Err(error) => {
+                    if read.is_ok() {
+                        *read = Err(error);
+                    }
+                    false
                 }
-                &bytes
             }
-        };
-        let lengths = Lengths::of(record).ok_or_else(broken)?;
-        let mut rest = record.get(Lengths::BYTES..lengths.record()).ok_or_else(broken)?;
-        let mut part = |length: u32| {
-            let (part, other) = rest.split_at(bytes_of(length));
-            rest = other;
-            part.to_vec()
-        };
-        let [key, own, origin, row] = lengths.0;
-        let key = part(key);
-        let own_key = part(own);
-        let origin_key = part(origin);
-        let values = part(row);
-        let own = match own {
-            NONE => Own::Stays,
-            HERE => Own::Gone,
-            _ => Own::Moves(own_key),
-        };
-        let origin = match origin {
-            NONE => Origin::New,
-            HERE => Origin::Same,
-            _ => Origin::Key(origin_key),
-        };
-        Ok((key, Fate { own, row: (row != NONE).then_some(Row { origin, values }) }))
     }
-}
-
-/// The lengths of a record's parts: its key, the key in [`Own`], the key in [`Origin`], the row.
-struct Lengths([u32; 4]);
-
-impl Lengths {
-    const BYTES: usize = 16;
-
-    fn of(record: &[u8]) -> Option<Self> {
-        let (numbers, _) = record.get(..Self::BYTES)?.as_chunks::<4>();
-        Some(Self(<[[u8; 4]; 4]>::try_from(numbers).ok()?.map(u32::from_le_bytes)))
-    }
-
-    fn record(&self) -> usize {
-        Self::BYTES + self.0.into_iter().map(bytes_of).sum::<usize>()
-    }
-}
-
-fn bytes_of(length: u32) -> usize {
-    if length >= HERE { 0 } else { length as usize }
-}
-
-fn failed(error: io::Error) -> Error {
-    Error::new(
-        Code::NoSpace,
-        "The changes of the chain could not be kept in a temporary file.",
-        "Make room in the folder for temporary files (TMPDIR), then start again.",
-    )
-    .because(error)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::postgres::restore::spool::{GUESS_BYTES, TAIL_BYTES};
+    use domain::Code;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -435,7 +309,7 @@ mod tests {
         fates.empty();
         assert!(fates.delete(b"[4]", &mut spool).is_err());
         assert!(fates.insert(&[3], b"[1,2]", &mut spool).is_err());
-        assert_eq!((fates.named, fates.is_mixed_up), (0, false));
+        assert_eq!(fates.named, 0);
     }
 
     #[test]
@@ -451,6 +325,24 @@ mod tests {
             assert_eq!(becomes, Becomes::Other(row(number, size)));
         }
         assert_eq!(fates.keys(), sizes.len());
+    }
+
+    #[test]
+    fn keys_of_one_tag_are_told_apart() {
+        let (mut fates, mut spool) = (Fates::new(), Spool::new().unwrap());
+        let key = |number: u64| format!("[{number}]").into_bytes();
+        let mut seen = std::collections::HashMap::new();
+        let (one, two) = (0..).find_map(|number| seen.insert(fates.tag(&key(number)), number).map(|before| (before, number))).unwrap();
+        for (number, value) in [(one, 1), (two, 2)] {
+            fates.update(KEY, &key(number), format!("[{number},{value}]").as_bytes(), &mut spool).unwrap();
+        }
+        for (number, value) in [(one, 1), (two, 2)] {
+            let becomes = fates.of(&key(number), b"[0,0]", &spool).unwrap();
+            assert_eq!(becomes, Becomes::Other(format!("[{number},{value}]").into_bytes()));
+        }
+        fates.delete(&key(one), &mut spool).unwrap();
+        assert_eq!(fates.of(&key(one), b"[0,0]", &spool).unwrap(), Becomes::Nothing);
+        assert!(matches!(fates.of(&key(two), b"[0,0]", &spool).unwrap(), Becomes::Other(_)));
     }
 
     proptest! {

@@ -5,7 +5,8 @@
 
 use super::{
     bases::Bases,
-    fates::{Becomes, Fates, Spool},
+    fates::{Becomes, Fates},
+    spool::Spool,
 };
 use crate::{
     Ahead, Context, Members,
@@ -20,7 +21,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// Keys that are kept in memory, of all tables together. With its room to grow, each takes 20 to 60 bytes.
+/// Keys that are kept in memory, of all tables together. With its room to grow, each takes 10 to 30 bytes.
 pub(in crate::postgres) const FOLDED_KEYS: u64 = 1_800_000;
 
 /// Changes between two looks at the wish to stop.
@@ -194,11 +195,7 @@ impl Taking<'_> {
         let Some((fold, spool)) = tables.get_mut(table).zip(spool.as_mut()) else { return Ok(()) };
         fold.changed_in = self.place;
         change(&mut fold.fates, &fold.key, spool)
-            .map_err(|error| if error.code() == Code::Damaged { error.during(format!("In the table {table}")) } else { error })?;
-        if fold.fates.is_mixed_up {
-            self.leave(table);
-        }
-        Ok(())
+            .map_err(|error| if error.code() == Code::Damaged { error.during(format!("In the table {table}")) } else { error })
     }
 
     /// `false` if rows of the table cannot be found by their key, or are not written as its changes are.

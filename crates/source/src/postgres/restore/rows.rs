@@ -2,8 +2,9 @@
 
 use super::{
     crew::Crew,
-    fates::{Becomes, Spool},
+    fates::Becomes,
     fold::{Counted, Fold, Folds},
+    spool::Spool,
 };
 use crate::{
     Members,
