@@ -1,5 +1,6 @@
 // What a task can be told: both schedules, what it leaves out, another one like it, later, and not at all.
 import { spawn, type ChildProcess } from "node:child_process";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { sqlite } from "./servers.ts";
 import { addDestination, addFolder, expect, goto, pictures, setUp, signIn, test } from "./story.ts";
@@ -122,4 +123,37 @@ test("a round at work is put off, and aborted, and tried again", async ({ page }
   holder.kill();
   await page.getByRole("button", { name: "Retry what went wrong" }).click();
   await expect(page.getByText("Succeeded", { exact: true }).first()).toBeVisible({ timeout: 60_000 });
+});
+
+test("one task covers two servers, and each database lies in its own folder", async ({ page, rookery }) => {
+  await signIn(page);
+  const till = join(rookery.folder, "tills");
+  for (const name of ["till.db", "shop.db"]) sqlite(till, name, "create table t(a); insert into t values (1);");
+  await addFolder(page, "tills", till);
+  await goto(page, `${server}/tasks/new`);
+  await expect(page.getByRole("checkbox", { name: /apps/ })).toBeChecked();
+  await page.getByLabel("Name", { exact: true }).fill("Everything");
+  await page.getByRole("checkbox", { name: /tills/ }).check();
+  await page.getByLabel("Databases to leave out").fill("tenant_*");
+  await expect(page.locator(".will")).toContainText("2 databases of 4 of apps");
+  await expect(page.locator(".will")).toContainText("all 2 databases of tills");
+  await pictures(page, "tasks-servers");
+  await page.getByRole("button", { name: /Encryption/ }).click();
+  await page.getByLabel("Not encrypted").check();
+  await page.getByRole("button", { name: "Continue to destination" }).click();
+  await page.getByLabel("disk").check();
+  await page.getByRole("button", { name: "Continue to review" }).click();
+  await page.getByRole("button", { name: "Create task" }).click();
+  await expect(page).toHaveURL(/\/tasks\/[0-9a-f-]+$/);
+  await page.getByRole("button", { name: "Back up now" }).click();
+  await expect(page).toHaveURL(/\/rounds\//);
+  await expect(page.getByText("All 4 databases are backed up")).toBeVisible({ timeout: 60_000 });
+  await expect(page.getByRole("row", { name: /till\.db.*tills/ })).toBeVisible();
+  await expect(page.getByRole("row", { name: /blog\.db.*apps/ })).toBeVisible();
+  await expect(page.getByRole("row", { name: /shop\.db/ })).toHaveCount(2);
+  await pictures(page, "round-servers");
+  const chains = (database: string) => readdirSync(join(rookery.backups, database));
+  expect(chains("till.db").filter((name) => name.includes("-tills-"))).toHaveLength(1);
+  expect(chains("shop.db").filter((name) => name.includes("-tills-"))).toHaveLength(1);
+  expect(chains("blog.db").filter((name) => name.includes("-apps-"))).not.toHaveLength(0);
 });

@@ -201,7 +201,7 @@ fn a_copy_of_the_data_directory_opens_none_of_the_sealed_archives() {
         recipients.push(id(&ada.call("add_key", &format!("{form}&current_password=&back="))));
     }
     let task =
-        format!("server={server}&name=nightly&full=0+2+*+*+*&incremental=&time_zone=UTC&excluded=&destination={place}&encryption=sealed");
+        format!("servers={server}&name=nightly&full=0+2+*+*+*&incremental=&time_zone=UTC&excluded=&destination={place}&encryption=sealed");
     let task = id(&ada.call("add_task", &format!("{task}&backup_type=logical&catch_up=on&recipients={}", recipients.join("+"))));
     let round = id(&ada.call("back_up_now", &format!("task={task}")));
     let ended = ada.with("Accept", "text/event-stream").get(&format!("/live/rounds/{round}")).text();

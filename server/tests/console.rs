@@ -276,7 +276,7 @@ fn add_task(client: &Client) -> (String, String) {
     let server = id(&client.call("add_sample", ""));
     let place = json(&client.call("destinations", ""))[0]["id"].as_str().unwrap().to_owned();
     let fields = format!(
-        "server={server}&name=nightly&backup_type=logical&full=0+2+*+*+*&incremental=&time_zone=UTC&catch_up=on&excluded=&encryption=none&recipients=&destination={place}"
+        "servers={server}&name=nightly&backup_type=logical&full=0+2+*+*+*&incremental=&time_zone=UTC&catch_up=on&excluded=&encryption=none&recipients=&destination={place}"
     );
     (id(&client.call("add_task", &fields)), place)
 }

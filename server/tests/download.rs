@@ -38,19 +38,6 @@ fn encoded(text: &str) -> String {
     text.bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
-fn plain(answer: &Answer) -> String {
-    let (mut words, mut inside) = (String::new(), false);
-    for c in answer.text().chars() {
-        match c {
-            '<' => inside = true,
-            '>' => inside = false,
-            c if !inside => words.push(c),
-            _ => {}
-        }
-    }
-    words.replace("&quot;", "\"").replace("&amp;", "&")
-}
-
 /// The value of an attribute of a link whose address holds these words.
 #[track_caller]
 fn link(answer: &Answer, words: &str) -> String {
@@ -67,7 +54,7 @@ impl Backed {
         let ada = console.set_up();
         let place = id(&ada.call("add_destination", &format!("name=disk&root={}&note=", world.root())));
         let server = id(&ada.call("add_server", &format!("name=apps&dbms=sqlite&folder={}", world.path("dbs").display())));
-        let fields = format!("server={server}&name=nightly&full=0+0+1+1+*&incremental=0+0+2+1+*&time_zone=UTC&excluded=&encryption=none");
+        let fields = format!("servers={server}&name=nightly&full=0+0+1+1+*&incremental=0+0+2+1+*&time_zone=UTC&excluded=&encryption=none");
         let task = id(&ada.call("add_task", &format!("{fields}&recipients=&backup_type=logical&catch_up=on&destination={place}")));
         let mut backed = Self { world, console, ada, place, chain: String::new(), labels: vec![] };
         for kind in ["full", "incremental"] {
@@ -138,7 +125,7 @@ fn what_was_downloaded_becomes_an_equal_database_on_another_machine() {
     let Backed { world, ada, labels, .. } = &backed;
     let page = ada.get(&backed.page(1));
     assert_eq!(page.status, 200, "{}", page.text());
-    let text = plain(&page);
+    let text = page.words();
     for words in ["Download a backup of shop.db", "needs the 2 backups below", "rookery restore", &backed.chain] {
         assert!(text.contains(words), "{words:?} is not in {text}");
     }
@@ -217,7 +204,7 @@ fn only_operators_and_administrators_get_it_and_only_with_their_password() {
     let page = led.header("location").unwrap().to_owned();
     assert_eq!((led.status, page.starts_with(&format!("/backups/{}/shop.db/download?", backed.place))), (303, true), "{page}");
     let asks = operator.get(&page);
-    assert!(plain(&asks).contains("Your own password") && !asks.text().contains("part=archive"), "{}", asks.text());
+    assert!(asks.words().contains("Your own password") && !asks.text().contains("part=archive"), "{}", asks.text());
     let sent = |password: &str| operator.submit(&page, "allow_download", &format!("current_password={password}&back={}", encoded(&page)));
     assert!(sent("wrong").header("location").unwrap().contains("__err="));
     assert_eq!(operator.get(&file).status, 403);
@@ -271,13 +258,13 @@ fn what_is_missing_or_damaged_is_told_and_never_sent_as_if_it_were_whole() {
     assert!(refused.text().contains("bytes that were signed"), "{}", refused.text());
     // It is known from now on, and told where it is offered.
     for label in [0, 1] {
-        let page = plain(&ada.get(&backed.page(label)));
+        let page = ada.get(&backed.page(label)).words();
         assert!(page.contains("It cannot be downloaded.") && page.contains("bytes that were signed"), "{page}");
         assert_eq!(ada.get(&backed.file("archive", label)).status, 422);
         assert_eq!(ada.with("Accept", "text/html").get(&backed.file("archive", label)).status, 303);
     }
     fs::remove_file(backed.archive(0)).unwrap();
-    let page = plain(&ada.get(&backed.page(1)));
+    let page = ada.get(&backed.page(1)).words();
     assert!(page.contains("It cannot be downloaded.") && page.contains("missing"), "{page}");
 
     // Whoever writes an address himself gets nothing but what is a backup.

@@ -18,21 +18,6 @@ fn id(answer: &Answer) -> String {
     location.rsplit('/').next().unwrap().to_owned()
 }
 
-/// The words of a page, without its marks.
-fn words(answer: &Answer) -> String {
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    let (mut words, mut inside) = (String::new(), false);
-    for c in answer.text().chars() {
-        match c {
-            '<' => inside = true,
-            '>' => inside = false,
-            c if !inside => words.push(c),
-            _ => {}
-        }
-    }
-    words.replace("&quot;", "\"").replace("&amp;", "&")
-}
-
 #[track_caller]
 fn holds(page: &str, wanted: &str) {
     assert!(page.contains(wanted), "{wanted:?} is not in {page}");
@@ -50,7 +35,7 @@ fn with_backups(world: &World, ada: &Client, count: usize) -> (String, String) {
     world.shop();
     let place = id(&ada.call("add_destination", &format!("name=disk&root={}&note=", world.root())));
     let server = id(&ada.call("add_server", &format!("name=apps&dbms=sqlite&folder={}", world.path("dbs").display())));
-    let fields = format!("server={server}&name=nightly&full=0+0+1+1+*&incremental=&time_zone=UTC&excluded=&encryption=none&recipients=");
+    let fields = format!("servers={server}&name=nightly&full=0+0+1+1+*&incremental=&time_zone=UTC&excluded=&encryption=none&recipients=");
     let task = id(&ada.call("add_task", &format!("{fields}&backup_type=logical&catch_up=on&destination={place}")));
     for _ in 0..count {
         let round = id(&ada.call("back_up_now", &format!("task={task}")));
@@ -72,31 +57,32 @@ fn a_rule_is_previewed_kept_and_applied_and_a_held_chain_stays() {
     let (world, console) = (World::new(), Console::start(&[]));
     let ada = console.set_up();
     let (task, place) = with_backups(&world, &ada, 4);
-    holds(&words(&ada.get(&format!("/tasks/{task}"))), "Every backup");
+    holds(&ada.get(&format!("/tasks/{task}")).words(), "Every backup");
 
     // The oldest one is held.
     let backups = format!("/backups/{place}/shop.db");
     let folder = format!("shop.db/{}", chains(&world)[0]);
     let page = format!("{backups}/hold?folder={}", folder.replace('/', "%2F"));
-    holds(&words(&ada.get(&page)), "Hold it");
+    holds(&ada.get(&page).words(), "Hold it");
     let fields = format!("destination={place}&folder={}&note=Until+the+audit&back={backups}", folder.replace('/', "%2F"));
     let held = ada.submit(&page, "hold_chain", &fields);
     assert_eq!((held.status, held.header("location")), (302, Some(backups.as_str())), "{}", held.text());
-    holds(&words(&ada.get(&backups)), "by ada: Until the audit");
-    holds(&words(&ada.get(&page)), "Release it");
+    holds(&ada.get(&backups).words(), "by ada: Until the audit");
+    holds(&ada.get(&page).words(), "Release it");
 
     // The wizard's step shows what a rule would do, from its address alone; so does the last step.
     let edit = |step: &str, more: &str| ada.get(&format!("/tasks/{task}/edit?step={step}&keep_how=own&keep_count={more}"));
-    let step = words(&edit("retention", "2"));
+    let step = edit("retention", "2").words();
     holds(&step, "1 of 4 chains at disk would go");
     holds(&step, "ada holds it: Until the audit");
     holds(&step, "The 2 newest chains.");
-    holds(&words(&edit("review", "2")), "1 of 4 chains at disk would go");
-    holds(&words(&edit("retention", "many")), "Give a whole number");
+    holds(&edit("review", "2").words(), "1 of 4 chains at disk would go");
+    holds(&edit("retention", "many").words(), "Give a whole number");
     let review = edit("review", "2");
     let fields = [
         "version",
         "name",
+        "servers",
         "full",
         "incremental",
         "chain_incrementals",
@@ -111,26 +97,26 @@ fn a_rule_is_previewed_kept_and_applied_and_a_held_chain_stays() {
     let sent = format!("task={task}&{}&backup_type=logical&catch_up=on&excluded=&recipients=&current_password=", fields.join("&"));
     let saved = ada.submit(&format!("/tasks/{task}/edit"), "change_task", &sent);
     assert_eq!((saved.status, id(&saved)), (302, task.clone()), "{}", saved.text());
-    let shown = words(&ada.get(&format!("/tasks/{task}")));
+    let shown = ada.get(&format!("/tasks/{task}")).words();
     holds(&shown, "The 2 newest chains.");
     holds(&shown, "See what goes, and apply now");
 
     // What is shown is applied, once.
     let page = format!("/tasks/{task}/retention");
     let plan = ada.get(&page);
-    holds(&words(&plan), "Delete 1 chain now");
+    holds(&plan.words(), "Delete 1 chain now");
     let fields = format!("task={task}&seen={}", hidden(&plan, "seen"));
     let applied = ada.submit(&page, "apply_retention", &fields);
     assert_eq!(applied.status, 302, "{}", applied.text());
     assert_eq!(chains(&world).len(), 3);
-    let after = words(&ada.get(&page));
+    let after = ada.get(&page).words();
     holds(&after, "All 3 chains that are at disk stay.");
     holds(&after, "Deleted lately");
     holds(&after, "Asked for by ada.");
     let again = ada.call("apply_retention", &fields);
     assert_eq!(again.status, 409, "{}", again.text());
     assert_eq!(chains(&world).len(), 3);
-    holds(&words(&ada.get("/audit")), "chain expires");
-    holds(&words(&ada.get("/settings")), "Retention");
+    holds(&ada.get("/audit").words(), "chain expires");
+    holds(&ada.get("/settings").words(), "Retention");
     holds(&ada.get("/metrics").text(), "rookery_background_failed{work=\"expire\"} 0");
 }

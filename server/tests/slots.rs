@@ -31,22 +31,6 @@ fn id(answer: &Answer) -> String {
     location.rsplit('/').next().unwrap().to_owned()
 }
 
-/// The words of a page, without its marks.
-#[track_caller]
-fn words(answer: &Answer) -> String {
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    let (mut words, mut inside) = (String::new(), false);
-    for c in answer.text().chars() {
-        match c {
-            '<' => inside = true,
-            '>' => inside = false,
-            c if !inside => words.push(c),
-            _ => {}
-        }
-    }
-    words.replace("&quot;", "\"").replace("&amp;", "&")
-}
-
 #[track_caller]
 fn holds(page: &str, wanted: &[&str]) {
     for word in wanted {
@@ -70,48 +54,48 @@ fn slots_are_listed_and_dropped_by_plain_forms() {
     let reached = format!("name=db&dbms=postgresql&folder=&host=127.0.0.1&port={}&user=postgres&tls=disable", postgres.port());
     let db = id(&ada.call("add_server", &reached));
     let page = format!("/servers/{db}/slots");
-    holds(&words(&ada.get(&page)), &["The server keeps nothing for incrementals", "more than 4 GiB is dropped"]);
+    holds(&ada.get(&page).words(), &["The server keeps nothing for incrementals", "more than 4 GiB is dropped"]);
     let fields = format!(
-        "server={db}&name=nightly&full=0+0+1+1+*&incremental=0+0+2+1+*&time_zone=UTC&excluded=postgres%0Atemplate1&encryption=none"
+        "servers={db}&name=nightly&full=0+0+1+1+*&incremental=0+0+2+1+*&time_zone=UTC&excluded=postgres%0Atemplate1&encryption=none"
     );
     let task = id(&ada.call("add_task", &format!("{fields}&recipients=&backup_type=logical&catch_up=on&destination={place}")));
     round(&ada, &task);
     let shown = ada.get(&page);
-    holds(&words(&shown), &["1 slot", "shop", "nightly", "Reserved", "Change the limit"]);
-    assert!(!words(&shown).contains("the limit of"), "it is far from it");
+    holds(&shown.words(), &["1 slot", "shop", "nightly", "Reserved", "Change the limit"]);
+    assert!(!shown.words().contains("the limit of"), "it is far from it");
 
     // The limit is a field of the server's settings; a wrong one comes back with what was typed.
     let settings = format!("/servers/{db}/settings");
-    holds(&words(&ada.get(&settings)), &["Log kept for each database"]);
+    holds(&ada.get(&settings).words(), &["Log kept for each database"]);
     let sent = |most: &str| ada.submit(&settings, "change_server", &format!("server={db}&version=1&{reached}&most_held={most}"));
     let wrong = sent("5+apples");
     assert_eq!(wrong.status, 302);
-    let back = words(&ada.get(wrong.header("location").unwrap()));
+    let back = ada.get(wrong.header("location").unwrap()).words();
     holds(&back, &["Give a whole number with its unit from 64 MiB to 64 TiB"]);
     assert!(wrong.header("location").unwrap().contains("most_held=5+apples"), "{wrong:?}");
     assert_eq!(id(&sent("100+MiB")), db);
     // From 80 to 96 MiB, by where in a segment the slot began.
     write_log(&postgres, 6);
-    holds(&words(&ada.get(&page)), &["more than 100 MiB is dropped", "Near the limit"]);
+    holds(&ada.get(&page).words(), &["more than 100 MiB is dropped", "Near the limit"]);
 
     // It is dropped with its database's name typed.
     let text = shown.text();
     let drop =
         text.split("href=\"").map(|rest| rest.split('"').next().unwrap()).find(|href| href.starts_with(&format!("{page}/"))).unwrap();
     let slot = drop.rsplit('/').next().unwrap();
-    holds(&words(&ada.get(drop)), &["Drop the slot of shop", "the next backup is a full one", slot]);
+    holds(&ada.get(drop).words(), &["Drop the slot of shop", "the next backup is a full one", slot]);
     let sent = |typed: &str| ada.submit(drop, "drop_slot", &format!("server={db}&slot={slot}&typed_name={typed}"));
     let refused = sent("nightly");
-    holds(&words(&ada.get(refused.header("location").unwrap())), &["Type its name, shop, to confirm."]);
+    holds(&ada.get(refused.header("location").unwrap()).words(), &["Type its name, shop, to confirm."]);
     assert_eq!(sent("shop").header("location"), Some(page.as_str()));
-    holds(&words(&ada.get(&page)), &["The server keeps nothing for incrementals"]);
+    holds(&ada.get(&page).words(), &["The server keeps nothing for incrementals"]);
     assert_eq!(ada.get(drop).status, 404);
     assert!(round(&ada, &task).contains("Its replication slot was dropped by ada."));
 
     // Who may not drop one sees them all the same.
     ada.call("add_user", "name=viewer&role=viewer&password=correct+horse+battery&current_password=");
     let viewer = console.sign_in("viewer");
-    let seen = words(&viewer.get(&page));
+    let seen = viewer.get(&page).words();
     holds(&seen, &["1 slot", "nightly"]);
     assert!(!seen.contains("Drop") && !seen.contains("Change the limit"), "{seen}");
 }

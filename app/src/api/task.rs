@@ -14,7 +14,7 @@ use leptos::prelude::*;
 #[cfg(feature = "ssr")]
 use {
     super::asked,
-    control::{Administer, Operate, View},
+    control::{Administer, OneDatabase, Operate, View},
     leptos_axum::redirect,
 };
 
@@ -25,25 +25,25 @@ pub async fn task(task: TaskId) -> Result<TaskView, Failure> {
     Ok(control.task(&permit, task).await?)
 }
 
-/// A task as its form shows it, the number of that edit, and its server.
+/// A task as its form shows it, and the number of that edit.
 #[server(ReadTaskForm, endpoint = "task_form")]
-pub async fn task_form(task: TaskId) -> Result<(TaskForm, i64, ServerId), Failure> {
+pub async fn task_form(task: TaskId) -> Result<(TaskForm, i64), Failure> {
     let (control, permit) = asked::<View>().await?;
     Ok(control.task_form(&permit, task).await?)
 }
 
 /// What a task would do if it were as the form says, or one round that no task stands behind.
 #[server(endpoint = "preview_task")]
-pub async fn preview_task(server: ServerId, task: Option<TaskId>, form: TaskForm, once: bool) -> Result<TaskPreview, Failure> {
+pub async fn preview_task(task: Option<TaskId>, form: TaskForm, once: bool) -> Result<TaskPreview, Failure> {
     let (control, permit) = asked::<View>().await?;
-    Ok(control.preview_task(&permit, server, task, &form, once).await?)
+    Ok(control.preview_task(&permit, task, &form, once).await?)
 }
 
 /// What a task's rule would delete of what lies at its destination, if the task were as the form says.
 #[server(endpoint = "preview_retention")]
-pub async fn preview_retention(server: ServerId, task: Option<TaskId>, form: TaskForm) -> Result<Option<RetentionView>, Failure> {
+pub async fn preview_retention(task: Option<TaskId>, form: TaskForm) -> Result<Option<RetentionView>, Failure> {
     let (control, permit) = asked::<View>().await?;
-    Ok(control.preview_retention(&permit, server, task, &form).await?)
+    Ok(control.preview_retention(&permit, task, &form).await?)
 }
 
 /// A task, and what its rule deletes of what lies at its destination if it is applied now.
@@ -62,9 +62,9 @@ pub async fn apply_retention(task: TaskId, seen: String) -> Result<Freed, Failur
 
 /// Adds a task, and goes to it.
 #[server(endpoint = "add_task")]
-pub async fn add_task(server: ServerId, #[server(flatten)] form: TaskForm) -> Result<(), Failure> {
+pub async fn add_task(#[server(flatten)] form: TaskForm) -> Result<(), Failure> {
     let (control, permit) = asked::<Administer>().await?;
-    let task = control.add_task(&permit, server, &form).await?;
+    let task = control.add_task(&permit, &form).await?;
     redirect(&format!("/tasks/{task}"));
     Ok(())
 }
@@ -96,20 +96,27 @@ pub async fn remove_task(task: TaskId, server: ServerId, typed_name: String) -> 
     Ok(())
 }
 
-/// Starts a round of a task now, or of one of its databases, and goes to it. Without a kind it is the usual one of the task.
+/// Starts a round of a task now, or of one of its databases, and goes to it. Without a kind it is the usual one of the task; without
+/// a server, the one of the task that has such a database.
 #[server(endpoint = "back_up_now")]
-pub async fn back_up_now(task: TaskId, database: Option<String>, kind: Option<BackupKind>) -> Result<RoundId, Failure> {
+pub async fn back_up_now(
+    task: TaskId,
+    server: Option<ServerId>,
+    database: Option<String>,
+    kind: Option<BackupKind>,
+) -> Result<RoundId, Failure> {
     let (control, permit) = asked::<Operate>().await?;
-    let round = control.back_up_now(&permit, task, database, kind).await?;
+    let only = database.map(|name| OneDatabase { server, name });
+    let round = control.back_up_now(&permit, task, only, kind).await?;
     redirect(&format!("/rounds/{round}"));
     Ok(round)
 }
 
 /// Starts a round that no task stands behind, and goes to it.
 #[server(endpoint = "back_up_once")]
-pub async fn back_up_once(server: ServerId, #[server(flatten)] form: TaskForm) -> Result<(), Failure> {
+pub async fn back_up_once(#[server(flatten)] form: TaskForm) -> Result<(), Failure> {
     let (control, permit) = asked::<Administer>().await?;
-    let round = control.back_up_once(&permit, server, &form).await?;
+    let round = control.back_up_once(&permit, &form).await?;
     redirect(&format!("/rounds/{round}"));
     Ok(())
 }

@@ -57,7 +57,8 @@ fn Past(round: RoundLine, now: Timestamp) -> impl IntoView {
     let (tone, _, word) = round_tone(round.state);
     let end = round.ended_at.unwrap_or(now);
     let lasted = super::lasted(round.began_at, end);
-    let told = format!("{} on {}: {}, {}, {lasted}", round.task_name, round.server_name, word, super::when::relative(round.began_at, now));
+    let servers = crate::pages::task::list(&round.server_names());
+    let told = format!("{} on {servers}: {}, {}, {lasted}", round.task_name, word, super::when::relative(round.began_at, now));
     let width = format!("{:.3}%", share(end, now) - share(round.began_at, now));
     // Spread, because links of pictures have no such attribute otherwise.
     let there = attr::href(format!("/rounds/{}", round.id));

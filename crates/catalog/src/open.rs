@@ -88,6 +88,11 @@ impl Catalog {
         &self.readers
     }
 
+    /// A moment of the catalog, for questions whose answers must fit together.
+    pub(crate) async fn moment(&self) -> Result<Transaction<'static, Sqlite>> {
+        self.readers.begin().await.map_err(failed)
+    }
+
     /// A transaction that writes. What is not committed is rolled back when it is dropped.
     pub(crate) async fn begin(&self) -> Result<Write> {
         // IMMEDIATE takes the lock before the first statement: a transaction that reads first could otherwise find, at its

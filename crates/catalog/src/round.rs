@@ -1,13 +1,15 @@
 //! Rounds.
 
 use crate::{
-    AuditRecord, Catalog, PAGE_SIZE, before, page,
-    sql::{Record, Row, changed, missing, sql, statements},
+    AuditRecord, Catalog, PAGE_SIZE, RoundServerRecord, before, page,
+    round_server::servers_of,
+    sql::{Record, Row, Statement, changed, missing, sql, statements},
 };
 use domain::{
     BackupKind, Code, DestinationId, Error, Once, Origin, Result, RoundId, RoundState, RunState, ServerId, TaskId, Told, view::Page,
 };
 use jiff::Timestamp;
+use sqlx::SqliteConnection;
 use std::collections::HashMap;
 
 /// A round, as it is stored.
@@ -19,8 +21,8 @@ pub struct RoundRecord {
     pub task: Option<TaskId>,
     /// The task's name when it began.
     pub task_name: String,
-    /// Its server.
-    pub server: ServerId,
+    /// Its servers, in order.
+    pub servers: Vec<RoundServerRecord>,
     /// Where its backups go. The destination may have been deleted since.
     pub destination: DestinationId,
     /// The one database that was asked for, if not all.
@@ -45,8 +47,22 @@ pub struct RoundRecord {
     pub began_at: Timestamp,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
-    /// Why it failed or was skipped as a whole.
+    /// Why it was skipped.
     pub error: Option<Told>,
+}
+
+impl RoundRecord {
+    /// One of its servers.
+    #[must_use]
+    pub fn server(&self, id: ServerId) -> Option<&RoundServerRecord> {
+        self.servers.iter().find(|server| server.server == id)
+    }
+
+    /// Servers that are still to be looked at for their databases.
+    pub fn waiting(&self) -> impl Iterator<Item = ServerId> + '_ {
+        let waits = |server: &&RoundServerRecord| server.state == RunState::Queued && !self.state.has_ended();
+        self.servers.iter().filter(waits).map(|server| server.server)
+    }
 }
 
 /// What the runs of a round come to.
@@ -71,7 +87,7 @@ struct InState {
 }
 
 /// How many rounds one statement sums up.
-const AT_ONCE: usize = 25;
+pub(crate) const AT_ONCE: usize = 25;
 
 statements! {
     ONE = "SELECT * FROM rounds WHERE id = $1";
@@ -80,18 +96,19 @@ statements! {
     FAILED = "SELECT * FROM rounds WHERE state NOT IN ('preparing', 'running', 'succeeded')
         ORDER BY began_at DESC, id DESC LIMIT $1 OFFSET $2";
     COUNT_FAILED = "SELECT count(*) FROM rounds WHERE state NOT IN ('preparing', 'running', 'succeeded')";
-    OF_SERVER = "SELECT * FROM rounds WHERE server_id = $1 ORDER BY began_at DESC, id DESC LIMIT $2";
+    OF_SERVER = "SELECT rounds.* FROM round_servers JOIN rounds ON rounds.id = round_servers.round_id WHERE round_servers.server_id = $1
+        ORDER BY round_servers.round_id DESC LIMIT $2";
     OF_TASK = "SELECT * FROM rounds WHERE task_id = $1 ORDER BY began_at DESC, id DESC LIMIT $2";
     BETWEEN = "SELECT * FROM rounds WHERE began_at >= $1 AND began_at < $2 ORDER BY began_at, id";
     OPEN = "SELECT * FROM rounds WHERE state IN ('preparing', 'running') ORDER BY began_at, id";
     OPEN_OF_TASK = "SELECT * FROM rounds WHERE task_id = $1 AND state IN ('preparing', 'running')";
-    LAST_OF_SERVERS = "SELECT rounds.* FROM servers JOIN rounds ON rounds.id =
-        (SELECT id FROM rounds WHERE server_id = servers.id ORDER BY began_at DESC, id DESC LIMIT 1)";
+    LAST_OF_SERVERS = "SELECT rounds.*, servers.id AS of_server FROM servers JOIN rounds ON rounds.id =
+        (SELECT round_id FROM round_servers WHERE server_id = servers.id ORDER BY round_id DESC LIMIT 1)";
     LAST_ENDED_OF_TASKS = "SELECT rounds.* FROM tasks JOIN rounds ON rounds.id =
         (SELECT id FROM rounds WHERE task_id = tasks.id AND ended_at IS NOT NULL ORDER BY began_at DESC, id DESC LIMIT 1)";
     INSERT = "INSERT INTO rounds
-        (id, task_id, task_name, server_id, destination_id, only_database, state, origin, started_by, attempt, retry_at, due_at, began_at,
-        ended_at, error, wanted, once) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+        (id, task_id, task_name, destination_id, only_database, state, origin, started_by, attempt, retry_at, due_at, began_at,
+        ended_at, error, wanted, once) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
     CHANGE = "UPDATE rounds SET state = $3, attempt = $4, retry_at = $5, began_at = $6, ended_at = $7, error = $8, wanted = $9
         WHERE id = $1 AND state = $2";
     IN_STATES = "SELECT round_id, state, count(*) AS runs, CAST(coalesce(sum(stored_bytes), 0) AS BIGINT) AS stored_bytes
@@ -99,13 +116,26 @@ statements! {
         $23, $24, $25) GROUP BY round_id, state";
 }
 
-impl Record for RoundRecord {
+/// A round whose servers are still to be read.
+struct Bare(RoundRecord);
+
+/// The last round of a server.
+struct LastOf(ServerId, Bare);
+
+impl Record for LastOf {
     fn read(row: &Row) -> Result<Self> {
-        Ok(Self {
+        Ok(Self(row.get("of_server")?, Bare::read(row)?))
+    }
+}
+
+impl Record for Bare {
+    fn read(row: &Row) -> Result<Self> {
+        Ok(Self(RoundRecord {
             id: row.get("id")?,
             task: row.get("task_id")?,
             task_name: row.get("task_name")?,
-            server: row.get("server_id")?,
+            // In a table of their own.
+            servers: vec![],
             destination: row.get("destination_id")?,
             only_database: row.get("only_database")?,
             wanted: row.get("wanted")?,
@@ -119,7 +149,7 @@ impl Record for RoundRecord {
             began_at: row.get("began_at")?,
             ended_at: row.get("ended_at")?,
             error: row.get("error")?,
-        })
+        }))
     }
 }
 
@@ -147,7 +177,7 @@ impl Catalog {
     /// # Errors
     /// [`Code::NotFound`].
     pub async fn round(&self, id: RoundId) -> Result<RoundRecord> {
-        sql(ONE).with(&id).one(self.reader()).await?.ok_or_else(|| missing("round"))
+        self.with_servers(sql(ONE).with(&id)).await?.pop().ok_or_else(|| missing("round"))
     }
 
     /// A page of all rounds, newest first; with `only_failed` those alone that ended and did not wholly succeed.
@@ -156,16 +186,16 @@ impl Catalog {
     /// [`Code::Catalog`].
     pub async fn rounds(&self, number: u64, only_failed: bool) -> Result<Page<RoundRecord>> {
         let (select, count) = if only_failed { (FAILED, COUNT_FAILED) } else { (PAGE, COUNT) };
-        let items = sql(select).with(&PAGE_SIZE).with(&before(number)).all(self.reader()).await?;
+        let items = self.with_servers(sql(select).with(&PAGE_SIZE).with(&before(number))).await?;
         Ok(page(number, items, sql(count).count(self.reader()).await?))
     }
 
-    /// The newest rounds of a server, newest first.
+    /// The newest rounds that a server is in, newest first.
     ///
     /// # Errors
     /// [`Code::Catalog`].
     pub async fn rounds_of_server(&self, server: ServerId, most: u64) -> Result<Vec<RoundRecord>> {
-        sql(OF_SERVER).with(&server).with(&most).all(self.reader()).await
+        self.with_servers(sql(OF_SERVER).with(&server).with(&most)).await
     }
 
     /// The newest rounds of a task, newest first.
@@ -173,7 +203,7 @@ impl Catalog {
     /// # Errors
     /// [`Code::Catalog`].
     pub async fn rounds_of_task(&self, task: TaskId, most: u64) -> Result<Vec<RoundRecord>> {
-        sql(OF_TASK).with(&task).with(&most).all(self.reader()).await
+        self.with_servers(sql(OF_TASK).with(&task).with(&most)).await
     }
 
     /// Rounds that began at `from` or later and before `to`, oldest first.
@@ -181,7 +211,7 @@ impl Catalog {
     /// # Errors
     /// [`Code::Catalog`].
     pub async fn rounds_between(&self, from: Timestamp, to: Timestamp) -> Result<Vec<RoundRecord>> {
-        sql(BETWEEN).with(&from).with(&to).all(self.reader()).await
+        self.with_servers(sql(BETWEEN).with(&from).with(&to)).await
     }
 
     /// Rounds that prepare or run, oldest first.
@@ -189,7 +219,7 @@ impl Catalog {
     /// # Errors
     /// [`Code::Catalog`].
     pub async fn open_rounds(&self) -> Result<Vec<RoundRecord>> {
-        sql(OPEN).all(self.reader()).await
+        self.with_servers(sql(OPEN)).await
     }
 
     /// The round of a task that prepares or runs, if one does.
@@ -197,16 +227,18 @@ impl Catalog {
     /// # Errors
     /// [`Code::Catalog`].
     pub async fn open_round_of(&self, task: TaskId) -> Result<Option<RoundRecord>> {
-        sql(OPEN_OF_TASK).with(&task).one(self.reader()).await
+        Ok(self.with_servers(sql(OPEN_OF_TASK).with(&task)).await?.pop())
     }
 
-    /// The round of each server that began last, ended or not.
+    /// The round that began last of those that each server is in, ended or not.
     ///
     /// # Errors
     /// [`Code::Catalog`].
     pub async fn last_rounds_of_servers(&self) -> Result<HashMap<ServerId, RoundRecord>> {
-        let rounds: Vec<RoundRecord> = sql(LAST_OF_SERVERS).all(self.reader()).await?;
-        Ok(rounds.into_iter().map(|round| (round.server, round)).collect())
+        let mut moment = self.moment().await?;
+        let last: Vec<LastOf> = sql(LAST_OF_SERVERS).all(&mut *moment).await?;
+        let (ids, rounds): (Vec<_>, Vec<_>) = last.into_iter().map(|LastOf(server, round)| (server, round)).unzip();
+        Ok(ids.into_iter().zip(whole(&mut moment, rounds).await?).collect())
     }
 
     /// The round of each task that began last among those that have ended.
@@ -214,8 +246,15 @@ impl Catalog {
     /// # Errors
     /// [`Code::Catalog`].
     pub async fn last_ended_rounds_of_tasks(&self) -> Result<HashMap<TaskId, RoundRecord>> {
-        let rounds: Vec<RoundRecord> = sql(LAST_ENDED_OF_TASKS).all(self.reader()).await?;
+        let rounds = self.with_servers(sql(LAST_ENDED_OF_TASKS)).await?;
         Ok(rounds.into_iter().filter_map(|round| Some((round.task?, round))).collect())
+    }
+
+    /// Rounds with their servers, both as they are at one moment.
+    async fn with_servers(&self, rounds: Statement) -> Result<Vec<RoundRecord>> {
+        let mut moment = self.moment().await?;
+        let rounds = rounds.all(&mut *moment).await?;
+        whole(&mut moment, rounds).await
     }
 
     /// What the runs of these rounds come to. A round without runs is not in the answer.
@@ -245,7 +284,6 @@ impl Catalog {
             .with(&round.id)
             .with(&round.task)
             .with(&round.task_name)
-            .with(&round.server)
             .with(&round.destination)
             .with(&round.only_database)
             .with(&round.state)
@@ -262,10 +300,12 @@ impl Catalog {
             .run(write.on())
             .await
             .map_err(under_way)?;
+        write.insert_servers(round.id, &round.servers).await?;
         write.commit_with(audit).await
     }
 
-    /// Changes a round that is still in the state `expected`: its state, attempt, times, error and kind.
+    /// Changes a round that is still in the state `expected`: its state, attempt, times, error and kind, and how the looks at its
+    /// servers stand.
     ///
     /// # Errors
     /// [`Code::Conflict`] if it is in another state; [`Code::Busy`] if it is to be open and its task has an open one already;
@@ -286,11 +326,20 @@ impl Catalog {
             .await
             .map_err(under_way)?;
         if done == 0 {
-            sql(ONE).with(&round.id).one::<RoundRecord>(write.on()).await?.ok_or_else(|| missing("round"))?;
+            sql(ONE).with(&round.id).one::<Bare>(write.on()).await?.ok_or_else(|| missing("round"))?;
             return Err(changed("round"));
         }
+        write.change_servers(round.id, &round.servers).await?;
         write.commit_with(audit).await
     }
+}
+
+/// Rounds with their servers.
+async fn whole(moment: &mut SqliteConnection, rounds: Vec<Bare>) -> Result<Vec<RoundRecord>> {
+    let ids: Vec<_> = rounds.iter().map(|Bare(round)| round.id).collect();
+    let servers = servers_of(moment, &ids).await?;
+    let of = |id: &RoundId| servers.get(id).cloned().unwrap_or_default();
+    Ok(rounds.into_iter().map(|Bare(round)| RoundRecord { servers: of(&round.id), ..round }).collect())
 }
 
 /// The one rule of the schema that a round can break: a task has at most one that is open.

@@ -45,8 +45,18 @@ statements! {
         seen_encryption = CASE WHEN CAST($5 AS TEXT) IS NULL THEN seen_encryption ELSE CAST($6 AS TEXT) END
         WHERE id = $1";
     DELETE = "DELETE FROM servers WHERE id = $1";
-    TASKS = "SELECT count(*) FROM tasks WHERE server_id = $1";
+    TASKS = "SELECT tasks.name FROM task_servers JOIN tasks ON tasks.id = task_servers.task_id WHERE task_servers.server_id = $1
+        ORDER BY tasks.name";
     OPEN_RUNS = "SELECT count(*) FROM runs WHERE state IN ('queued', 'running') AND server_id = $1";
+}
+
+/// The name of a task.
+struct TaskName(String);
+
+impl Record for TaskName {
+    fn read(row: &Row) -> Result<Self> {
+        Ok(Self(row.get("name")?))
+    }
 }
 
 impl Record for ServerRecord {
@@ -142,18 +152,20 @@ impl Catalog {
         write.commit_with(audit).await
     }
 
-    /// Forgets a server with its databases, rounds and runs. Backups stay where they are.
+    /// Forgets a server with its databases and runs, and the rounds that were of this server alone. Backups stay where they are.
     ///
     /// # Errors
-    /// [`Code::Busy`] while it has tasks or runs that have not ended; [`Code::NotFound`].
+    /// [`Code::Busy`] while a task, which is named, covers it, or runs of it have not ended; [`Code::NotFound`].
     pub async fn delete_server(&self, id: ServerId, audit: &AuditRecord) -> Result<()> {
         let mut write = self.begin().await?;
-        if sql(TASKS).with(&id).count(write.on()).await? > 0 {
-            return Err(Error::new(Code::Busy, "The server still has tasks.", "Delete its tasks first."));
+        if let Some(TaskName(task)) = sql(TASKS).with(&id).all(write.on()).await?.into_iter().next() {
+            let sentence = format!("The task {task:?} still covers this server.");
+            return Err(Error::new(Code::Busy, sentence, "Take the server out of it, or delete the task first."));
         }
         if sql(OPEN_RUNS).with(&id).count(write.on()).await? > 0 {
             return Err(Error::new(Code::Busy, "The server still has runs under way.", "Wait for them, or abort them first."));
         }
+        write.delete_rounds_of(id).await?;
         if sql(DELETE).with(&id).run(write.on()).await? == 0 {
             return Err(missing("server"));
         }

@@ -3,7 +3,7 @@
 use crate::{
     AuditRecord, Catalog,
     open::Write,
-    sql::{Record, Row, Statement, changed, failed, missing, named, sql, statements},
+    sql::{Record, Row, Statement, changed, missing, named, sql, statements},
 };
 use domain::{ChainLimit, Code, Error, KeyId, Result, Schedules, ServerId, Task, TaskId};
 use jiff::Timestamp;
@@ -30,13 +30,14 @@ pub struct TaskRecord {
 
 statements! {
     LIST = "SELECT * FROM tasks ORDER BY name";
-    OF_SERVER = "SELECT * FROM tasks WHERE server_id = $1 ORDER BY name";
+    OF_SERVER = "SELECT tasks.* FROM task_servers JOIN tasks ON tasks.id = task_servers.task_id WHERE task_servers.server_id = $1
+        ORDER BY tasks.name";
     ONE = "SELECT * FROM tasks WHERE id = $1";
     DUE = "SELECT * FROM tasks WHERE enabled AND next_at <= $1 ORDER BY next_at, id";
     INSERT = "INSERT INTO tasks
-        (id, name, server_id, destination_id, selection, full_cron, incremental_cron, time_zone, chain_incrementals, chain_days, catch_up,
+        (id, name, destination_id, selection, full_cron, incremental_cron, time_zone, chain_incrementals, chain_days, catch_up,
         enabled, next_at, version, created_at, sealed, retention)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
     UPDATE = "UPDATE tasks SET name = $3, destination_id = $4, selection = $5, full_cron = $6, incremental_cron = $7, time_zone = $8,
         chain_incrementals = $9, chain_days = $10, catch_up = $11, sealed = $12, retention = $13, version = version + 1
         WHERE id = $1 AND version = $2";
@@ -49,16 +50,20 @@ statements! {
     SEAL_FOR = "INSERT INTO task_keys (task_id, key_id) VALUES ($1, $2)";
     SEAL_FOR_NOBODY = "DELETE FROM task_keys WHERE task_id = $1";
     USES = "SELECT task_id, key_id FROM task_keys ORDER BY task_id, key_id";
+    COVER = "INSERT INTO task_servers (task_id, server_id, place) VALUES ($1, $2, $3)";
+    COVER_NOTHING = "DELETE FROM task_servers WHERE task_id = $1";
+    COVERED = "SELECT task_id, server_id FROM task_servers ORDER BY task_id, place";
 }
 
-/// A task whose keys are still to be read, and whether it has any.
-struct Unsealed(TaskRecord, bool);
+/// A task whose servers and keys are still to be read, and whether it has any keys.
+struct Bare(TaskRecord, bool);
 
-impl Record for Unsealed {
+impl Record for Bare {
     fn read(row: &Row) -> Result<Self> {
         let task = Task {
             name: row.get("name")?,
-            server: row.get("server_id")?,
+            // In a table of their own, as its keys are.
+            servers: vec![],
             selection: row.get("selection")?,
             schedules: Schedules {
                 full: row.get("full_cron")?,
@@ -69,7 +74,6 @@ impl Record for Unsealed {
             catch_up: row.get("catch_up")?,
             destination: row.get("destination_id")?,
             retention: row.get("retention")?,
-            // In a table of their own.
             recipients: vec![],
         };
         let record = TaskRecord {
@@ -97,7 +101,26 @@ impl Record for Use {
     }
 }
 
+/// A server that a task covers.
+struct Cover {
+    task: TaskId,
+    server: ServerId,
+}
+
+impl Record for Cover {
+    fn read(row: &Row) -> Result<Self> {
+        Ok(Self { task: row.get("task_id")?, server: row.get("server_id")? })
+    }
+}
+
 impl Write {
+    async fn cover(&mut self, record: &TaskRecord) -> Result<()> {
+        for (place, server) in (0_u64..).zip(&record.task.servers) {
+            sql(COVER).with(&record.id).with(server).with(&place).run(self.on()).await?;
+        }
+        Ok(())
+    }
+
     async fn seal_for(&mut self, record: &TaskRecord) -> Result<()> {
         for key in &record.task.recipients {
             sql(SEAL_FOR).with(&record.id).with(key).run(self.on()).await?;
@@ -112,15 +135,15 @@ impl Catalog {
     /// # Errors
     /// [`Code::Catalog`].
     pub async fn tasks(&self) -> Result<Vec<TaskRecord>> {
-        self.with_keys(sql(LIST)).await
+        self.whole(sql(LIST)).await
     }
 
-    /// Tasks of a server, by name.
+    /// Tasks that cover a server, by name.
     ///
     /// # Errors
     /// [`Code::Catalog`].
     pub async fn tasks_of(&self, server: ServerId) -> Result<Vec<TaskRecord>> {
-        self.with_keys(sql(OF_SERVER).with(&server)).await
+        self.whole(sql(OF_SERVER).with(&server)).await
     }
 
     /// One task.
@@ -128,7 +151,7 @@ impl Catalog {
     /// # Errors
     /// [`Code::NotFound`].
     pub async fn task(&self, id: TaskId) -> Result<TaskRecord> {
-        self.with_keys(sql(ONE).with(&id)).await?.pop().ok_or_else(|| missing("task"))
+        self.whole(sql(ONE).with(&id)).await?.pop().ok_or_else(|| missing("task"))
     }
 
     /// Enabled tasks whose time has come, the longest overdue first.
@@ -136,19 +159,24 @@ impl Catalog {
     /// # Errors
     /// [`Code::Catalog`].
     pub async fn due_tasks(&self, now: Timestamp) -> Result<Vec<TaskRecord>> {
-        self.with_keys(sql(DUE).with(&now)).await
+        self.whole(sql(DUE).with(&now)).await
     }
 
-    /// Tasks with their keys, both as they are at one moment. A task of which the two say different things is not taken for one
-    /// that does not seal.
-    async fn with_keys(&self, tasks: Statement) -> Result<Vec<TaskRecord>> {
-        let mut moment = self.reader().begin().await.map_err(failed)?;
-        let tasks: Vec<Unsealed> = tasks.all(&mut *moment).await?;
+    /// Tasks with their servers and keys, all as they are at one moment. A task whose keys do not fit what it says of them is not
+    /// taken for one that does not seal.
+    async fn whole(&self, tasks: Statement) -> Result<Vec<TaskRecord>> {
+        let mut moment = self.moment().await?;
+        let tasks: Vec<Bare> = tasks.all(&mut *moment).await?;
+        let mut servers: HashMap<TaskId, Vec<ServerId>> = HashMap::new();
+        for one in sql(COVERED).all::<Cover>(&mut *moment).await? {
+            servers.entry(one.task).or_default().push(one.server);
+        }
         let mut keys: HashMap<TaskId, Vec<KeyId>> = HashMap::new();
         for one in sql(USES).all::<Use>(&mut *moment).await? {
             keys.entry(one.task).or_default().push(one.key);
         }
-        let with_keys = |Unsealed(mut record, sealed)| {
+        let whole = |Bare(mut record, sealed)| {
+            record.task.servers = servers.remove(&record.id).unwrap_or_default();
             record.task.recipients = keys.remove(&record.id).unwrap_or_default();
             if record.task.recipients.is_empty() == sealed {
                 let sentence = format!("The console's catalog does not tell for whom the task {:?} seals.", record.task.name);
@@ -156,21 +184,20 @@ impl Catalog {
             }
             Ok(record)
         };
-        tasks.into_iter().map(with_keys).collect()
+        tasks.into_iter().map(whole).collect()
     }
 
     /// Adds a task.
     ///
     /// # Errors
-    /// [`Code::Invalid`] at the field `name`, if that is in use; [`Code::Conflict`] if its server or
-    /// destination was deleted meanwhile.
+    /// [`Code::Invalid`] at the field `name`, if that is in use; [`Code::Conflict`] if one of its servers or
+    /// its destination was deleted meanwhile.
     pub async fn insert_task(&self, record: &TaskRecord, audit: &AuditRecord) -> Result<()> {
         let mut write = self.begin().await?;
         let task = &record.task;
         sql(INSERT)
             .with(&record.id)
             .with(&task.name)
-            .with(&task.server)
             .with(&task.destination)
             .with(&task.selection)
             .with(&task.schedules.full)
@@ -188,21 +215,22 @@ impl Catalog {
             .run(write.on())
             .await
             .map_err(|error| named("task", error))?;
+        write.cover(record).await?;
         write.seal_for(record).await?;
         write.commit_with(audit).await
     }
 
-    /// Changes all but the server and whether it is enabled. `record.next_at` counts only if it is, and is due at other times from
+    /// Changes all but whether it is enabled. `record.next_at` counts only if it is, and is due at other times from
     /// now on; else the next time stays as it is, which may have been put off or come since the record was read.
     /// `record.version` is the number of the edit that the change was begun from; the stored one counts on.
     ///
     /// # Errors
-    /// [`Code::Conflict`] if it was changed meanwhile, [`Code::NotFound`], or [`Code::Invalid`] at the
-    /// field `name`.
+    /// [`Code::Conflict`] if it was changed meanwhile, or one of its servers was deleted; [`Code::NotFound`], or [`Code::Invalid`] at
+    /// the field `name`.
     pub async fn update_task(&self, record: &TaskRecord, audit: &AuditRecord) -> Result<()> {
         let mut write = self.begin().await?;
         let task = &record.task;
-        let Unsealed(before, _) = sql(ONE).with(&record.id).one(write.on()).await?.ok_or_else(|| missing("task"))?;
+        let Bare(before, _) = sql(ONE).with(&record.id).one(write.on()).await?.ok_or_else(|| missing("task"))?;
         let done = sql(UPDATE)
             .with(&record.id)
             .with(&record.version)
@@ -226,6 +254,8 @@ impl Catalog {
         if task.schedules != before.task.schedules {
             sql(DUE_ANEW).with(&record.id).with(&record.next_at).run(write.on()).await?;
         }
+        sql(COVER_NOTHING).with(&record.id).run(write.on()).await?;
+        write.cover(record).await?;
         sql(SEAL_FOR_NOBODY).with(&record.id).run(write.on()).await?;
         write.seal_for(record).await?;
         write.commit_with(audit).await

@@ -23,6 +23,7 @@ fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         crate::log::ALL,
         crate::open::ALL,
         crate::round::ALL,
+        crate::round_server::ALL,
         crate::run::ALL,
         crate::server::ALL,
         crate::session::ALL,

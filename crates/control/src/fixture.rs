@@ -1,7 +1,7 @@
 //! Records for tests of decisions, and a console to take its steps one by one.
 
 use crate::{Control, Options, Safe, cause::Cause};
-use catalog::{Catalog, DestinationRecord, RoundRecord, RunRecord, ServerRecord, TaskRecord};
+use catalog::{Catalog, DestinationRecord, RoundRecord, RoundServerRecord, RunRecord, ServerRecord, TaskRecord};
 use domain::{
     BackupKind, ChainLimit, Connection, Destination, DestinationId, Origin, RoundId, RoundState, RunId, RunKind, RunState, Schedules,
     Selection, Server, ServerId, Task, TaskId,
@@ -57,7 +57,7 @@ pub fn task() -> TaskRecord {
         id: TaskId::new(Uuid::now_v7()),
         task: Task {
             name: "nightly".into(),
-            server: server(),
+            servers: vec![server()],
             selection: Selection::default(),
             schedules: Schedules::parse("0 2 * * *", "", "UTC").unwrap(),
             chain_limit: ChainLimit::default(),
@@ -80,7 +80,7 @@ pub fn round(task: &TaskRecord, state: RoundState) -> RoundRecord {
         id: RoundId::new(Uuid::now_v7()),
         task: Some(task.id),
         task_name: task.task.name.clone(),
-        server: task.task.server,
+        servers: task.task.servers.iter().copied().map(RoundServerRecord::new).collect(),
         destination: task.task.destination,
         only_database: None,
         wanted: BackupKind::Full,
@@ -95,6 +95,12 @@ pub fn round(task: &TaskRecord, state: RoundState) -> RoundRecord {
         ended_at: None,
         error: None,
     }
+}
+
+/// The same, with its servers looked at.
+pub fn looked_at(mut round: RoundRecord) -> RoundRecord {
+    round.servers.iter_mut().for_each(|one| one.state = RunState::Succeeded);
+    round
 }
 
 /// A console that does nothing by itself: tests take its steps one by one, at moments that they choose.
@@ -119,7 +125,7 @@ pub async fn console() -> (Control, TempDir) {
 pub async fn add_task(control: &Control, task: &TaskRecord) {
     let audit = Cause::console("").audit(at("00:00:00"), "test", "", String::new());
     let server = ServerRecord {
-        id: task.task.server,
+        id: task.task.servers[0],
         server: Server { name: "apps".into(), connection: Connection::Sqlite { folder: "/nowhere/dbs".into() }, most_held_bytes: None },
         sealed_password: None,
         jobs: None,

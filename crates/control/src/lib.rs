@@ -38,6 +38,7 @@ mod unused;
 pub use actor::{Actor, Administer, Level, Operate, Permit, View};
 pub use download::{Download, Wanted};
 pub use people::{Caller, SignedIn};
+pub use round::OneDatabase;
 pub use safe::Safe;
 pub use start::Claim;
 

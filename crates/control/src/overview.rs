@@ -7,7 +7,7 @@ use crate::{
 };
 use catalog::{BackupRecord, DestinationRecord, ServerRecord, TaskRecord};
 use domain::{
-    DestinationId, Protection, Result, RoundState,
+    DestinationId, Protection, Result, RunState,
     view::{
         overview::{Attention, Overview, Trouble},
         server::{DatabaseLine, ServerLine, Tally},
@@ -152,13 +152,14 @@ fn of_databases<'a>(
     })
 }
 
-/// Rounds that failed before any database had its turn, so that no database tells of it. Why the server itself could not be
-/// reached is told of the server.
+/// Rounds that failed on a server before any database had its turn, so that no database tells of it. Why the server itself could
+/// not be reached is told of the server.
 fn failed_rounds(line: &ServerLine) -> impl Iterator<Item = Trouble> + '_ {
     let told = line.seen.as_ref().and_then(|seen| seen.error.as_ref()).map(|error| error.code);
     line.tasks.iter().filter(|task| task.enabled).filter_map(move |task| {
-        let round = task.last_round.as_ref().filter(|round| round.state == RoundState::Failed)?;
-        let error = round.error.clone().filter(|error| Some(error.code) != told)?;
+        let round = task.last_round.as_ref()?;
+        let failed = round.servers.iter().find(|one| one.server == line.id && one.state == RunState::Failed)?;
+        let error = failed.error.clone().filter(|error| Some(error.code) != told)?;
         Some(Trouble::Round {
             id: round.id,
             task_name: task.name.clone(),

@@ -1,4 +1,9 @@
-//! Preparing a round: which databases there are now, and a run for each.
+//! Preparing a round: which databases each of its servers has now, and a run for each database.
+//!
+//! The servers are looked at beside each other, and the databases of each wait for their places as soon as they are known. One that
+//! cannot be looked at holds up no other: it is tried again later, or fails like a run does.
+
+mod owed;
 
 use crate::{
     Control,
@@ -6,41 +11,33 @@ use crate::{
     execute::{Asked, retry_at, told},
     underway::{Ground, Nudge},
 };
-use catalog::{RoundRecord, RunRecord};
-use domain::{BackupKind, ChainLimit, Code, Error, Once, Origin, Result, RoundId, RoundState, RunId, RunKind, RunState, Selection, Task};
+use catalog::{RoundRecord, RoundServerRecord, RunRecord};
+use domain::{BackupKind, ChainLimit, Code, Error, Once, Result, RoundId, RoundState, RunId, RunKind, RunState, Selection, ServerId, Task};
 use jiff::Timestamp;
+use owed::Owed;
 use repository::layout::GLOBALS;
 use source::{Database, Scope};
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// What a round begins with.
+/// What the runs of one server begin with.
 struct Prepared {
+    server_name: String,
     ground: Arc<Ground>,
+    plan: Plan,
+}
+
+/// What is to be backed up of a server, and how.
+struct Plan {
     scopes: Vec<Scope>,
     asked: Asked,
     owed: Owed,
 }
 
-/// Which databases an incremental round backs up in full, because the full backup before it failed for good.
-#[derive(Debug, PartialEq, Eq)]
-enum Owed {
-    All,
-    Of(Vec<String>),
-}
-
-impl Owed {
-    fn has(&self, name: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Of(names) => names.iter().any(|owed| owed == name),
-        }
-    }
-}
-
-/// Rounds of a task that are looked through for the one before.
-const LOOKED_THROUGH: u64 = 20;
+/// What a look at a server came to: nothing, where its runs are there already.
+type Found = Result<Option<Prepared>>;
 
 impl Control {
     /// Begins to prepare a round, unless that is under way.
@@ -57,27 +54,37 @@ impl Control {
         }
     }
 
-    /// Prepares a round. Whoever cancels says in the catalog what becomes of it; where the console stops, it is prepared
-    /// again at the next start.
+    /// Looks at all servers of a round that wait for it. Whoever cancels says in the catalog what becomes of them; where the
+    /// console stops, they are looked at again at the next start.
     async fn prepare(&self, id: RoundId, token: &CancellationToken) -> Result<()> {
         let round = self.catalog.round(id).await?;
-        // A crash came between the last two steps: all runs are there already.
-        if !self.catalog.runs_of_round(id).await?.is_empty() {
-            return self.let_run(&round, None).await;
+        let runs = self.catalog.runs_of_round(id).await?;
+        let (mut looks, mut servers) = (JoinSet::new(), HashMap::new());
+        for server in round.waiting() {
+            // A crash came between the last two steps: its runs are there already.
+            let are_there = runs.iter().any(|run| run.server == Some(server));
+            let (control, round) = (self.clone(), round.clone());
+            let look = looks.spawn(async move { if are_there { Ok(None) } else { control.look_for(&round, server).await.map(Some) } });
+            servers.insert(look.id(), server);
         }
-        let (control, asked) = (self.clone(), round.clone());
-        let mut work = tokio::spawn(async move { control.look_for(&asked).await });
-        let outcome = tokio::select! {
-            () = token.cancelled() => {
-                work.abort();
-                return Ok(());
+        let mut missed = vec![];
+        loop {
+            let ended = tokio::select! {
+                () = token.cancelled() => return Ok(()),
+                ended = looks.join_next_with_id() => ended,
+            };
+            let (look, found): (_, Found) = match ended {
+                Some(Ok(ended)) => ended,
+                Some(Err(error)) => (error.id(), Err(Error::internal("A piece of work broke off.").because(error))),
+                None => break,
+            };
+            let Some(server) = servers.remove(&look) else { continue };
+            match found {
+                Ok(prepared) => self.let_run(id, server, prepared).await?,
+                Err(error) => missed.push((server, error)),
             }
-            done = &mut work => done.unwrap_or_else(|error| Err(Error::internal("A piece of work broke off.").because(error))),
-        };
-        match outcome {
-            Ok(prepared) => self.let_run(&round, Some(prepared)).await,
-            Err(error) => self.not_prepared(&round, &error).await,
         }
+        self.not_prepared(id, &missed).await
     }
 
     /// What the round is ordered: by the round itself, or by its task as that is now. With it, how long chains may grow, and
@@ -102,9 +109,9 @@ impl Control {
         Ok((Once { selection, recipients }, chain_limit, follow))
     }
 
-    async fn look_for(&self, round: &RoundRecord) -> Result<Prepared> {
+    async fn look_for(&self, round: &RoundRecord, server: ServerId) -> Result<Prepared> {
         let (order, limit, follow) = self.order_of(round).await?;
-        let server = self.catalog.server(round.server).await?;
+        let server = self.catalog.server(server).await?;
         let destination = self.catalog.destination(round.destination).await?;
         let (identity, databases) = self.discover(&server).await?;
         let scopes = scopes(&databases, identity.has_globals, &order.selection, round.only_database.as_deref())?;
@@ -112,85 +119,103 @@ impl Control {
         let ground = self.open_ground(source, &server, identity, &destination).await?;
         let recipients = self.recipients(&order.recipients).await?;
         let asked = Asked { recipients, limit, follow, ..Asked::default() };
-        Ok(Prepared { ground, scopes, asked, owed: self.owed(round).await? })
+        let plan = Plan { scopes, asked, owed: self.owed(round, server.id).await? };
+        Ok(Prepared { server_name: server.server.name, ground, plan })
     }
 
-    /// What is owed at a round: once, at the next time, so that a full backup that fails again and again does not keep the
-    /// incrementals from being made that still can be.
-    async fn owed(&self, round: &RoundRecord) -> Result<Owed> {
-        let nothing = Owed::Of(vec![]);
-        let Some(task) = round.task.filter(|_| round.wanted == BackupKind::Incremental && is_of_schedule(round)) else {
-            return Ok(nothing);
-        };
-        let newest = self.catalog.rounds_of_task(task, LOOKED_THROUGH).await?;
-        let Some(full) = before(round, &newest).filter(|before| before.wanted == BackupKind::Full && is_of_schedule(before)) else {
-            return Ok(nothing);
-        };
-        let runs = self.catalog.runs_of_round(full.id).await?;
-        if runs.is_empty() && full.state == RoundState::Failed {
-            return Ok(Owed::All);
-        }
-        Ok(Owed::Of(runs.into_iter().filter(|run| run.state == RunState::Failed).map(|run| run.database).collect()))
-    }
-
-    /// Adds the runs and lets the round run. Two steps, and a crash between them is seen above.
-    async fn let_run(&self, round: &RoundRecord, prepared: Option<Prepared>) -> Result<()> {
+    /// Adds the runs of one server and lets the round run. Two steps, and a crash between them is seen above.
+    async fn let_run(&self, id: RoundId, server: ServerId, prepared: Option<Prepared>) -> Result<()> {
         let deciding = self.deciding().await;
-        let now = self.catalog.round(round.id).await?;
+        let now = self.catalog.round(id).await?;
         // Aborted, or put off while it was being prepared.
-        if now.state != RoundState::Preparing || now.retry_at.is_some_and(|at| at > Timestamp::now()) {
+        if !now.waiting().any(|waiting| waiting == server) || now.retry_at.is_some_and(|at| at > Timestamp::now()) {
             return Ok(());
         }
         let mut said = "Goes on where the console was stopped.".to_owned();
-        if let Some(Prepared { ground, scopes, asked, owed }) = prepared {
-            let databases = scopes.iter().filter(|scope| **scope != Scope::Globals).count();
-            let globals = if scopes.contains(&Scope::Globals) { ", and the server's roles and tablespaces" } else { "" };
-            said = format!("Found {databases} {} to back up{globals}.", if databases == 1 { "database" } else { "databases" });
-            self.underway.keep_ground(round.id, &ground);
-            let runs = runs(&now, &scopes, &asked, &owed, Timestamp::now())?;
+        if let Some(prepared) = prepared {
+            said = found(&prepared, now.servers.len() > 1);
+            self.underway.keep_ground(id, server, &prepared.ground);
+            let runs = runs(&now, server, &prepared.plan, Timestamp::now())?;
             let in_full = runs.iter().filter(|run| run.wanted != Some(now.wanted)).count();
             if in_full > 0 {
                 said.push_str(&format!(" Full backups are made of {in_full} of them, in the place of those that failed."));
             }
-            self.queue_runs(runs, "backups queued", now.task_name.clone(), crate::round::path(now.id), &Cause::console(&said)).await?;
+            self.queue_runs(runs, "backups queued", now.task_name.clone(), crate::round::path(id), &Cause::console(&said)).await?;
         }
-        let ready = |round: &mut RoundRecord| (round.retry_at, round.error) = (None, None);
+        let ready = |round: &mut RoundRecord| {
+            round.retry_at = None;
+            for one in round.servers.iter_mut().filter(|one| one.server == server) {
+                *one = RoundServerRecord { state: RunState::Succeeded, error: None, ..one.clone() };
+            }
+        };
         self.change_round(&deciding, &now, RoundState::Running, &Cause::console(said), ready).await?;
         drop(deciding);
         // They may all have ended before the round ran.
-        self.settle(round.id).await
+        self.settle(id).await
     }
 
-    async fn not_prepared(&self, round: &RoundRecord, error: &Error) -> Result<()> {
-        tracing::warn!(round = %round.id, task = round.task_name, ?error, "a round could not be prepared");
-        let next_due = match round.task {
-            Some(task) => self.catalog.task(task).await.ok().and_then(|task| task.next_at),
-            None => None,
-        };
-        let deciding = self.deciding().await;
-        let round = self.catalog.round(round.id).await?;
-        if round.state != RoundState::Preparing {
+    /// Says of each server that could not be looked at why, and whether it is tried again. A round none of whose servers could be
+    /// looked at fails as a whole.
+    async fn not_prepared(&self, id: RoundId, missed: &[(ServerId, Error)]) -> Result<()> {
+        if missed.is_empty() {
             return Ok(());
         }
-        let (now, told) = (Timestamp::now(), told(error));
-        let again = retry_at(round.attempt, now, next_due).filter(|_| error.code().is_transient());
-        let cause = Cause::console(String::new());
-        if again.is_some() {
-            let cause = cause.saying(format!("Attempt {}: {} It will be tried again.", round.attempt, told.sentence), true);
-            let later = |round: &mut RoundRecord| {
-                (round.retry_at, round.error, round.attempt) = (again, Some(told), round.attempt + 1);
-            };
-            self.change_round(&deciding, &round, RoundState::Preparing, &cause, later).await?;
-        } else {
-            let cause = cause.saying(format!("{} {}", told.sentence, told.next_step), true);
-            let failed = |round: &mut RoundRecord| {
-                (round.retry_at, round.error, round.ended_at) = (None, Some(told), Some(now));
-            };
-            self.change_round(&deciding, &round, RoundState::Failed, &cause, failed).await?;
+        let names = self.server_names().await?;
+        let deciding = self.deciding().await;
+        let round = self.catalog.round(id).await?;
+        let (now, mut changed) = (Timestamp::now(), round.clone());
+        // Put off meanwhile.
+        if round.retry_at.is_some_and(|at| at > now) {
+            return Ok(());
+        }
+        let again = retry_at(round.attempt, now, self.next_due(&round).await);
+        let (mut said, mut later) = (vec![], false);
+        for one in changed.servers.iter_mut().filter(|one| one.state == RunState::Queued && !round.state.has_ended()) {
+            let Some((_, error)) = missed.iter().find(|(server, _)| *server == one.server) else { continue };
+            tracing::warn!(round = %id, task = round.task_name, server = %one.server, ?error, "a server could not be prepared");
+            let (told, is_tried) = (told(error), again.is_some() && error.code().is_transient());
+            let name = names.get(&one.server).filter(|_| round.servers.len() > 1).map(|name| format!("{name}: ")).unwrap_or_default();
+            let then = if is_tried { "It will be tried again." } else { told.next_step.as_str() };
+            said.push(format!("{name}{} {then}", told.sentence));
+            later |= is_tried;
+            (one.state, one.error) = (if is_tried { RunState::Queued } else { RunState::Failed }, Some(told));
+        }
+        if said.is_empty() {
+            return Ok(());
+        }
+        let said = said.join(" ");
+        let said = if later { format!("Attempt {}: {said}", round.attempt) } else { said };
+        (changed.retry_at, changed.attempt) = if later { (again, round.attempt + 1) } else { (None, round.attempt) };
+        let is_over = changed.waiting().next().is_none();
+        let has_runs = changed.servers.iter().any(|one| one.state == RunState::Succeeded);
+        let to = match (is_over, has_runs) {
+            (true, false) => RoundState::Failed,
+            _ => round.state,
+        };
+        changed.ended_at = (to == RoundState::Failed).then_some(now);
+        let cause = Cause::console(String::new()).saying(said, true);
+        self.change_round(&deciding, &round, to, &cause, |round| *round = RoundRecord { state: to, ..changed }).await?;
+        drop(deciding);
+        if to == RoundState::Failed {
             self.nudge(Nudge::Schedule);
         }
-        Ok(())
+        // The runs of the others may all have ended.
+        self.settle(id).await
     }
+
+    /// When the task of a round is due next.
+    pub(crate) async fn next_due(&self, round: &RoundRecord) -> Option<Timestamp> {
+        self.catalog.task(round.task?).await.ok()?.next_at
+    }
+}
+
+/// What was found on a server, a sentence.
+fn found(prepared: &Prepared, is_one_of_several: bool) -> String {
+    let Prepared { server_name, plan: Plan { scopes, .. }, .. } = prepared;
+    let databases = scopes.iter().filter(|scope| **scope != Scope::Globals).count();
+    let globals = if scopes.contains(&Scope::Globals) { ", and the server's roles and tablespaces" } else { "" };
+    let on = if is_one_of_several { format!(" on {server_name}") } else { String::new() };
+    format!("Found {databases} {} to back up{on}{globals}.", if databases == 1 { "database" } else { "databases" })
 }
 
 /// What is to be backed up: one database, or all that the task does not leave out and what belongs to the whole server.
@@ -222,17 +247,8 @@ fn scopes(databases: &[Database], has_globals: bool, selection: &Selection, only
     Ok(scopes)
 }
 
-/// Whether a round is one of all databases that the schedule began.
-fn is_of_schedule(round: &RoundRecord) -> bool {
-    round.only_database.is_none() && round.origin != Origin::User
-}
-
-/// The last round of all databases that took place before this one.
-fn before<'a>(round: &RoundRecord, newest: &'a [RoundRecord]) -> Option<&'a RoundRecord> {
-    newest.iter().find(|other| other.id != round.id && other.only_database.is_none() && other.state != RoundState::Skipped)
-}
-
-fn runs(round: &RoundRecord, scopes: &[Scope], asked: &Asked, owed: &Owed, now: Timestamp) -> Result<Vec<RunRecord>> {
+fn runs(round: &RoundRecord, server: ServerId, plan: &Plan, now: Timestamp) -> Result<Vec<RunRecord>> {
+    let Plan { scopes, asked, owed } = plan;
     let run = |scope: &Scope| {
         let database = match scope {
             Scope::Database(name) => name.clone(),
@@ -244,7 +260,7 @@ fn runs(round: &RoundRecord, scopes: &[Scope], asked: &Asked, owed: &Owed, now: 
             round: Some(round.id),
             kind: RunKind::Backup,
             wanted: Some(if owed { BackupKind::Full } else { round.wanted }),
-            server: Some(round.server),
+            server: Some(server),
             destination: round.destination,
             database,
             state: RunState::Queued,
@@ -271,7 +287,7 @@ fn runs(round: &RoundRecord, scopes: &[Scope], asked: &Asked, owed: &Owed, now: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{self, at};
+    use crate::fixture;
 
     fn databases(names: &[&str]) -> Vec<Database> {
         names.iter().map(|name| Database { name: (*name).into(), size_bytes: None }).collect()
@@ -307,46 +323,21 @@ mod tests {
     #[test]
     fn a_database_that_is_called_like_what_belongs_to_the_server_is_still_a_database() {
         let round = fixture::round(&fixture::task(), RoundState::Preparing);
-        let runs =
-            runs(&round, &[database(GLOBALS), Scope::Globals], &Asked::default(), &Owed::Of(vec![]), fixture::at("02:00:00")).unwrap();
+        let plan = Plan { scopes: vec![database(GLOBALS), Scope::Globals], asked: Asked::default(), owed: Owed::Of(vec![]) };
+        let runs = runs(&round, round.servers[0].server, &plan, fixture::at("02:00:00")).unwrap();
         assert_eq!(runs[0].database, runs[1].database);
         let is_globals = |run: &RunRecord| run.request.as_ref().unwrap()["globals"].clone();
         assert_eq!((is_globals(&runs[0]), is_globals(&runs[1])), (false.into(), true.into()));
         assert!(runs[0].id < runs[1].id, "runs begin in the order of their identifiers");
     }
 
-    #[tokio::test]
-    async fn a_full_backup_that_failed_is_owed_once_by_those_databases_alone() {
-        let (control, _folder) = fixture::console().await;
-        let task = fixture::task();
-        fixture::add_task(&control, &task).await;
-        let round =
-            |hour: &str, wanted, state| RoundRecord { wanted, began_at: at(hour), due_at: at(hour), ..fixture::round(&task, state) };
-        let run = |round: &RoundRecord, name: &str, state| RunRecord { round: Some(round.id), state, ..fixture::run(name) };
-        let add = async |round: &RoundRecord, runs: Vec<RunRecord>| {
-            control.begin_round(round.clone(), &Cause::console("")).await.unwrap();
-            let runs = runs.into_iter().map(|run| RunRecord { server: Some(round.server), ..run }).collect();
-            control.queue_runs(runs, "backups queued", String::new(), String::new(), &Cause::console("")).await.unwrap();
-        };
-        let full = round("02:00:00", BackupKind::Full, RoundState::Partly);
-        let next = round("03:00:00", BackupKind::Incremental, RoundState::Partly);
-        assert_eq!(control.owed(&next).await.unwrap(), Owed::Of(vec![]));
-        let states = [("blog", RunState::Succeeded), ("shop", RunState::Failed), ("till", RunState::Aborted)];
-        add(&full, states.map(|(name, state)| run(&full, name, state)).into()).await;
-        add(&round("02:30:00", BackupKind::Incremental, RoundState::Skipped), vec![]).await;
-        let owed = control.owed(&next).await.unwrap();
-        assert_eq!(owed, Owed::Of(vec!["shop".into()]));
-        let made = runs(&next, &[database("blog"), database("shop")], &Asked::default(), &owed, at("03:00:00")).unwrap();
+    #[test]
+    fn what_is_owed_in_full_is_made_in_full() {
+        let round = RoundRecord { wanted: BackupKind::Incremental, ..fixture::round(&fixture::task(), RoundState::Preparing) };
+        let owed = Owed::Of(vec!["shop".into()]);
+        let plan = Plan { scopes: vec![database("blog"), database("shop")], asked: Asked::default(), owed };
+        let made = runs(&round, round.servers[0].server, &plan, fixture::at("03:00:00")).unwrap();
         assert_eq!(made.iter().map(|run| run.wanted).collect::<Vec<_>>(), [Some(BackupKind::Incremental), Some(BackupKind::Full)]);
         assert_eq!(made[1].request.as_ref().unwrap()["owed"], true);
-        // Whoever asks for an incremental gets one.
-        assert_eq!(control.owed(&RoundRecord { origin: Origin::User, ..next.clone() }).await.unwrap(), Owed::Of(vec![]));
-
-        // It fails once more: the one after it is an incremental again.
-        add(&next, vec![run(&next, "blog", RunState::Succeeded), run(&next, "shop", RunState::Failed)]).await;
-        assert_eq!(control.owed(&round("04:00:00", BackupKind::Incremental, RoundState::Preparing)).await.unwrap(), Owed::Of(vec![]));
-        // One that never got as far as its databases is owed by all of them.
-        add(&round("05:00:00", BackupKind::Full, RoundState::Failed), vec![]).await;
-        assert_eq!(control.owed(&round("06:00:00", BackupKind::Incremental, RoundState::Preparing)).await.unwrap(), Owed::All);
     }
 }

@@ -3,6 +3,8 @@
 mod asked;
 mod delay;
 
+pub use asked::OneDatabase;
+
 use crate::{Control, Permit, View, cause::Cause, run::carried_through, underway::Nudge};
 use catalog::RoundRecord;
 use domain::{
@@ -59,7 +61,7 @@ impl Control {
             return Ok(());
         }
         let totals = self.catalog.round_totals(&[id]).await?.remove(&id).unwrap_or_default();
-        if totals.runs > totals.succeeded + totals.failed {
+        if totals.runs > totals.succeeded + totals.failed || round.waiting().next().is_some() {
             if round.state != RoundState::Running {
                 let cause = Cause::console("Goes on: some of its runs are tried again.");
                 self.change_round(deciding, &round, RoundState::Running, &cause, |round| round.ended_at = None).await?;
@@ -67,20 +69,31 @@ impl Control {
             return Ok(());
         }
         let runs = self.catalog.runs_of_round(id).await?;
-        let states: Vec<_> = runs.iter().map(|run| run.state).collect();
+        let mut states: Vec<_> = runs.iter().map(|run| run.state).collect();
+        // A server that could not be looked at counts like a database that could not be backed up.
+        let unread: Vec<_> = round.servers.iter().map(|one| one.state).filter(|state| *state != RunState::Succeeded).collect();
+        states.extend(&unread);
         let to = RoundState::of(&states);
         // What is interrupted while the console stops goes on at its next start.
         let goes_on = self.underway.stopping.is_cancelled() && states.contains(&RunState::Interrupted);
         if to == round.state || goes_on {
             return Ok(());
         }
-        let good = states.iter().filter(|state| **state == RunState::Succeeded).count();
-        let said =
-            format!("Ended: {good} of {} backed up, {} stored.", display::count(states.len() as u64), display::size(totals.stored_bytes));
+        let mut said = format!(
+            "Ended: {} of {} backed up, {} stored.",
+            totals.succeeded,
+            display::count(totals.runs),
+            display::size(totals.stored_bytes)
+        );
+        match unread.len() {
+            0 => {}
+            1 => said.push_str(" One server could not be looked at."),
+            several => said.push_str(&format!(" {several} servers could not be looked at.")),
+        }
         let cause = Cause::console(String::new()).saying(said, to != RoundState::Succeeded);
-        let ended_at = runs.iter().filter_map(|run| run.ended_at).max().unwrap_or_else(Timestamp::now);
+        let ended_at = runs.iter().filter_map(|run| run.ended_at).max().filter(|_| unread.is_empty()).unwrap_or_else(Timestamp::now);
         self.change_round(deciding, &round, to, &cause, |round| round.ended_at = Some(ended_at)).await?;
-        self.underway.drop_ground(id);
+        self.underway.drop_grounds(id);
         self.nudge(Nudge::Inventory);
         // A time that came while this round was under way may have waited for it.
         self.nudge(Nudge::Schedule);

@@ -1,10 +1,10 @@
 //! What screens show of rounds and runs: facts of the catalog, and what is under way at the moment.
 
 use crate::{Control, underway::Glance};
-use catalog::{RoundRecord, RoundTotals, RunRecord};
+use catalog::{RoundRecord, RoundServerRecord, RoundTotals, RunRecord};
 use domain::{
-    Result, RoundId, RunId, RunKind, RunState, ServerId,
-    view::run::{LogLine, RoundLine, RoundView, RunLine, RunView},
+    Result, RoundId, RunId, RunKind, RunState, ServerId, Told,
+    view::run::{LogLine, RoundLine, RoundServer, RoundView, RunLine, RunView},
 };
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ const LOG_LINES: u64 = 200;
 /// A round, as the catalog has it.
 pub(crate) struct RoundFacts {
     round: RoundRecord,
-    server_name: String,
+    names: Names,
     runs: Vec<RunRecord>,
     log: Vec<LogLine>,
 }
@@ -30,14 +30,14 @@ pub(crate) struct RunFacts {
 }
 
 /// Names of servers.
-type Names = HashMap<ServerId, String>;
+pub(crate) type Names = HashMap<ServerId, String>;
 
 impl Control {
     pub(crate) async fn round_facts(&self, id: RoundId) -> Result<RoundFacts> {
         let round = self.catalog.round(id).await?;
-        let server_name = self.catalog.server(round.server).await?.server.name;
+        let names = self.server_names().await?;
         let runs = self.catalog.runs_of_round(id).await?;
-        Ok(RoundFacts { server_name, runs, log: self.catalog.log_of_round(id, LOG_LINES).await?, round })
+        Ok(RoundFacts { names, runs, log: self.catalog.log_of_round(id, LOG_LINES).await?, round })
     }
 
     pub(crate) async fn run_facts(&self, id: RunId) -> Result<RunFacts> {
@@ -62,8 +62,7 @@ impl Control {
         let totals = self.catalog.round_totals(&ids).await?;
         let line = |round: RoundRecord| {
             let totals = totals.get(&round.id).copied().unwrap_or_default();
-            let name = names.get(&round.server).cloned().unwrap_or_default();
-            round_line(round, name, totals)
+            round_line(round, &names, totals)
         };
         Ok(rounds.into_iter().map(line).collect())
     }
@@ -72,11 +71,10 @@ impl Control {
     pub(crate) async fn run_lines(&self, runs: Vec<RunRecord>) -> Result<Vec<RunLine>> {
         let names = self.server_names().await?;
         let glance = self.underway.glance(Timestamp::now());
-        let name = |run: &RunRecord| run.server.and_then(|server| names.get(&server).cloned()).unwrap_or_default();
-        Ok(runs.iter().map(|run| run_line(run, name(run), &glance)).collect())
+        Ok(runs.iter().map(|run| run_line(run, name_of(run, &names), &glance)).collect())
     }
 
-    async fn server_names(&self) -> Result<Names> {
+    pub(crate) async fn server_names(&self) -> Result<Names> {
         Ok(self.catalog.servers().await?.into_iter().map(|record| (record.id, record.server.name)).collect())
     }
 }
@@ -85,10 +83,10 @@ impl RoundFacts {
     /// The screen, `now`.
     pub fn show(&self, glance: &Glance, now: Timestamp) -> RoundView {
         let totals = totals(&self.runs);
-        let mut runs: Vec<_> = self.runs.iter().map(|run| run_line(run, self.server_name.clone(), glance)).collect();
+        let mut runs: Vec<_> = self.runs.iter().map(|run| run_line(run, name_of(run, &self.names), glance)).collect();
         // They come by name, and stay so within each kind.
         runs.sort_by_key(|run| urgency(run.state));
-        RoundView { line: round_line(self.round.clone(), self.server_name.clone(), totals), runs, log: self.log.clone(), now }
+        RoundView { line: round_line(self.round.clone(), &self.names, totals), runs, log: self.log.clone(), now }
     }
 }
 
@@ -130,13 +128,30 @@ fn totals(runs: &[RunRecord]) -> RoundTotals {
     }
 }
 
-fn round_line(round: RoundRecord, server_name: String, totals: RoundTotals) -> RoundLine {
+/// The name of the server of a run.
+fn name_of(run: &RunRecord, names: &Names) -> String {
+    run.server.and_then(|server| names.get(&server).cloned()).unwrap_or_default()
+}
+
+/// What every server of a round says, if they all say the same.
+fn said_by_all(servers: &[RoundServerRecord]) -> Option<Told> {
+    let told = servers.first()?.error.as_ref()?;
+    servers.iter().all(|one| one.error.as_ref() == Some(told)).then(|| told.clone())
+}
+
+fn round_line(round: RoundRecord, names: &Names, totals: RoundTotals) -> RoundLine {
+    let error = round.error.or_else(|| said_by_all(&round.servers));
+    let server = |one: RoundServerRecord| RoundServer {
+        name: names.get(&one.server).cloned().unwrap_or_default(),
+        server: one.server,
+        state: one.state,
+        error: one.error,
+    };
     RoundLine {
         id: round.id,
         task: round.task,
         task_name: round.task_name,
-        server: round.server,
-        server_name,
+        servers: round.servers.into_iter().map(server).collect(),
         state: round.state,
         wanted: round.wanted,
         origin: round.origin,
@@ -149,7 +164,7 @@ fn round_line(round: RoundRecord, server_name: String, totals: RoundTotals) -> R
         succeeded: totals.succeeded,
         failed: totals.failed,
         stored_bytes: totals.stored_bytes,
-        error: round.error,
+        error,
     }
 }
 
@@ -235,7 +250,7 @@ mod tests {
         let mut glance = Glance::default();
         glance.waits.insert(runs[2].id, Wait::Server { position: 3, limit: 1 });
         glance.working.insert(runs[5].id, (Pace::new(std::time::Instant::now()).progress(), true));
-        let facts = RoundFacts { round: fixture::round(&task, RoundState::Running), server_name: "db".into(), runs, log: vec![] };
+        let facts = RoundFacts { round: fixture::round(&task, RoundState::Running), names: Names::new(), runs, log: vec![] };
         let view = facts.show(&glance, fixture::at("02:01:00"));
         assert_eq!(view.runs.iter().map(|run| run.database.as_str()).collect::<String>(), "dfcbea");
         assert_eq!((view.line.runs, view.line.succeeded, view.line.failed), (6, 1, 2));

@@ -6,7 +6,7 @@ mod promise;
 
 pub(crate) use database::{needs_attention, rank, sort};
 
-use crate::{Control, key::due_at, task::kind_at};
+use crate::{Control, key::due_at, screen::Names, task::kind_at};
 use catalog::{BackupFacts, DatabaseRecord, DestinationRecord, KeyRecord, NewestRun, ServerRecord, TaskRecord};
 use domain::{
     DestinationId, Due, KeyId, Result, RoundId, ServerId, TaskId,
@@ -27,6 +27,8 @@ pub(crate) const PAGE_SIZE: usize = 100;
 pub(crate) struct Survey {
     now: Timestamp,
     servers: Vec<ServerRecord>,
+    /// Of all servers, also of those that are not surveyed.
+    names: Names,
     tasks: Vec<TaskRecord>,
     destinations: HashMap<DestinationId, DestinationRecord>,
     keys: HashMap<KeyId, KeyRecord>,
@@ -51,7 +53,7 @@ impl Survey {
         survey.copied = copied(&survey.servers);
         survey.databases = catalog.all_databases().await?;
         survey.take_facts(catalog.all_backup_facts().await?);
-        survey.with_rounds(control, catalog.last_rounds_of_servers().await?.into_values().collect()).await
+        survey.with_rounds(control, catalog.last_rounds_of_servers().await?.into_iter().collect()).await
     }
 
     /// Surveys tasks alone, for their lines.
@@ -62,14 +64,26 @@ impl Survey {
 
     /// Surveys one server.
     pub async fn of_server(control: &Control, server: ServerRecord, now: Timestamp) -> Result<Self> {
-        let (catalog, id, instance) = (&control.catalog, server.id, server.instance.clone());
-        let mut survey = Self::empty(now, vec![server], catalog.tasks_of(id).await?);
-        survey.databases = HashMap::from([(id, catalog.databases(id).await?)]);
-        if let Some(instance) = instance {
-            survey.copied = copied(&catalog.servers().await?);
+        Self::of_servers(control, vec![server], now).await
+    }
+
+    /// Surveys some servers.
+    pub async fn of_servers(control: &Control, servers: Vec<ServerRecord>, now: Timestamp) -> Result<Self> {
+        let catalog = &control.catalog;
+        let mut tasks = catalog.tasks().await?;
+        tasks.retain(|task| servers.iter().any(|server| task.task.servers.contains(&server.id)));
+        let mut survey = Self::empty(now, servers.clone(), tasks);
+        survey.copied = copied(&catalog.servers().await?);
+        let mut last = vec![];
+        for server in &servers {
+            survey.databases.insert(server.id, catalog.databases(server.id).await?);
+            last.extend(catalog.rounds_of_server(server.id, 1).await?.into_iter().map(|round| (server.id, round)));
+        }
+        let instances: HashSet<_> = servers.into_iter().filter_map(|server| server.instance).collect();
+        for instance in instances {
             survey.take_facts(catalog.backup_facts(&instance).await?);
         }
-        survey.with_rounds(control, catalog.rounds_of_server(id, 1).await?).await
+        survey.with_rounds(control, last).await
     }
 
     /// Adds how the newest backup run of each database went.
@@ -88,6 +102,7 @@ impl Survey {
         Self {
             now,
             servers,
+            names: Names::new(),
             tasks,
             destinations: HashMap::new(),
             keys: HashMap::new(),
@@ -115,21 +130,19 @@ impl Survey {
     }
 
     /// Adds destinations and rounds. The lines of all rounds are made together.
-    async fn with_rounds(mut self, control: &Control, last_of_servers: Vec<catalog::RoundRecord>) -> Result<Self> {
+    async fn with_rounds(mut self, control: &Control, last_of_servers: Vec<(ServerId, catalog::RoundRecord)>) -> Result<Self> {
         let catalog = &control.catalog;
+        self.names = control.server_names().await?;
         self.destinations = catalog.destinations().await?.into_iter().map(|destination| (destination.id, destination)).collect();
         self.keys = catalog.keys().await?.into_iter().map(|key| (key.id, key)).collect();
         self.open = catalog.open_rounds().await?.into_iter().filter_map(|round| Some((round.task?, round.id))).collect();
         let mut last_of_tasks = catalog.last_ended_rounds_of_tasks().await?;
         last_of_tasks.retain(|id, _| self.tasks.iter().any(|task| task.id == *id));
-        let of_servers = last_of_servers.len();
-        let all = last_of_servers.into_iter().chain(last_of_tasks.into_values()).collect();
-        for (place, line) in control.round_lines(all).await?.into_iter().enumerate() {
-            match line.task {
-                Some(task) if place >= of_servers => drop(self.last_of_tasks.insert(task, line)),
-                _ => drop(self.last_of_servers.insert(line.server, line)),
-            }
-        }
+        let (servers, last): (Vec<_>, Vec<_>) = last_of_servers.into_iter().unzip();
+        let all = last.into_iter().chain(last_of_tasks.into_values()).collect();
+        let mut lines = control.round_lines(all).await?.into_iter();
+        self.last_of_servers = servers.into_iter().zip(lines.by_ref()).collect();
+        self.last_of_tasks = lines.filter_map(|line| Some((line.task?, line))).collect();
         Ok(self)
     }
 
@@ -154,9 +167,9 @@ impl Survey {
         self.tasks.iter()
     }
 
-    /// Tasks of a server, by name.
+    /// Tasks that cover a server, by name.
     pub fn tasks_of(&self, server: ServerId) -> impl Iterator<Item = &TaskRecord> {
-        self.tasks.iter().filter(move |task| task.task.server == server)
+        self.tasks.iter().filter(move |task| task.task.servers.contains(&server))
     }
 
     /// A server in a list.
@@ -188,7 +201,7 @@ impl Survey {
         TaskLine {
             id: task.id,
             name: task.task.name.clone(),
-            server: task.task.server,
+            servers: task.task.servers.iter().map(|id| (*id, self.names.get(id).cloned().unwrap_or_default())).collect(),
             enabled: task.enabled,
             schedule: task.task.schedules.describe(),
             time_zone: task.task.schedules.time_zone.clone(),
@@ -215,7 +228,7 @@ impl Survey {
         lines
     }
 
-    /// The databases that a task covers by name, judged by this task alone. Those that are gone are not among them.
+    /// The databases of a server that a task covers, by name, judged by this task alone. Those that are gone are not among them.
     pub fn lines_of_task(&self, server: &ServerRecord, task: &TaskRecord) -> Vec<DatabaseLine> {
         let promises: Vec<_> = task.enabled.then(|| Promise::new(task)).into_iter().collect();
         let mut lines = self.lines(server, &promises);

@@ -11,10 +11,10 @@ use crate::{
 };
 use catalog::TaskRecord;
 use domain::{
-    BackupKind, Code, DestinationId, Error, Once, Result, ServerId, Task, TaskForm, TaskId,
+    BackupKind, Code, DestinationId, Error, Once, Result, Schedules, ServerId, Task, TaskForm, TaskId,
     view::{
         server::Tally,
-        task::{TaskLine, TaskView},
+        task::{TaskDatabase, TaskLine, TaskView},
     },
 };
 use jiff::Timestamp;
@@ -39,17 +39,23 @@ impl Control {
     /// [`Code::NotFound`].
     pub async fn task(&self, _permit: &Permit<View>, id: TaskId) -> Result<TaskView> {
         let task = self.catalog.task(id).await?;
-        let server = self.catalog.server(task.task.server).await?;
-        let survey = Survey::of_server(self, server.clone(), Timestamp::now()).await?.with_runs_of(self, server.id).await?;
-        let mut tally = Tally::default();
-        let mut databases = survey.lines_of_task(&server, &task);
-        databases.iter().for_each(|line| tally.add(line.protection));
-        // The sort is stable, so that both parts stay ordered by name.
-        databases.sort_by_key(|line| !needs_attention(line));
+        let mut servers = vec![];
+        for server in &task.task.servers {
+            servers.push(self.catalog.server(*server).await?);
+        }
+        let mut survey = Survey::of_servers(self, servers.clone(), Timestamp::now()).await?;
+        let (mut tally, mut databases) = (Tally::default(), vec![]);
+        for server in servers {
+            survey = survey.with_runs_of(self, server.id).await?;
+            let line = |line| TaskDatabase { server: server.id, server_name: server.server.name.clone(), line };
+            databases.extend(survey.lines_of_task(&server, &task).into_iter().map(line));
+        }
+        databases.iter().for_each(|database| tally.add(database.line.protection));
+        // The sort is stable, so that both parts stay ordered by server and name.
+        databases.sort_by_key(|database| !needs_attention(&database.line));
         databases.truncate(PAGE_SIZE);
         Ok(TaskView {
             line: survey.task_line(&task),
-            server_name: server.server.name,
             tally,
             databases,
             rounds: self.round_lines(self.catalog.rounds_of_task(id, ROUNDS).await?).await?,
@@ -60,27 +66,26 @@ impl Control {
         })
     }
 
-    /// A task as a form, with the number of the edit and its server.
+    /// A task as a form, with the number of the edit.
     ///
     /// # Errors
     /// [`Code::NotFound`].
-    pub async fn task_form(&self, _permit: &Permit<View>, id: TaskId) -> Result<(TaskForm, i64, ServerId)> {
+    pub async fn task_form(&self, _permit: &Permit<View>, id: TaskId) -> Result<(TaskForm, i64)> {
         let record = self.catalog.task(id).await?;
-        Ok((form_of(&record.task), record.version, record.task.server))
+        Ok((form_of(&record.task), record.version))
     }
 
-    /// Adds a task to a server; its schedule is followed from now on.
+    /// Adds a task; its schedule is followed from now on.
     ///
     /// # Errors
-    /// [`Code::Invalid`] with every field that is wrong; [`Code::NotFound`] if there is no such server.
-    pub async fn add_task(&self, permit: &Permit<Administer>, server: ServerId, form: &TaskForm) -> Result<TaskId> {
-        let task = form.check(server)?;
-        let server = self.catalog.server(server).await?;
-        self.ensure_references(task.server, task.destination, &order_of(&task)).await?;
+    /// [`Code::Invalid`] with every field that is wrong.
+    pub async fn add_task(&self, permit: &Permit<Administer>, form: &TaskForm) -> Result<TaskId> {
+        let task = form.check()?;
+        self.ensure_references(&task.servers, task.destination, &order_of(&task)).await?;
         let (id, now) = (TaskId::new(Uuid::now_v7()), Timestamp::now());
         let next_at = next_at(&task, now);
         let record = TaskRecord { id, task, enabled: true, next_at, put_off_from: None, version: 1, created_at: now };
-        let detail = format!("On {}. {}.", server.server.name, self.in_words(&record.task).await?);
+        let detail = self.in_words(&record.task).await?;
         self.catalog.insert_task(&record, &permit.audit("task added", &record.task.name, Some(page(id)), detail)).await?;
         self.nudge(Nudge::Schedule);
         Ok(id)
@@ -93,8 +98,8 @@ impl Control {
     /// [`Code::Forbidden`] if it changes who can read the backups, or which are deleted, and the password was not typed lately.
     pub async fn change_task(&self, permit: &Permit<Administer>, id: TaskId, version: i64, form: &TaskForm) -> Result<()> {
         let known = self.catalog.task(id).await?;
-        let task = form.check(known.task.server)?;
-        self.ensure_references(task.server, task.destination, &order_of(&task)).await?;
+        let task = form.check()?;
+        self.ensure_references(&task.servers, task.destination, &order_of(&task)).await?;
         if task.recipients != known.task.recipients {
             self.ensure_fresh(permit, "This changes who can read the backups.", Timestamp::now())?;
         }
@@ -104,7 +109,7 @@ impl Control {
         // This counts if it is due at other times from now on; else what was put off stays so.
         let next_at = next_at(&task, Timestamp::now());
         let record = TaskRecord { task, next_at, version, ..known };
-        let audit = permit.audit("task changed", &record.task.name, Some(page(id)), format!("{}.", self.in_words(&record.task).await?));
+        let audit = permit.audit("task changed", &record.task.name, Some(page(id)), self.in_words(&record.task).await?);
         match self.catalog.update_task(&record, &audit).await {
             Err(error) if error.code() == Code::Conflict => {
                 let theirs = self.catalog.task(id).await?;
@@ -150,14 +155,18 @@ impl Control {
         Ok(())
     }
 
-    /// An error at its field if there is no such destination, key, or database.
-    pub(crate) async fn ensure_references(&self, server: ServerId, destination: DestinationId, order: &Once) -> Result<()> {
+    /// An error at its field if there is no such server, destination, key, or database.
+    pub(crate) async fn ensure_references(&self, servers: &[ServerId], destination: DestinationId, order: &Once) -> Result<()> {
+        let names = self.server_names().await?;
+        if servers.iter().any(|id| !names.contains_key(id)) {
+            return Err(no_server());
+        }
         let keys = self.catalog.keys().await?;
         if order.recipients.iter().any(|id| !keys.iter().any(|key| key.id == *id)) {
             return Err(no_key());
         }
-        if let Some(only) = &order.selection.only
-            && !self.catalog.databases(server).await?.iter().any(|database| database.name == *only)
+        if let (Some(only), [server]) = (&order.selection.only, servers)
+            && !self.catalog.databases(*server).await?.iter().any(|database| database.name == *only)
         {
             return Err(no_database());
         }
@@ -182,13 +191,20 @@ impl Control {
             Some(rule) => format!("kept by the rule {rule}"),
             None => "all kept".into(),
         };
-        Ok(format!("{} ({}), {covers}, {sealed}, {kept}", task.schedules.describe(), task.schedules.time_zone))
+        let names = self.server_names().await?;
+        let servers: Vec<_> = task.servers.iter().filter_map(|id| names.get(id)).map(String::as_str).collect();
+        let Schedules { time_zone, .. } = &task.schedules;
+        Ok(format!("On {}. {} ({time_zone}), {covers}, {sealed}, {kept}.", servers.join(", "), task.schedules.describe()))
     }
 }
 
 /// What a task orders of each of its rounds.
 fn order_of(task: &Task) -> Once {
     Once { selection: task.selection.clone(), recipients: task.recipients.clone() }
+}
+
+fn no_server() -> Error {
+    Error::invalid_field("servers", "One of these servers is not there any more: choose again.")
 }
 
 fn no_key() -> Error {
@@ -206,6 +222,7 @@ fn no_destination() -> Error {
 fn form_of(task: &Task) -> TaskForm {
     TaskForm {
         name: task.name.clone(),
+        servers: task.servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
         full: task.schedules.full.clone().unwrap_or_default(),
         incremental: task.schedules.incremental.clone().unwrap_or_default(),
         chain_incrementals: limit(task.chain_limit.incrementals),

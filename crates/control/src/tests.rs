@@ -110,8 +110,14 @@ fn folder_form(name: &str, folder: &Path) -> ServerForm {
     ServerForm { name: name.into(), dbms: "sqlite".into(), folder: folder.display().to_string(), ..ServerForm::default() }
 }
 
-fn task_form(name: &str, destination: DestinationId) -> TaskForm {
-    TaskForm { name: name.into(), destination: destination.to_string(), encryption: "none".into(), ..TaskForm::default() }
+fn task_form(name: &str, server: ServerId, destination: DestinationId) -> TaskForm {
+    TaskForm {
+        name: name.into(),
+        servers: server.to_string(),
+        destination: destination.to_string(),
+        encryption: "none".into(),
+        ..TaskForm::default()
+    }
 }
 
 fn make_database(file: &Path) {

@@ -12,7 +12,7 @@ use crate::{
     retention::Turns,
 };
 use catalog::RunRecord;
-use domain::{RoundId, RunId, view::run::Progress};
+use domain::{RoundId, RunId, ServerId, view::run::Progress};
 use jiff::Timestamp;
 use repository::{Key, Repository, ServerRef};
 use source::{Context, Source};
@@ -74,7 +74,7 @@ struct State {
     limits: Limits,
     working: HashMap<RunId, Working>,
     preparing: HashMap<RoundId, CancellationToken>,
-    grounds: HashMap<RoundId, Arc<Ground>>,
+    grounds: HashMap<(RoundId, ServerId), Arc<Ground>>,
     keys: HashMap<RunId, Key>,
 }
 
@@ -97,7 +97,7 @@ pub(crate) enum Ending {
     Stop,
 }
 
-/// What the runs of a round share: the server and the repository, opened.
+/// What the runs of a round on one server share: the server and the repository, opened.
 pub(crate) struct Ground {
     pub source: Arc<dyn Source>,
     pub server: ServerRef,
@@ -303,19 +303,24 @@ impl Underway {
         !state.working.is_empty() || !state.preparing.is_empty()
     }
 
-    /// What the runs of a round share, if it was opened.
-    pub fn ground(&self, round: RoundId) -> Option<Arc<Ground>> {
-        self.state().grounds.get(&round).cloned()
+    /// What the runs of a round on one server share, if it was opened.
+    pub fn ground(&self, round: RoundId, server: ServerId) -> Option<Arc<Ground>> {
+        self.state().grounds.get(&(round, server)).cloned()
     }
 
-    /// Keeps what the runs of a round share.
-    pub fn keep_ground(&self, round: RoundId, ground: &Arc<Ground>) {
-        self.state().grounds.insert(round, Arc::clone(ground));
+    /// Keeps what the runs of a round on one server share.
+    pub fn keep_ground(&self, round: RoundId, server: ServerId, ground: &Arc<Ground>) {
+        self.state().grounds.insert((round, server), Arc::clone(ground));
     }
 
-    /// Lets go of what the runs of a round share: it has ended, or something about it is wrong and is to be opened anew.
-    pub fn drop_ground(&self, round: RoundId) {
-        self.state().grounds.remove(&round);
+    /// Lets go of what the runs of a round on one server share: something about it is wrong and is to be opened anew.
+    pub fn drop_ground(&self, round: RoundId, server: ServerId) {
+        self.state().grounds.remove(&(round, server));
+    }
+
+    /// Lets go of what the runs of a round share, on all servers: it has ended, or begins anew.
+    pub fn drop_grounds(&self, round: RoundId) {
+        self.state().grounds.retain(|(of, _), _| *of != round);
     }
 }
 

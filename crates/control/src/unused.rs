@@ -6,9 +6,17 @@ use catalog::RoundRecord;
 use domain::{Code, DestinationId, Error, Result, ServerId};
 
 impl Control {
-    /// An error while a round of the server is under way.
+    /// An error while a task covers the server, or a round of it is under way.
     pub(crate) async fn ensure_unused_server(&self, id: ServerId) -> Result<()> {
-        self.ensure_no_round("server", |round| round.server == id).await
+        let tasks: Vec<_> = self.catalog.tasks_of(id).await?.into_iter().map(|task| format!("{:?}", task.task.name)).collect();
+        match tasks.as_slice() {
+            [] => self.ensure_no_round("server", |round| round.server(id).is_some()).await,
+            tasks => Err(Error::new(
+                Code::Busy,
+                format!("Tasks still cover this server: {}.", tasks.join(", ")),
+                "Take the server out of each, or delete the task first.",
+            )),
+        }
     }
 
     /// An error while a round that writes to the destination is under way.

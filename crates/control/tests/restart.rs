@@ -3,7 +3,7 @@
 
 mod world;
 
-use catalog::{RoundRecord, RunRecord};
+use catalog::{RoundRecord, RoundServerRecord, RunRecord};
 use domain::{BackupKind, Code, DestinationId, Origin, RoundId, RoundState, RunId, RunKind, RunState, ServerId, TaskId};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -12,11 +12,12 @@ use world::{Console, World, assert_state, audit, of};
 
 fn round(server: ServerId, destination: DestinationId, task: TaskId, state: RoundState) -> RoundRecord {
     let now = Timestamp::now();
+    let looked_at = if state == RoundState::Preparing { RunState::Queued } else { RunState::Succeeded };
     RoundRecord {
         id: RoundId::new(Uuid::now_v7()),
         task: Some(task),
         task_name: "nightly".into(),
-        server,
+        servers: vec![RoundServerRecord { state: looked_at, ..RoundServerRecord::new(server) }],
         destination,
         only_database: None,
         wanted: BackupKind::Full,
@@ -40,7 +41,7 @@ fn run(round: &RoundRecord, database: &str, state: RunState, attempt: u32) -> Ru
         round: Some(round.id),
         kind: RunKind::Backup,
         wanted: Some(BackupKind::Full),
-        server: Some(round.server),
+        server: Some(round.servers[0].server),
         destination: round.destination,
         database: database.into(),
         state,

@@ -38,7 +38,7 @@ async fn pause(console: &Console, task: TaskId, paused: bool) {
 
 async fn keep(console: &Console, task: TaskId, how: &str) {
     console.control.confirm_password(&console.permit, "correct horse").await.unwrap();
-    let (mut form, version, _) = console.control.task_form(&console.permit, task).await.unwrap();
+    let (mut form, version) = console.control.task_form(&console.permit, task).await.unwrap();
     form.keep_how = "all".into();
     if how != "all" {
         form = form.keeping(Some(&how.parse().unwrap()));
@@ -208,7 +208,7 @@ async fn the_safest_of_several_tasks_wins() {
     let (console, destination, task) = with_backups(&world, 4).await;
     keep(&console, task, "count=1").await;
     assert_eq!(plan(&console, task).await.go, 3);
-    let (_, _, server) = console.control.task_form(&console.permit, task).await.unwrap();
+    let server: domain::ServerId = console.control.task_form(&console.permit, task).await.unwrap().0.servers.parse().unwrap();
     let other = console.add_task("second", server, destination, "").await;
     pause(&console, other, true).await;
     let shown = plan(&console, task).await;
@@ -219,19 +219,20 @@ async fn the_safest_of_several_tasks_wins() {
     // A task that is only being written has its word in its preview.
     let form = TaskForm {
         name: "fourth".into(),
+        servers: server.to_string(),
         destination: destination.to_string(),
         keep_how: "own".into(),
         keep_count: "2".into(),
         ..TaskForm::default()
     };
-    let preview = async |form: &TaskForm| console.control.preview_retention(&console.permit, server, None, form).await.unwrap();
+    let preview = async |form: &TaskForm| console.control.preview_retention(&console.permit, None, form).await.unwrap();
     let shown = preview(&form).await.unwrap();
     assert_eq!((shown.go, shown.stay, shown.others), (1, 3, vec!["nightly".to_owned(), "second".to_owned()]));
     assert_eq!(shown.rule.as_deref(), Some("The 2 newest chains."));
     assert_eq!(preview(&TaskForm { destination: String::new(), ..form.clone() }).await, None);
     assert_eq!(preview(&TaskForm { keep_count: "x".into(), ..form.clone() }).await, None);
     // Of the one that is changed, only the form counts.
-    let changed = console.control.preview_retention(&console.permit, server, Some(other), &form).await.unwrap().unwrap();
+    let changed = console.control.preview_retention(&console.permit, Some(other), &form).await.unwrap().unwrap();
     assert_eq!((changed.go, changed.others), (2, vec!["nightly".to_owned()]));
     // One that does not cover the database has no word about it.
     let elsewhere = console.add_task("third", server, destination, "shop.db").await;
@@ -310,7 +311,7 @@ async fn a_restore_that_waits_holds_its_chain() {
     console.stop().await;
     // One that does nothing by itself: what is queued stays queued.
     let console = world.open().await;
-    let (_, _, server) = console.control.task_form(&console.permit, task).await.unwrap();
+    let server: domain::ServerId = console.control.task_form(&console.permit, task).await.unwrap().0.servers.parse().unwrap();
     let form = RestoreForm {
         destination: destination.to_string(),
         database: "shop.db".into(),

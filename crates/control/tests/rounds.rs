@@ -22,7 +22,7 @@ async fn one_database_that_fails_stops_no_other() {
     assert_state(&round, RoundState::Partly);
     assert_eq!((round.line.runs, round.line.succeeded, round.line.failed), (3, 2, 1));
     assert_eq!((round.line.origin, round.line.started_by.as_deref()), (Origin::User, Some("ana")));
-    assert!(round.line.stored_bytes > 0 && round.line.ended_at.is_some() && round.line.server_name == "apps");
+    assert!(round.line.stored_bytes > 0 && round.line.ended_at.is_some() && round.line.server_names() == ["apps"]);
 
     let good = of(&round, "shop.db");
     assert_eq!((good.state, good.rows, good.attempt), (RunState::Succeeded, Some(3), 1));
@@ -328,12 +328,13 @@ async fn one_round_that_no_task_stands_behind_is_made_and_kept_in_the_history() 
     let console = world.start().await;
     let (server, destination, _) = world.task(&console, "").await;
     let form = domain::TaskForm {
+        servers: server.to_string(),
         excluded: "tmp_*".into(),
         encryption: "none".into(),
         destination: destination.to_string(),
         ..Default::default()
     };
-    let id = console.control.back_up_once(&console.permit, server, &form).await.unwrap();
+    let id = console.control.back_up_once(&console.permit, &form).await.unwrap();
     let round = console.round_ended(id).await;
     assert_state(&round, RoundState::Succeeded);
     assert_eq!(round.runs.iter().map(|run| run.database.as_str()).collect::<Vec<_>>(), ["shop.db"]);

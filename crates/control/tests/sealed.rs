@@ -175,7 +175,7 @@ async fn nothing_that_happens_to_a_task_lets_its_backups_be_readable_for_others(
     let removed = console.control.remove_key(&console.permit, all.keys[0].0, "Operator").await;
     assert_eq!(refused(removed).code(), Code::Busy);
     // Whoever did not choose is asked, and who lost a key on the way is told.
-    let (form, version, _) = console.control.task_form(&console.permit, all.task).await.unwrap();
+    let (form, version) = console.control.task_form(&console.permit, all.task).await.unwrap();
     for (encryption, recipients) in [("", form.recipients.as_str()), ("sealed", ""), ("sealed", &all.task.to_string())] {
         let bad = domain::TaskForm { encryption: encryption.into(), recipients: recipients.into(), ..form.clone() };
         let error = refused(console.control.change_task(&console.permit, all.task, version, &bad).await);

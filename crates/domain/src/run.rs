@@ -71,9 +71,9 @@ words! {
         Preparing = "preparing",
         /// Has runs that have not ended.
         Running = "running",
-        /// Every run succeeded.
+        /// Every run of every server succeeded.
         Succeeded = "succeeded",
-        /// Some runs succeeded, others did not.
+        /// Some runs succeeded; others did not, or some server could not be looked at.
         Partly = "partly",
         /// No run succeeded.
         Failed = "failed",
@@ -142,7 +142,7 @@ impl RunState {
 }
 
 impl RoundState {
-    /// What a round is when its runs are in these states.
+    /// What a round is when its runs are in these states, and its servers that were not looked at for their databases.
     #[must_use]
     pub fn of(runs: &[RunState]) -> Self {
         let count = |state: RunState| runs.iter().filter(|run| **run == state).count();

@@ -3,13 +3,13 @@
 use crate::{ChainLimit, DestinationId, KeyId, Schedules, Selection, ServerId, retention::Rule};
 use serde::{Deserialize, Serialize};
 
-/// A task: a template over all databases of a server, today's and tomorrow's, or for one of them.
+/// A task: a template over all databases of one or more servers, today's and tomorrow's, or for one database of one server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
     /// Its name.
     pub name: String,
-    /// The server.
-    pub server: ServerId,
+    /// The servers, in order: at least one, none twice.
+    pub servers: Vec<ServerId>,
     /// What is backed up.
     pub selection: Selection,
     /// When, and which kind.

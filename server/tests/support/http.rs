@@ -26,6 +26,22 @@ impl Answer {
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
+
+    /// The words of a page, without its marks.
+    #[track_caller]
+    pub fn words(&self) -> String {
+        assert_eq!(self.status, 200, "{}", self.text());
+        let (mut words, mut inside) = (String::new(), false);
+        for c in self.text().chars() {
+            match c {
+                '<' => inside = true,
+                '>' => inside = false,
+                c if !inside => words.push(c),
+                _ => {}
+            }
+        }
+        words.replace("&quot;", "\"").replace("&amp;", "&")
+    }
 }
 
 /// Asks over any connection and reads to its end.

@@ -17,10 +17,11 @@ use crate::{
     },
     components::{Card, Faults, FormProblem, Notice, PageHead, Problem, RoundBadge, Segment, Segments, Table, Tone, When, lasted, may},
     live::live,
+    pages::task::list,
 };
 use domain::{
-    Role, RoundId, RoundState,
-    view::run::{RoundLine, RoundView},
+    Role, RoundId, RoundState, RunState, Told,
+    view::run::{RoundLine, RoundServer, RoundView},
 };
 use leptos::prelude::*;
 
@@ -69,6 +70,7 @@ pub fn Board(
         };
         view! { {follow} {doing} }
     };
+    let several = line.read_untracked().servers.len() > 1;
     let window = format!("Round of {}", line.read_untracked().task_name);
     view! {
         <PageHead
@@ -85,8 +87,8 @@ pub fn Board(
         <FormProblem faults=Faults::of(delay.value())/>
         <FormProblem faults=Faults::of(stop.value())/>
         {move || view! { <Whole line=line.get()/> }}
-        <Report failures=wrong log now=begun/>
-        <Databases runs id now abort=stop/>
+        <Report failures=wrong several log now=begun/>
+        <Databases runs several id now abort=stop/>
         <Log lines=log now=begun named=true/>
     }
 }
@@ -107,25 +109,41 @@ fn Origins(line: RoundLine, now: jiff::Timestamp) -> impl IntoView {
     let started = started(line.origin, line.started_by.as_deref());
     let is_put_off = line.state == RoundState::Preparing && line.error.is_none();
     let put_off = line.retry_at.filter(|_| is_put_off).map(|at| view! { " · until " <When at now/> });
-    let kind = line.wanted.as_str();
+    let (kind, servers) = (line.wanted.as_str(), list(&line.server_names()));
     let rest = format!(" · {lasting} · {kind}, started {started}");
-    view! { {line.task_name} " on " {line.server_name} " · began " <When at=line.began_at now/> {rest} {put_off} }
+    view! { {line.task_name} " on " {servers} " · began " <When at=line.began_at now/> {rest} {put_off} }
 }
 
 /// What concerns the round as a whole.
 #[component]
 fn Whole(line: RoundLine) -> impl IntoView {
+    let unread = line.clone();
     match (line.state, line.error) {
         // Why is the page's answer.
         (RoundState::Skipped, Some(told)) => view! { <Notice tone=Tone::Calm title=told.next_step/> }.into_any(),
         (_, Some(told)) => view! { <Problem told/> }.into_any(),
-        (_, None) => ().into_any(),
+        (_, None) => view! { <Unread line=unread/> }.into_any(),
     }
+}
+
+/// Servers that could not be looked at, each with why.
+#[component]
+fn Unread(line: RoundLine) -> impl IntoView {
+    let again = line.retry_at.filter(|_| !line.state.has_ended()).is_some();
+    let of_one = |(server, told): (&RoundServer, &Told)| {
+        let title = format!("{} could not be looked at: {}", server.name, told.sentence);
+        let then = match server.state {
+            RunState::Queued if again => "It will be tried again by itself; the other servers go on.".to_owned(),
+            _ => told.next_step.clone(),
+        };
+        view! { <Notice tone=Tone::Bad title><p>{then}</p></Notice> }
+    };
+    line.unread().map(of_one).collect_view()
 }
 
 /// Its databases.
 #[component]
-fn Databases(runs: Runs, id: RoundId, now: RwSignal<jiff::Timestamp>, abort: ServerAction<AbortRun>) -> impl IntoView {
+fn Databases(runs: Runs, several: bool, id: RoundId, now: RwSignal<jiff::Timestamp>, abort: ServerAction<AbortRun>) -> impl IntoView {
     let href = move |kind: Shown| with_pairs(&format!("/rounds/{id}"), [("show", kind.word())]);
     let word = query_value("show");
     let shown = Memo::new(move |_| Shown::of_word(&word.read()));
@@ -143,7 +161,7 @@ fn Databases(runs: Runs, id: RoundId, now: RwSignal<jiff::Timestamp>, abort: Ser
         });
         (shown.get() == Shown::All).then(|| links.collect_view())
     };
-    let row = move |id| runs.line(id).map(|run| view! { <Row run now abort/> });
+    let row = move |id| runs.line(id).map(|run| view! { <Row run several now abort/> });
     view! {
         <Show when=move || runs.count(Shown::All) != 0>
             <Card title="Databases" flush=true actions=move || view! { {segments} }>

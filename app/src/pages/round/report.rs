@@ -28,6 +28,8 @@ pub fn failures(runs: &[RunLine]) -> Vec<RunLine> {
 pub fn Report(
     /// What went wrong.
     failures: RwSignal<Vec<RunLine>>,
+    /// Whether the round has several servers, so that each is named.
+    several: bool,
     /// The round's log.
     log: RwSignal<Vec<LogLine>>,
     /// When it was read.
@@ -40,7 +42,7 @@ pub fn Report(
             let lines = failures.into_iter().take(MOST).map(move |run| {
                 let lines =
                     log.with_untracked(|log| log.iter().filter(|line| line.bad && line.database == run.database).cloned().collect());
-                view! { <Failure run lines now/> }
+                view! { <Failure run several lines now/> }
             });
             view! {
                 <Card title="What went wrong" icon=Glyph::Alert flush=true>
@@ -53,12 +55,12 @@ pub fn Report(
 }
 
 #[component]
-fn Failure(run: RunLine, lines: Vec<LogLine>, now: Timestamp) -> impl IntoView {
+fn Failure(run: RunLine, several: bool, lines: Vec<LogLine>, now: Timestamp) -> impl IntoView {
     let again = (run.state == RunState::Queued).then_some(run.retry_at).flatten();
     let href = format!("/runs/{}", run.id);
     view! {
         <li>
-            <p><Icon name=Glyph::Cross/> " " <a class="name" href=href>{title_of(&run.database)}</a></p>
+            <p><Icon name=Glyph::Cross/> " " <a class="name" href=href>{title_of(&run.database)}</a> {several.then(|| format!(" on {}", run.server_name))}</p>
             {run.error.map(|told| view! { <Reason told lines now/> })}
             {again.map(|at| view! { <p class="dim">"It is tried again by itself at " <When at now manner=Manner::Clock/> "."</p> })}
         </li>

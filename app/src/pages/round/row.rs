@@ -29,6 +29,8 @@ pub fn sign_of(state: RunState) -> (Tone, Glyph) {
 pub fn Row(
     /// The run.
     run: ArcRwSignal<RunLine>,
+    /// Whether the round has several servers, so that each is named.
+    several: bool,
     /// When it was read.
     now: RwSignal<Timestamp>,
     /// Stops it.
@@ -36,11 +38,12 @@ pub fn Row(
 ) -> impl IntoView {
     let first = run.get_untracked();
     let (href, name) = (format!("/runs/{}", first.id), title_of(&first.database));
+    let server = several.then(|| view! { <small>{first.server_name}</small> });
     let (told, how) = (run.clone(), run.clone());
     let stop = may(Role::Operator).then(move || view! { <StopRun run abort/> });
     view! {
         <tr>
-            <Cell><a class="name" href=href>{name}</a></Cell>
+            <Cell><a class="name" href=href>{name}</a> {server}</Cell>
             <Cell label="State">{move || view! { <State run=told.get()/> }}</Cell>
             <Cell label="Progress">{move || view! { <How run=how.get() now=now.get()/> }}</Cell>
             <Cell>{stop}</Cell>

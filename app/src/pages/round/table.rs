@@ -1,7 +1,10 @@
 //! Rounds in a list.
 
-use super::words::{kind_in_words, started};
-use crate::components::{Cell, Lasted, RoundBadge, Size, Table, When};
+use super::words::{kind_in_words, started, why};
+use crate::{
+    components::{Cell, Lasted, RoundBadge, Size, Table, When},
+    pages::task::list,
+};
 use domain::{display, view::run::RoundLine};
 use jiff::Timestamp;
 use leptos::prelude::*;
@@ -42,12 +45,12 @@ fn Line(round: RoundLine, now: Timestamp, mixed: bool) -> impl IntoView {
     let href = format!("/rounds/{}", round.id);
     let done =
         if round.runs == 0 { "–".into() } else { format!("{} of {}", display::count(round.succeeded), display::count(round.runs)) };
-    let why = round.error.map(|told| view! { <small>{told.sentence}</small> });
+    let (why, servers) = (why(&round).map(|why| view! { <small>{why}</small> }), list(&round.server_names()));
     let started = started(round.origin, round.started_by.as_deref());
     view! {
         <tr>
             <Cell><a class="name" href=href><When at=round.began_at now/></a></Cell>
-            {mixed.then(|| view! { <Cell label="Task">{round.task_name}<small>{round.server_name}</small></Cell> })}
+            {mixed.then(|| view! { <Cell label="Task">{round.task_name}<small>{servers}</small></Cell> })}
             <Cell label="Kind" minor=true>{kind_in_words(round.wanted)}</Cell>
             <Cell label="State"><RoundBadge state=round.state/> {why}</Cell>
             <Cell label="Succeeded" right=true><span class="number">{done}</span></Cell>

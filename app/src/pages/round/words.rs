@@ -72,11 +72,16 @@ pub fn answer(line: &RoundLine, runs: &[RunLine]) -> String {
             Some(told) => format!("Skipped: {}", in_midst(&told.sentence)),
             None => "Skipped".into(),
         },
-        _ if runs.is_empty() && line.error.is_some() => "Nothing was backed up".into(),
+        _ if runs.is_empty() && why(line).is_some() => "Nothing was backed up".into(),
         _ if runs.is_empty() => "There was nothing to back up".into(),
         RoundState::Succeeded if real.all == 0 => "Roles and tablespaces are backed up".into(),
         RoundState::Succeeded if real.all == 1 => format!("{} is backed up", only.map_or("The database", String::as_str)),
         RoundState::Succeeded => format!("All {} are backed up", databases(real.all)),
+        // Every database that was found is there; the others are on servers that were not looked at.
+        RoundState::Partly if all.bad == 0 => match line.servers.iter().filter(|server| server.state != RunState::Succeeded).count() {
+            1 => format!("{} backed up, but one server was not looked at", all_of(real.good)),
+            several => format!("{} backed up, but {several} servers were not looked at", all_of(real.good)),
+        },
         // Every database is there, so what is missing belongs to the server.
         _ if real.bad == 0 => format!("{} backed up, but roles and tablespaces are not", all_of(real.good)),
         RoundState::Aborted => format!("Stopped: {} of {} backed up", real.good, databases(real.all)),
@@ -104,6 +109,15 @@ fn progress(count: Count) -> String {
         }
     }
     parts.join(", ")
+}
+
+/// Why a round did not go well as a whole, or on some of its servers.
+pub fn why(line: &RoundLine) -> Option<String> {
+    if let Some(told) = &line.error {
+        return Some(told.sentence.clone());
+    }
+    let unread: Vec<_> = line.unread().map(|(server, told)| format!("{}: {}", server.name, told.sentence)).collect();
+    (!unread.is_empty()).then(|| unread.join(" "))
 }
 
 /// Who or what started it, behind the word started.
@@ -207,7 +221,7 @@ pub fn next_attempt(run: &RunLine) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::{RoundId, RunId, ServerId};
+    use domain::{RoundId, RunId, ServerId, view::run::RoundServer};
     use jiff::Timestamp;
 
     fn id<T: std::str::FromStr>() -> T {
@@ -245,8 +259,7 @@ mod tests {
             id: id::<RoundId>(),
             task: None,
             task_name: "Nightly".into(),
-            server: id::<ServerId>(),
-            server_name: "shop".into(),
+            servers: vec![RoundServer { server: id::<ServerId>(), name: "shop".into(), state: RunState::Succeeded, error: None }],
             state,
             wanted: BackupKind::Full,
             origin: Origin::Schedule,
@@ -310,6 +323,20 @@ mod tests {
         let error = Some(domain::Error::new(domain::Code::Unreachable, "It broke.", "Mend it.").told().clone());
         assert_eq!(phase(&RunLine { retry_at: at, error, ..run("a", RunState::Queued) }), "Waiting to be tried again");
         assert_eq!(answer(&RoundLine { retry_at: at, ..round(RoundState::Preparing) }, &[]), "Put off");
+    }
+
+    #[test]
+    fn a_round_says_which_servers_were_not_looked_at() {
+        let told = domain::Error::new(domain::Code::Unreachable, "No answer.", "Mend it.").told().clone();
+        let mut line = round(RoundState::Partly);
+        let west = RoundServer { name: "west".into(), state: RunState::Failed, error: Some(told.clone()), ..line.servers[0].clone() };
+        line.servers.push(west);
+        let runs = [run("a", RunState::Succeeded), run("b", RunState::Succeeded)];
+        assert_eq!(answer(&line, &runs), "All 2 databases are backed up, but one server was not looked at");
+        assert_eq!(why(&line).as_deref(), Some("west: No answer."));
+        // What is so of the round as a whole is said once.
+        line.error = Some(told);
+        assert_eq!((why(&line).as_deref(), line.unread().count()), (Some("No answer."), 0));
     }
 
     #[test]

@@ -66,7 +66,7 @@ fn list(view: ServerView, page: Page<DatabaseLine>, query: DatabaseQuery, back_u
         let (id, server, tasks, now) = (view.line.id, view.line.name, view.line.tasks, view.now);
         let head = move |label, key, right| view! { <SortHead label key sort=order.clone() href=filtered.clone() right/> };
         view! {
-            <BackUpForms tasks=tasks.clone() back_up/>
+            <BackUpForms id tasks=tasks.clone() back_up/>
             <Table label="Databases">
                 <thead>
                     <tr>
@@ -106,16 +106,18 @@ fn nothing(view: &ServerView, is_narrowed: bool, path: String) -> impl IntoView 
 /// A form for each task and kind of backup, for the buttons in the rows: a row's button names the form and the database.
 #[component]
 pub fn BackUpForms(
+    /// The server.
+    id: ServerId,
     /// The server's tasks.
     tasks: Vec<TaskLine>,
     /// Starts a backup.
     back_up: ServerAction<BackUpNow>,
 ) -> impl IntoView {
     let tasks = tasks.into_iter().filter(|task| task.enabled);
-    let forms = tasks.flat_map(|task| [task.usual, task.usual.other()].map(|kind| (task.id, kind))).map(|(id, kind)| {
+    let forms = tasks.flat_map(|task| [task.usual, task.usual.other()].map(|kind| (task.id, kind))).map(move |(task, kind)| {
         view! {
-            <ActionForm action=back_up attr:id=form_of(id, kind) attr:hidden="">
-                <Hidden values=vec![("task", id.to_string()), ("kind", kind.as_str().into())]/>
+            <ActionForm action=back_up attr:id=form_of(task, kind) attr:hidden="">
+                <Hidden values=vec![("task", task.to_string()), ("server", id.to_string()), ("kind", kind.as_str().into())]/>
             </ActionForm>
         }
     });

@@ -67,9 +67,9 @@ fn tasks(view: &ServerView, back_up: ServerAction<BackUpNow>, enable: ServerActi
         };
         return view! { <Card><Empty title="Nothing backs this server up yet" text icon=Glyph::Clock action/></Card> }.into_any();
     }
-    let now = view.now;
+    let (server, now) = (view.line.id, view.now);
     let tasks = view.line.tasks.iter().cloned();
-    tasks.map(|task| view! { <TaskCard task now back_up enable/> }).collect_view().into_any()
+    tasks.map(|task| view! { <TaskCard server task now back_up enable/> }).collect_view().into_any()
 }
 
 /// The databases that are not as safe as they should be.
@@ -88,7 +88,7 @@ fn needs_attention(
     let (id, server, tasks, now) = (view.line.id, view.line.name.clone(), view.line.tasks.clone(), view.now);
     Some(view! {
         <Card title="Needs attention" flush=true>
-            <BackUpForms tasks=tasks.clone() back_up/>
+            <BackUpForms id tasks=tasks.clone() back_up/>
             <Table label="Databases that need attention">
                 <thead>
                     <tr>

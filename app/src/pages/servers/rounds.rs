@@ -6,7 +6,7 @@ use crate::{
     api::servers::{Look, server},
     components::{Card, Cell, Empty, Faults, FormProblem, Glyph, Lasted, RoundBadge, Size, Table, When, keep_fresh},
     loaded::loaded_page,
-    pages::round::words::kind_in_words,
+    pages::round::words::{kind_in_words, why},
 };
 use domain::{Origin, ServerId, display, view::run::RoundLine};
 use jiff::Timestamp;
@@ -69,12 +69,12 @@ pub fn RoundTable(
 
 #[component]
 fn Line(round: RoundLine, now: Timestamp) -> impl IntoView {
+    let error = why(&round).map(|why| view! { <small>{why}</small> });
     let by = match (round.origin, round.started_by) {
         (Origin::Schedule, _) => "its schedule".into(),
         (Origin::CatchUp, _) => "its schedule, made up for".into(),
         (Origin::User, by) => by.unwrap_or_else(|| "a user".into()),
     };
-    let error = round.error.map(|error| view! { <small>{error.sentence}</small> });
     view! {
         <tr>
             <Cell><a class="name" href=format!("/rounds/{}", round.id)><When at=round.began_at now/></a></Cell>

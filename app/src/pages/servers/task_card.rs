@@ -5,14 +5,17 @@ use crate::{
     components::{
         Badge, Button, ButtonKind, Card, Fact, Facts, Glyph, Hidden, Lasted, LinkButton, Manner, May, RoundBadge, Size, Tag, Tone, When,
     },
+    pages::task::list,
 };
-use domain::{Due, Role, RoundState, Selection, view::task::TaskLine};
+use domain::{Due, Role, RoundState, Selection, ServerId, view::task::TaskLine};
 use jiff::Timestamp;
 use leptos::prelude::*;
 
 /// A task: when, what, where to, and what can be done.
 #[component]
 pub fn TaskCard(
+    /// The server of the page.
+    server: ServerId,
     /// The task.
     task: TaskLine,
     /// When this was read.
@@ -45,6 +48,8 @@ pub fn TaskCard(
             </May>
         }
     };
+    let others: Vec<_> = task.servers.iter().filter(|(id, _)| *id != server).map(|(_, name)| name.clone()).collect();
+    let also = (!others.is_empty()).then(|| view! { <span class="dim">{format!("; and those of {}", list(&others))}</span> });
     view! {
         <Card title=task.name.clone() icon=Glyph::Clock href=format!("/tasks/{id}") actions>
             <div class="facts-wide">
@@ -67,7 +72,7 @@ pub fn TaskCard(
                     </Fact>
                 </Facts>
                 <Facts>
-                    <Fact label="Databases">{covered(&task.selection)}</Fact>
+                    <Fact label="Databases">{covered(&task.selection)} {also}</Fact>
                     <Fact label="Type">"Backup " <Tag text="logical"/></Fact>
                     <Fact label="To"><a href=format!("/backups/{}", task.destination_id)>{task.destination}</a> " " <code>{task.root}</code></Fact>
                 </Facts>

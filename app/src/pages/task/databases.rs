@@ -7,7 +7,7 @@ use crate::{
     components::{ButtonKind, Card, Cell, Empty, Glyph, LinkButton, ProtectionBadge, Size, Table, When, may},
     pages::round::words::title_of,
 };
-use domain::{BackupKind, Role, RunState, ServerId, TaskId, view::server::DatabaseLine};
+use domain::{BackupKind, Role, RunState, ServerId, TaskId, view::task::TaskDatabase};
 use jiff::Timestamp;
 use leptos::prelude::*;
 
@@ -18,12 +18,10 @@ pub fn Databases(
     id: TaskId,
     /// The kind of backup that it makes if nobody says which.
     usual: BackupKind,
-    /// Its server.
-    server: ServerId,
-    /// That one's name.
-    server_name: String,
+    /// Its servers.
+    servers: Vec<(ServerId, String)>,
     /// What is shown of them.
-    databases: Vec<DatabaseLine>,
+    databases: Vec<TaskDatabase>,
     /// How many there are.
     total: u64,
     /// When they were read.
@@ -31,23 +29,30 @@ pub fn Databases(
     /// Starts a round of one.
     back_up: ServerAction<BackUpNow>,
 ) -> impl IntoView {
-    let all = format!("/servers/{server}/databases");
+    let all = |server: &ServerId| format!("/servers/{server}/databases");
+    let several = servers.len() > 1;
     if databases.is_empty() {
-        let text = "The server has none that the task covers. New ones are found at every round, and every few minutes.";
+        let text = if several { "Its servers have" } else { "The server has" };
+        let text = format!("{text} none that the task covers. New ones are found at every round, and every few minutes.");
+        let href = servers.first().map(|(server, _)| all(server)).unwrap_or_default();
         return view! {
             <Card title="Databases" icon=Glyph::Database>
                 <Empty
                     title="No databases"
                     text
                     icon=Glyph::Database
-                    action=move || view! { <LinkButton href=all>"Databases of the server"</LinkButton> }
+                    action=move || view! { <LinkButton href>"Databases of the server"</LinkButton> }
                 />
             </Card>
         }
         .into_any();
     }
     let shown = databases.len() as u64;
-    let lines = databases.into_iter().map(move |database| view! { <Line id usual database origin=server_name.clone() now back_up/> });
+    let lines = databases.into_iter().map(move |database| view! { <Line id usual database several now back_up/> });
+    let ways =
+        servers.into_iter().map(|(server, name)| view! { " " <a href=all(&server)>{if several { name } else { "the server".into() }}</a> });
+    let ways =
+        (total > shown).then(|| view! { <p>{format!("All {} databases:", domain::display::count(total))} {ways.collect_view()}</p> });
     view! {
         <Card title="Databases" icon=Glyph::Database flush=true>
             <Table label="Databases of this task">
@@ -63,7 +68,7 @@ pub fn Databases(
                 </thead>
                 <tbody>{lines.collect_view()}</tbody>
             </Table>
-            {(total > shown).then(|| view! { <p><a href=all>{format!("All {} databases", domain::display::count(total))}</a></p> })}
+            {ways}
         </Card>
     }
     .into_any()
@@ -73,12 +78,13 @@ pub fn Databases(
 fn Line(
     id: TaskId,
     usual: BackupKind,
-    database: DatabaseLine,
-    origin: String,
+    database: TaskDatabase,
+    several: bool,
     now: Timestamp,
     back_up: ServerAction<BackUpNow>,
 ) -> impl IntoView {
-    let name = database.name.clone();
+    let TaskDatabase { server, server_name: origin, line: database } = database;
+    let (name, shown) = (database.name.clone(), several.then(|| origin.clone()));
     let (run, last) = (database.last_run, database.last_good);
     let state = run.as_ref().map(|run| run.state);
     let href = run.as_ref().map(|run| format!("/runs/{}", run.id));
@@ -101,11 +107,11 @@ fn Line(
         view! { <LinkButton href kind=ButtonKind::Ghost>"Restore"</LinkButton> }
     });
     let start = (may(Role::Operator) && !database.gone).then(|| {
-        view! { <BackUp id database=Some(name.clone()) usual back_up/> }
+        view! { <BackUp id database=Some((server, name.clone())) usual back_up/> }
     });
     view! {
         <tr>
-            <Cell><b>{title_of(&name)}</b> {database.gone.then(|| view! { <small>"no longer on the server"</small> })}</Cell>
+            <Cell><b>{title_of(&name)}</b> {shown.map(|name| view! { <small>{name}</small> })} {database.gone.then(|| view! { <small>"no longer on the server"</small> })}</Cell>
             <Cell label="Size" right=true minor=true><Size bytes=database.size_bytes/></Cell>
             <Cell label="State"><ProtectionBadge protection=database.protection/> {run}</Cell>
             <Cell label="Last good backup">{last}</Cell>

@@ -19,6 +19,7 @@ use leptos::prelude::*;
 use one::One;
 use retention::Apply;
 use wizard::{Target, Wizard};
+pub use words::list;
 
 /// A task: how safe its databases are, its order, and its rounds.
 #[component]

@@ -34,9 +34,9 @@ pub fn One(
     /// Deletes it.
     remove: ServerAction<RemoveTask>,
 ) -> impl IntoView {
-    let TaskView { line, task, server_name, tally, databases, rounds, retention, now, .. } = view;
+    let TaskView { line, task, tally, databases, rounds, retention, now, .. } = view;
     let (id, enabled, running, usual) = (line.id, line.enabled, line.running, line.usual);
-    let crumbs = vec![("Servers".into(), "/servers".into()), (server_name.clone(), format!("/servers/{}", line.server))];
+    let crumbs = crumbs(&line);
     let badge = move || match enabled {
         true => view! { <TallyBadge tally/> }.into_any(),
         false => view! { <Badge tone=Tone::Warn text="Paused" icon=Glyph::Pause/> }.into_any(),
@@ -55,7 +55,12 @@ pub fn One(
             </Notice>
         }
     });
-    let TaskLine { name, server, next, schedule, time_zone, destination, destination_id, root, keys, put_off_from, .. } = line.clone();
+    let TaskLine { name, servers, next, schedule, time_zone, destination, destination_id, root, keys, put_off_from, .. } = line.clone();
+    let several = servers.len() > 1;
+    let places = servers.iter().enumerate().map(|(place, (id, name))| {
+        view! { {(place > 0).then_some(", ")} <a href=format!("/servers/{id}")>{name.clone()}</a> }
+    });
+    let places = places.collect_view();
     let sealing = if keys.is_empty() {
         "None: whoever gets at the backups can read them".into()
     } else {
@@ -70,6 +75,7 @@ pub fn One(
         <Card title="The order" icon=Glyph::Backups>
             <div class="facts-wide">
                 <Facts>
+                    {several.then(|| view! { <Fact label="Servers">{places}</Fact> })}
                     <Fact label="Databases">{covers(&line)}</Fact>
                     <Fact label="Type">"Backup (logical)"</Fact>
                     <Fact label="Schedule">{schedule} " " <span class="dim">{time_zone}</span></Fact>
@@ -95,8 +101,8 @@ pub fn One(
                 </Facts>
             </div>
         </Card>
-        <Databases id usual server server_name databases total=tally.total() now back_up/>
-        <State id state=retention now/>
+        <Databases id usual servers=servers.clone() databases total=tally.total() now back_up/>
+        <State id several state=retention now/>
         <Card title="Rounds" icon=Glyph::List flush=true>
             {if rounds.is_empty() {
                 let text = "The first one begins at the time above, or when you press “Back up now”.";
@@ -105,7 +111,16 @@ pub fn One(
                 view! { <RoundTable rounds now/> }.into_any()
             }}
         </Card>
-        {may(Role::Administrator).then(|| view! { <Remove id server name remove/> })}
+        {may(Role::Administrator).then(|| view! { <Remove id server=servers.first().map(|(id, _)| *id) name remove/> })}
+    }
+}
+
+/// The way to a task: over its server, or over the list where it has several.
+pub fn crumbs(line: &TaskLine) -> Vec<(String, String)> {
+    let servers = ("Servers".to_owned(), "/servers".to_owned());
+    match line.servers.as_slice() {
+        [(id, name)] => vec![servers, (name.clone(), format!("/servers/{id}"))],
+        _ => vec![servers],
     }
 }
 
@@ -147,8 +162,8 @@ fn Actions(
 pub fn BackUp(
     /// The task.
     id: TaskId,
-    /// The one database; none for all.
-    database: Option<String>,
+    /// The one database with its server; none for all.
+    database: Option<(domain::ServerId, String)>,
     /// The kind that the first button makes.
     usual: BackupKind,
     /// Starts it.
@@ -156,14 +171,17 @@ pub fn BackUp(
 ) -> impl IntoView {
     let ways = [usual, usual.other()].map(|kind| {
         let values = [("task", id.to_string()), ("kind", kind.as_str().to_owned())].into_iter();
-        let values = values.chain(database.clone().map(|name| ("database", name))).collect();
+        let one = database.clone().map(|(server, name)| [("server", server.to_string()), ("database", name)]);
+        let values = values.chain(one.into_iter().flatten()).collect();
         let word = kind_in_words(kind);
         let button = match &database {
             // Whoever listens hears which database, because every line has the same buttons.
-            Some(name) if kind == usual => {
+            Some((_, name)) if kind == usual => {
                 view! { <Button kind=ButtonKind::Ghost label=format!("Back up {name} now: {word}")>"Back up"</Button> }.into_any()
             }
-            Some(name) => view! { <Button kind=ButtonKind::Ghost label=format!("Back up {name} now: {word}")>{word}</Button> }.into_any(),
+            Some((_, name)) => {
+                view! { <Button kind=ButtonKind::Ghost label=format!("Back up {name} now: {word}")>{word}</Button> }.into_any()
+            }
             None if kind == usual => {
                 view! { <Button kind=ButtonKind::Primary icon=Glyph::Play busy=back_up.pending()>"Back up now"</Button> }.into_any()
             }
@@ -193,13 +211,13 @@ fn Busy(back_up: ServerAction<BackUpNow>) -> impl IntoView {
 
 /// Deletes the task.
 #[component]
-fn Remove(id: TaskId, server: domain::ServerId, name: String, remove: ServerAction<RemoveTask>) -> impl IntoView {
+fn Remove(id: TaskId, server: Option<domain::ServerId>, name: String, remove: ServerAction<RemoveTask>) -> impl IntoView {
     let faults = Faults::of(remove.value());
     let text = "Its schedule ends, and its databases are backed up no more unless another task covers them. \
                 Its backups stay where they are, and so does the history of its rounds.";
     view! {
         <ActionForm action=remove>
-            <Hidden values=vec![("task", id.to_string()), ("server", server.to_string())]/>
+            <Hidden values=vec![("task", id.to_string()), ("server", server.map(|id| id.to_string()).unwrap_or_default())]/>
             <Confirm title="Delete this task" text name error=faults.field("typed_name")/>
         </ActionForm>
     }

@@ -40,21 +40,24 @@ pub fn Plan(
         let text = format!("A chain goes only if every task that covers its database lets it go: {} has a word, too.", list(&others));
         view! { <p class="dim small">{text}</p> }
     });
+    let mut servers: Vec<_> = databases.iter().map(|one| &one.server_name).collect();
+    servers.dedup();
+    let several = servers.len() > 1;
     let (problem, few) = (error.map(|told| view! { <Problem told/> }), databases.len() <= 3);
     view! {
         <div class="plan stack" aria-live="polite">
             {problem}
             <Notice tone=Tone::Calm title=title/>
             {others}
-            {databases.into_iter().map(|one| view! { <Database one open=few now/> }).collect_view()}
+            {databases.into_iter().map(|one| view! { <Database one several open=few now/> }).collect_view()}
             {(total > shown).then(|| view! { <p class="dim">{format!("And {} more, which are counted above.", counted(total - shown, "database", "databases"))}</p> })}
         </div>
     }
 }
 
 #[component]
-fn Database(one: DatabasePlan, open: bool, now: Timestamp) -> impl IntoView {
-    let DatabasePlan { database, chains, go, freed_bytes } = one;
+fn Database(one: DatabasePlan, several: bool, open: bool, now: Timestamp) -> impl IntoView {
+    let DatabasePlan { server_name, database, chains, go, freed_bytes } = one;
     let stay = chains.len() as u64 - go;
     let told = match go {
         0 => format!("{} stay", counted(stay, "chain", "chains")),
@@ -63,7 +66,7 @@ fn Database(one: DatabasePlan, open: bool, now: Timestamp) -> impl IntoView {
     let label = format!("Chains of {database}");
     view! {
         <details class="plan-of" open=open && (go > 0 || stay < 10)>
-            <summary><b>{database}</b> " " <span class="dim">{told}</span></summary>
+            <summary><b>{database}</b> {several.then(|| format!(" on {server_name}"))} " " <span class="dim">{told}</span></summary>
             <Table label>
                 <thead>
                     <tr>

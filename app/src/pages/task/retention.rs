@@ -1,6 +1,6 @@
 //! A task's retention: what it deletes if it is applied now, and the button that does so.
 
-use super::plan::Plan;
+use super::{one::crumbs, plan::Plan};
 use crate::{
     api::task::ApplyRetention,
     components::{
@@ -28,10 +28,10 @@ pub fn Apply(
     /// Applies it.
     apply: ServerAction<ApplyRetention>,
 ) -> impl IntoView {
-    let TaskView { line, server_name, retention, now, .. } = task;
+    let TaskView { line, retention, now, .. } = task;
     let back = format!("/tasks/{}", line.id);
-    let crumbs =
-        vec![("Servers".into(), "/servers".into()), (server_name, format!("/servers/{}", line.server)), (line.name.clone(), back.clone())];
+    let (several, mut crumbs) = (line.servers.len() > 1, crumbs(&line));
+    crumbs.push((line.name.clone(), back.clone()));
     let rule = plan.rule.clone().unwrap_or_else(|| "Every backup is kept: the task has no rule.".into());
     let (go, seen) = (plan.go, plan.seen.clone());
     let done = move || {
@@ -55,7 +55,7 @@ pub fn Apply(
                 })}
             </div>
         </Card>
-        <Deleted expired=retention.expired now/>
+        <Deleted expired=retention.expired several now/>
         <div class="actions"><LinkButton href=back icon=Glyph::Left>"Back to the task"</LinkButton></div>
     }
 }
@@ -65,6 +65,8 @@ pub fn Apply(
 pub fn State(
     /// The task.
     id: TaskId,
+    /// Whether it covers several servers.
+    several: bool,
     /// How it goes.
     state: RetentionState,
     /// When this was read.
@@ -93,14 +95,14 @@ pub fn State(
                 </Facts>
             </div>
         </Card>
-        <Deleted expired now/>
+        <Deleted expired several now/>
     }
     .into_any()
 }
 
 /// What was deleted lately.
 #[component]
-fn Deleted(expired: Vec<ExpiredLine>, now: Timestamp) -> impl IntoView {
+fn Deleted(expired: Vec<ExpiredLine>, several: bool, now: Timestamp) -> impl IntoView {
     if expired.is_empty() {
         return ().into_any();
     }
@@ -108,7 +110,7 @@ fn Deleted(expired: Vec<ExpiredLine>, now: Timestamp) -> impl IntoView {
         view! {
             <tr>
                 <Cell><When at=line.at now/></Cell>
-                <Cell label="Database"><b>{line.database}</b></Cell>
+                <Cell label="Database"><b>{line.database}</b> {several.then(|| view! { <small>{line.server_name}</small> })}</Cell>
                 <Cell label="Chain"><When at=line.from now/> " " <span class="dim">{counted(line.backups, "backup", "backups")}</span></Cell>
                 <Cell label="Freed" right=true><Size bytes=line.size_bytes/></Cell>
                 <Cell label="Why">

@@ -28,10 +28,11 @@ pub fn answer(tally: Tally, enabled: bool) -> String {
 /// Which databases it covers.
 pub fn covers(line: &TaskLine) -> String {
     let left_out: Vec<_> = line.selection.left_out().collect();
+    let whose = if line.servers.len() > 1 { "these servers" } else { "the server" };
     match (&line.selection.only, left_out.as_slice()) {
         (Some(only), _) => format!("{only} alone"),
-        (None, []) => "All of the server, new ones too".into(),
-        (None, left_out) => format!("All of the server, new ones too, except {}", list(left_out)),
+        (None, []) => format!("All of {whose}, new ones too"),
+        (None, left_out) => format!("All of {whose}, new ones too, except {}", list(left_out)),
     }
 }
 

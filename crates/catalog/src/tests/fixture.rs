@@ -1,8 +1,8 @@
 //! Records to start from; each test changes what it is about.
 
 use crate::{
-    AuditRecord, BackupRecord, Catalog, DestinationRecord, KeyRecord, RoundRecord, RunRecord, ServerRecord, SessionRecord, TaskRecord,
-    UserRecord,
+    AuditRecord, BackupRecord, Catalog, DestinationRecord, KeyRecord, RoundRecord, RoundServerRecord, RunRecord, ServerRecord,
+    SessionRecord, TaskRecord, UserRecord,
 };
 use domain::{
     BackupKind, BackupType, ChainLimit, Connection, Dbms, Destination, DestinationId, KeyId, Label, Origin, Role, RoundId, RoundState,
@@ -116,7 +116,7 @@ pub fn key(name: &str) -> KeyRecord {
 pub fn task(name: &str, server: ServerId, destination: DestinationId) -> TaskRecord {
     let task = Task {
         name: name.into(),
-        server,
+        servers: vec![server],
         selection: Selection::all_but("scratch\ntmp_*"),
         schedules: Schedules { full: Some("0 2 * * 0".into()), incremental: Some("0 2 * * *".into()), time_zone: "Europe/Berlin".into() },
         chain_limit: ChainLimit { incrementals: Some(30), days: None },
@@ -141,7 +141,7 @@ pub fn round(task: &TaskRecord, began_at: Timestamp) -> RoundRecord {
         id: RoundId::new(Uuid::now_v7()),
         task: Some(task.id),
         task_name: task.task.name.clone(),
-        server: task.task.server,
+        servers: task.task.servers.iter().copied().map(RoundServerRecord::new).collect(),
         destination: task.task.destination,
         only_database: None,
         wanted: BackupKind::Full,
@@ -169,7 +169,7 @@ pub fn run(round: &RoundRecord, database: &str) -> RunRecord {
         round: Some(round.id),
         kind: RunKind::Backup,
         wanted: Some(BackupKind::Full),
-        server: Some(round.server),
+        server: Some(round.servers[0].server),
         destination: round.destination,
         database: database.into(),
         state: RunState::Queued,

@@ -13,8 +13,20 @@ const ROUNDS: i64 = 25;
 
 /// Tables that stay small whatever happens, with a row for what an administrator adds by hand or a browser that is signed in;
 /// and answers of inner questions.
-const SMALL: [&str; 11] =
-    ["keys", "task_keys", "expiries", "servers", "destinations", "tasks", "users", "settings", "sessions", "bad", "each_database"];
+const SMALL: [&str; 12] = [
+    "keys",
+    "task_keys",
+    "task_servers",
+    "expiries",
+    "servers",
+    "destinations",
+    "tasks",
+    "users",
+    "settings",
+    "sessions",
+    "bad",
+    "each_database",
+];
 
 /// Statements that read a whole table or index on purpose, or sort before they take a page, with the reason.
 const WHOLE: [(&str, &str); 14] = [
@@ -39,7 +51,7 @@ async fn filled() -> (Opened, TaskRecord) {
     let task = opened.with_task().await;
     let names: Vec<_> = (0..DATABASES).map(|number| format!("tenant_{number:04}")).collect();
     let found: Vec<_> = names.iter().map(|name| (name.clone(), Some(1_000_000))).collect();
-    opened.replace_databases(task.task.server, &found, at(0)).await.unwrap();
+    opened.replace_databases(task.task.servers[0], &found, at(0)).await.unwrap();
     let mut backups = Vec::new();
     for day in 0..ROUNDS {
         let round = ended(&task, at(day * 1440), RoundState::Partly);
@@ -64,7 +76,7 @@ async fn a_large_catalog_is_answered_from_indexes_and_answered_right() {
     let (opened, task) = filled().await;
     plans_use_indexes(&opened).await;
 
-    let (server, destination) = (task.task.server, task.task.destination);
+    let (server, destination) = (task.task.servers[0], task.task.destination);
     assert_eq!(opened.newest_backup_run_per_database(server).await.unwrap().len(), DATABASES);
     assert_eq!(opened.failing_count().await.unwrap(), 20);
     let rounds = opened.rounds(1, false).await.unwrap().items;

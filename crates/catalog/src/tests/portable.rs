@@ -3,13 +3,14 @@
 use super::{fixture::Opened, statements};
 use sqlx::{Executor, SqlSafeStr};
 
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("../../../../migrations/0001_console.sql"),
     include_str!("../../../../migrations/0002_keys.sql"),
     include_str!("../../../../migrations/0003_tasks.sql"),
     include_str!("../../../../migrations/0004_retention.sql"),
     include_str!("../../../../migrations/0005_unchanged.sql"),
     include_str!("../../../../migrations/0006_slots.sql"),
+    include_str!("../../../../migrations/0007_task_servers.sql"),
 ];
 
 #[test]
@@ -60,6 +61,48 @@ async fn tasks_of_the_first_version_go_on_making_full_backups() {
     only.execute(sqlx::AssertSqlSafe(script)).await.unwrap();
     let row = only.fetch_one(WHAT_BECAME_OF_IT.into_sql_str()).await.unwrap();
     assert_eq!(sqlx::Row::get::<String, _>(&row, 0), told);
+}
+
+/// Rounds in every state, as they were while each had one server.
+const OF_ONE_SERVER: &str = "
+    INSERT INTO rounds (id, task_id, task_name, server_id, destination_id, state, origin, attempt, due_at, began_at, error) VALUES
+        ('r1', 't', 'nightly', 's', 'd', 'succeeded', 'user', 1, 0, 0, NULL), ('r2', 't', 'nightly', 's', 'd', 'failed', 'user', 1, 0, 0, 'away'),
+        ('r3', 't', 'nightly', 's', 'd', 'aborted', 'user', 1, 0, 0, NULL), ('r4', 't', 'nightly', 's', 'd', 'skipped', 'user', 1, 0, 0, 'late'),
+        ('r5', NULL, 'once', 's', 'd', 'preparing', 'user', 1, 0, 0, 'silent'), ('r6', 't', 'nightly', 's', 'd', 'failed', 'user', 1, 0, 0, NULL);
+    INSERT INTO runs (id, round_id, kind, destination_id, database_name, state, attempt, queued_at, compared, notes)
+        VALUES ('c', 'r6', 'backup', 'd', 'a', 'failed', 1, 0, '[]', '[]');";
+const THEIR_SERVERS: &str = "SELECT task_id || ' ' || server_id FROM task_servers UNION ALL SELECT round_servers.round_id || ' ' ||
+        round_servers.server_id || ' ' || round_servers.state || ' ' || coalesce(round_servers.error, '-') || ' ' || coalesce(rounds.error, '-')
+        FROM round_servers JOIN rounds ON rounds.id = round_servers.round_id ORDER BY 1";
+
+#[tokio::test]
+async fn tasks_and_rounds_of_one_server_are_carried_over_whole() {
+    let (before, after) = MIGRATIONS.split_at(6);
+    let script = format!("{}{}{OF_THE_FIRST_VERSION}{}{OF_ONE_SERVER}{}", before[0], before[1], before[2..].concat(), after[0]);
+    let told = [
+        "r s succeeded - -",
+        "r1 s succeeded - -",
+        "r2 s failed away -",
+        "r3 s aborted - -",
+        "r4 s queued - late",
+        "r5 s queued silent -",
+        "r6 s succeeded - -",
+        "t s",
+    ];
+    let postgres = testkit::shared().unwrap();
+    let database = postgres.fresh_database().unwrap();
+    let mut there: Vec<_> = postgres.psql(&database, &format!("{script}{THEIR_SERVERS}")).unwrap().lines().map(String::from).collect();
+    there.sort();
+    assert_eq!(there, told);
+    let sqlite = sqlx::SqlitePool::connect("sqlite::memory:").await.unwrap();
+    let mut only = sqlite.acquire().await.unwrap();
+    // As the catalog does it: rows that refer to others are kept.
+    only.execute("PRAGMA foreign_keys = ON").await.unwrap();
+    only.execute(sqlx::AssertSqlSafe(script)).await.unwrap();
+    let rows = only.fetch_all(THEIR_SERVERS.into_sql_str()).await.unwrap();
+    assert_eq!(rows.iter().map(|row| sqlx::Row::get::<String, _>(row, 0)).collect::<Vec<_>>(), told);
+    let kept = only.fetch_one("SELECT count(*) FROM runs".into_sql_str()).await.unwrap();
+    assert_eq!(sqlx::Row::get::<i64, _>(&kept, 0), 3);
 }
 
 #[tokio::test]

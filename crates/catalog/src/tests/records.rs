@@ -37,7 +37,7 @@ async fn a_server_reads_back_as_it_was_stored_but_for_its_password() {
 async fn a_name_in_use_is_told_at_its_field() {
     let opened = Opened::new().await;
     let task_there = opened.with_task().await;
-    let (server_id, destination_id) = (task_there.task.server, task_there.task.destination);
+    let (server_id, destination_id) = (task_there.task.servers[0], task_there.task.destination);
     let taken = [
         opened.insert_server(&server("shop"), &audit()).await.unwrap_err(),
         opened.insert_destination(&destination("vault"), &audit()).await.unwrap_err(),
@@ -62,7 +62,8 @@ async fn a_name_in_use_is_told_at_its_field() {
 async fn of_two_edits_the_second_is_refused() {
     let opened = Opened::new().await;
     let task = opened.with_task().await;
-    let (server, destination) = (opened.server(task.task.server).await.unwrap(), opened.destination(task.task.destination).await.unwrap());
+    let (server, destination) =
+        (opened.server(task.task.servers[0]).await.unwrap(), opened.destination(task.task.destination).await.unwrap());
 
     let edit = |note: &str| ServerRecord { note: note.into(), ..server.clone() };
     opened.update_server(&edit("first"), &audit()).await.unwrap();
@@ -115,7 +116,7 @@ async fn what_is_not_there_cannot_be_read_changed_or_deleted() {
 async fn what_is_in_use_is_not_deleted_and_history_outlives_task_and_destination() {
     let opened = Opened::new().await;
     let task = opened.with_task().await;
-    let (server, destination) = (task.task.server, task.task.destination);
+    let (server, destination) = (task.task.servers[0], task.task.destination);
     assert_eq!(opened.delete_server(server, &audit()).await.unwrap_err().code(), Code::Busy);
     assert_eq!(opened.delete_destination(destination, &audit()).await.unwrap_err().code(), Code::Busy);
 
@@ -214,7 +215,7 @@ async fn an_edit_that_was_begun_before_its_task_was_put_off_does_not_undo_that()
 async fn a_task_is_due_when_its_time_has_come_and_it_is_enabled() {
     let opened = Opened::new().await;
     let first = opened.with_task().await;
-    let second = TaskRecord { next_at: Some(at(30)), ..task("hourly", first.task.server, first.task.destination) };
+    let second = TaskRecord { next_at: Some(at(30)), ..task("hourly", first.task.servers[0], first.task.destination) };
     opened.insert_task(&second, &audit()).await.unwrap();
     let due =
         async |minutes| -> Vec<String> { opened.due_tasks(at(minutes)).await.unwrap().into_iter().map(|task| task.task.name).collect() };
@@ -229,7 +230,7 @@ async fn a_task_is_due_when_its_time_has_come_and_it_is_enabled() {
     assert!(due(60).await.is_empty());
     opened.set_enabled(first.id, true, Some(at(1)), &audit()).await.unwrap();
     assert_eq!(due(60).await, ["nightly"]);
-    assert_eq!(opened.tasks().await.unwrap(), opened.tasks_of(first.task.server).await.unwrap());
+    assert_eq!(opened.tasks().await.unwrap(), opened.tasks_of(first.task.servers[0]).await.unwrap());
 }
 
 #[tokio::test]

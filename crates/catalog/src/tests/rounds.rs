@@ -1,5 +1,5 @@
-use super::fixture::{Opened, at, audit, ended, line, round, run};
-use crate::{RoundRecord, RoundTotals, RunChange, RunRecord};
+use super::fixture::{Opened, at, audit, ended, line, round, run, server};
+use crate::{RoundRecord, RoundServerRecord, RoundTotals, RunChange, RunRecord};
 use domain::{
     Code, Error, Origin, RoundState, RunKind, RunState,
     view::run::{ComparedTable, LogLine},
@@ -71,10 +71,10 @@ async fn rounds_are_found_by_time_server_task_and_how_they_went() {
         [RoundState::Failed, RoundState::Skipped, RoundState::Partly]
     );
     assert_eq!((failed.total, opened.rounds(2, true).await.unwrap().items.len()), (3, 0));
-    assert_eq!(opened.rounds_of_server(task.task.server, 2).await.unwrap(), newest[..2]);
+    assert_eq!(opened.rounds_of_server(task.task.servers[0], 2).await.unwrap(), newest[..2]);
     assert_eq!(opened.rounds_of_task(task.id, 3).await.unwrap(), newest[..3]);
     assert_eq!(opened.rounds_between(at(60), at(180)).await.unwrap(), rounds[1..3]);
-    assert_eq!(opened.last_rounds_of_servers().await.unwrap()[&task.task.server], newest[0]);
+    assert_eq!(opened.last_rounds_of_servers().await.unwrap()[&task.task.servers[0]], newest[0]);
     assert_eq!(opened.last_ended_rounds_of_tasks().await.unwrap()[&task.id], newest[1]);
 }
 
@@ -200,7 +200,7 @@ async fn runs_wait_in_order_and_are_listed_by_kind() {
 async fn a_database_fails_until_a_later_run_succeeds_or_it_is_gone() {
     let opened = Opened::new().await;
     let task = opened.with_task().await;
-    let server = task.task.server;
+    let server = task.task.servers[0];
     let databases = ["fails", "mended", "waits", "good", "gone"];
     let found = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), None)).collect::<Vec<_>>();
     opened.replace_databases(server, &found(&databases), at(0)).await.unwrap();
@@ -240,4 +240,52 @@ async fn the_log_reads_in_the_order_of_its_writing() {
     assert_eq!(opened.log_of_run(run.id).await.unwrap(), [line(0), line(2), line(4)]);
     assert_eq!(opened.delete_logs_before(at(3)).await.unwrap(), 3);
     assert_eq!(opened.log_of_round(round.id, 10).await.unwrap(), [line(3), line(4)]);
+}
+
+#[tokio::test]
+async fn a_task_and_its_rounds_have_several_servers_in_order() {
+    let opened = Opened::new().await;
+    let mut task = opened.with_task().await;
+    let second = server("second");
+    opened.insert_server(&second, &audit()).await.unwrap();
+    let first = task.task.servers[0];
+    task.task.servers = vec![second.id, first];
+    opened.update_task(&task, &audit()).await.unwrap();
+    task.version += 1;
+    assert_eq!(opened.task(task.id).await.unwrap().task.servers, [second.id, first]);
+    for of in [first, second.id] {
+        assert_eq!(opened.tasks_of(of).await.unwrap().len(), 1);
+        let error = opened.delete_server(of, &audit()).await.unwrap_err();
+        assert!(error.code() == Code::Busy && error.to_string().contains("\"nightly\""), "{error}");
+    }
+
+    let told = Error::new(Code::Unreachable, "No answer.", "Try again.").told().clone();
+    let mut both = ended(&task, at(0), RoundState::Partly);
+    both.servers[0] = RoundServerRecord { state: RunState::Failed, error: Some(told), ..RoundServerRecord::new(second.id) };
+    both.servers[1].state = RunState::Succeeded;
+    opened.insert_round(&both, &audit()).await.unwrap();
+    assert_eq!(opened.round(both.id).await.unwrap(), both);
+    let changed = RoundRecord { servers: both.servers.iter().map(|one| RoundServerRecord::new(one.server)).collect(), ..both.clone() };
+    opened.change_round(&changed, RoundState::Partly, &audit()).await.unwrap();
+    assert_eq!(opened.round(both.id).await.unwrap().servers, changed.servers);
+    let last = opened.last_rounds_of_servers().await.unwrap();
+    assert!(last[&first] == changed && last[&second.id] == changed);
+
+    // Where a server goes, what was of it alone goes with it.
+    let mut alone = ended(&task, at(1), RoundState::Failed);
+    alone.servers.truncate(1);
+    opened.insert_round(&alone, &audit()).await.unwrap();
+    let runs = [
+        RunRecord { state: RunState::Failed, ..run(&both, "a") },
+        RunRecord { server: Some(first), state: RunState::Succeeded, ..run(&both, "a") },
+    ];
+    opened.insert_runs(&runs, &audit()).await.unwrap();
+    assert_eq!(opened.rounds_of_server(second.id, 9).await.unwrap().len(), 2);
+    task.task.servers = vec![first];
+    opened.update_task(&task, &audit()).await.unwrap();
+    opened.delete_server(second.id, &audit()).await.unwrap();
+    assert_eq!(opened.round(alone.id).await.unwrap_err().code(), Code::NotFound);
+    let left = opened.round(both.id).await.unwrap();
+    assert_eq!(left.servers.iter().map(|one| one.server).collect::<Vec<_>>(), [first]);
+    assert_eq!(opened.runs_of_round(both.id).await.unwrap().iter().map(|run| run.server).collect::<Vec<_>>(), [Some(first)]);
 }

@@ -3,7 +3,7 @@
 use super::{Done, workers};
 use crate::{Control, shelf, underway::Ground};
 use catalog::{RoundRecord, RunRecord};
-use domain::{BackupKind, ChainLimit, DestinationId, Error, Result, RoundId, display};
+use domain::{BackupKind, ChainLimit, DestinationId, Error, Result, RoundId, ServerId, display};
 use engine::{BackedUp, BackupRequest, Follow, Outcome, backup};
 use jiff::Timestamp;
 use seal::PublicKey;
@@ -56,7 +56,8 @@ impl Asked {
 impl Control {
     pub(super) async fn perform_backup(&self, run: &RunRecord, context: &Context) -> Result<Done> {
         let id = run.round.ok_or_else(|| Error::internal("A backup belongs to no round."))?;
-        let backed_up = match self.back_up(id, run, context).await {
+        let server = run.server.ok_or_else(|| Error::internal("A backup is of no server."))?;
+        let backed_up = match self.back_up(id, server, run, context).await {
             Ok(Outcome::BackedUp(backed_up)) => backed_up,
             Ok(Outcome::Unchanged(last)) => {
                 self.catalog.set_current(run.destination, last.folder().as_str(), last.label(), Timestamp::now()).await?;
@@ -65,7 +66,7 @@ impl Control {
             }
             Err(error) => {
                 // Whatever is wrong with the server or the place, the next run looks at them anew.
-                self.underway.drop_ground(id);
+                self.underway.drop_ground(id, server);
                 return Err(error);
             }
         };
@@ -103,8 +104,8 @@ impl Control {
         Ok(record.suspicion)
     }
 
-    async fn back_up(&self, id: RoundId, run: &RunRecord, context: &Context) -> Result<Outcome> {
-        let ground = self.ground_of(id, context).await?;
+    async fn back_up(&self, id: RoundId, server: ServerId, run: &RunRecord, context: &Context) -> Result<Outcome> {
+        let ground = self.ground_of(id, server, context).await?;
         let round = self.catalog.round(id).await?;
         let asked = self.asked(&round, run).await?;
         let (scope, reason) = (asked.scope(run), reason(run, &asked).into());
@@ -169,19 +170,19 @@ impl Control {
         Ok(fault.map(|fault| format!("A verification of its chain failed: {fault}")))
     }
 
-    /// What the runs of the round share; opened anew after a restart or a failure.
-    async fn ground_of(&self, id: RoundId, context: &Context) -> Result<Arc<Ground>> {
-        if let Some(ground) = self.underway.ground(id) {
+    /// What the runs of the round on a server share; opened anew after a restart or a failure.
+    async fn ground_of(&self, id: RoundId, server: ServerId, context: &Context) -> Result<Arc<Ground>> {
+        if let Some(ground) = self.underway.ground(id, server) {
             return Ok(ground);
         }
         let round = self.catalog.round(id).await?;
-        let server = self.catalog.server(round.server).await?;
+        let record = self.catalog.server(server).await?;
         let destination = self.catalog.destination(round.destination).await?;
-        let source = self.open_source(&server).await?;
+        let source = self.open_source(&record).await?;
         let (asked, watched) = (Arc::clone(&source), context.clone());
         let identity = crate::blocking(move |_| asked.identify(&watched)).await?;
-        let ground = self.open_ground(source, &server, identity, &destination).await?;
-        self.underway.keep_ground(id, &ground);
+        let ground = self.open_ground(source, &record, identity, &destination).await?;
+        self.underway.keep_ground(id, server, &ground);
         Ok(ground)
     }
 }

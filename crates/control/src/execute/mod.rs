@@ -90,7 +90,7 @@ impl Control {
         if let Err(error) = &outcome {
             tracing::warn!(run = %run.id, database = run.database, ?error, "a run did not do what it was for");
         }
-        let next_due = self.next_due(run).await;
+        let next_due = self.next_due_after(run).await;
         let ending = self.underway.ending(place.run);
         let verdict = verdict::verdict(run.kind, run.attempt, &outcome, ending.as_ref(), next_due, Timestamp::now());
         let cause = match &ending {
@@ -117,9 +117,8 @@ impl Control {
     }
 
     /// When the task that ordered a run is due next.
-    async fn next_due(&self, run: &RunRecord) -> Option<Timestamp> {
-        let round = self.catalog.round(run.round?).await.ok()?;
-        self.catalog.task(round.task?).await.ok()?.next_at
+    async fn next_due_after(&self, run: &RunRecord) -> Option<Timestamp> {
+        self.next_due(&self.catalog.round(run.round?).await.ok()?).await
     }
 
     /// Waits, unless the console stops.

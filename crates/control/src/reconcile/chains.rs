@@ -1,7 +1,7 @@
 //! Chains that nobody follows any more: what servers keep for them is removed there, before it fills a disk.
 //!
-//! A chain is followed as long as a task covers its database at its root. One whose task was deleted, or leaves the database out
-//! now, is forgotten: its backups stay, and what the server kept for the next one goes. So does what keeps back too much log,
+//! A chain is followed as long as a task covers its database at its root. One whose task was deleted, or leaves the database or its
+//! server out now, is forgotten: its backups stay, and what the server kept for the next one goes. So does what keeps back too much log,
 //! because its task is disabled or fails: then the next backup is a full one, and says why. Chains of the command line are its own.
 
 use crate::{Control, cause::Cause};
@@ -47,7 +47,10 @@ impl Followers {
         let server = self.server(chain)?;
         self.tasks.iter().find(|task| {
             let is_there = self.roots.get(&task.task.destination).is_some_and(|root| root.covers(chain));
-            is_there && task.task.server == server.id && server.server.name == chain.server && task.task.selection.includes(&chain.database)
+            is_there
+                && task.task.servers.contains(&server.id)
+                && server.server.name == chain.server
+                && task.task.selection.includes(&chain.database)
         })
     }
 }
@@ -104,7 +107,8 @@ impl Control {
         for chain in self.kept_chains().await?.into_iter().filter(|chain| chain.task.is_some()) {
             let server = followers.server(&chain);
             // What a backup at work builds on is not taken away under its hands.
-            if is_at_work(&self.catalog.running_runs().await?, &chain.database) || server.is_some_and(|it| done.silent.contains(&it.id)) {
+            let running = self.catalog.running_runs().await?;
+            if is_at_work(&running, server, &chain.database) || server.is_some_and(|it| done.silent.contains(&it.id)) {
                 continue;
             }
             match self.look_at_chain(&chain, server, followers.task(&chain).is_some()).await {
@@ -240,9 +244,10 @@ impl Control {
     }
 }
 
-/// Whether a backup of a database is under way.
-pub(crate) fn is_at_work(running: &[RunRecord], database: &str) -> bool {
-    running.iter().any(|run| run.kind == RunKind::Backup && run.database == database)
+/// Whether a backup of a database of a server is under way; if it is not known which server, of any database of this name.
+pub(crate) fn is_at_work(running: &[RunRecord], server: Option<&ServerRecord>, database: &str) -> bool {
+    let is_its = |run: &RunRecord| server.is_none_or(|server| run.server == Some(server.id));
+    running.iter().any(|run| run.kind == RunKind::Backup && run.database == database && is_its(run))
 }
 
 /// Whether nobody answers at all.

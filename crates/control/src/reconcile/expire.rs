@@ -44,7 +44,7 @@ impl Control {
     async fn places_with_a_rule(&self) -> Result<BTreeSet<(ServerId, DestinationId)>> {
         let tasks = self.catalog.tasks().await?;
         let with_rule = tasks.iter().filter(|record| record.enabled && record.task.retention.is_some());
-        Ok(with_rule.map(|record| (record.task.server, record.task.destination)).collect())
+        Ok(with_rule.flat_map(|record| record.task.servers.iter().map(|server| (*server, record.task.destination))).collect())
     }
 
     async fn expire_place(&self, server: ServerId, destination: DestinationId, is_due: bool, asked: &[&Asked]) -> Result<Freed> {

@@ -1,4 +1,4 @@
-//! Rounds that are open: those that prepare are prepared, those whose runs have all ended end.
+//! Rounds that are open: servers that wait for a look are looked at, those whose runs have all ended end.
 
 use crate::Control;
 use domain::{Result, RoundState};
@@ -8,10 +8,11 @@ impl Control {
     pub(crate) async fn reconcile_rounds(&self) -> Result<String> {
         let (now, rounds) = (Timestamp::now(), self.catalog.open_rounds().await?);
         for round in &rounds {
-            match round.state {
-                RoundState::Preparing if round.retry_at.is_none_or(|at| at <= now) => self.begin_preparing(round.id),
-                RoundState::Running => self.settle(round.id).await?,
-                _ => {}
+            if round.waiting().next().is_some() && round.retry_at.is_none_or(|at| at <= now) {
+                self.begin_preparing(round.id);
+            }
+            if round.state == RoundState::Running {
+                self.settle(round.id).await?;
             }
         }
         Ok(match rounds.len() {

@@ -13,7 +13,7 @@ use crate::{
     task::{kind_at, next_at},
     underway::Nudge,
 };
-use catalog::{RoundRecord, TaskRecord};
+use catalog::{RoundRecord, RoundServerRecord, TaskRecord};
 use decide::{Firing, Open, decide, owes_full, skipped};
 use domain::{BackupKind, Code, Origin, Result, RoundId, RoundState, RunState};
 use jiff::{SignedDuration, Timestamp};
@@ -134,9 +134,10 @@ impl Control {
     async fn is_put_off(&self, round: &RoundRecord, now: Timestamp) -> Result<bool> {
         let waits = |until: Option<Timestamp>| until.is_some_and(|at| at > now);
         let runs = self.catalog.runs_of_round(round.id).await?;
+        let servers_wait = round.waiting().next().is_none() || waits(round.retry_at);
         Ok(match runs.as_slice() {
-            [] => round.state == RoundState::Preparing && waits(round.retry_at),
-            runs => runs.iter().all(|run| run.state == RunState::Queued && waits(run.retry_at)),
+            [] => round.state == RoundState::Preparing && servers_wait,
+            runs => servers_wait && runs.iter().all(|run| run.state == RunState::Queued && waits(run.retry_at)),
         })
     }
 
@@ -165,7 +166,7 @@ fn round(task: &TaskRecord, due: Timestamp, now: Timestamp, origin: Origin) -> R
         id: RoundId::new(Uuid::now_v7()),
         task: Some(task.id),
         task_name: task.task.name.clone(),
-        server: task.task.server,
+        servers: task.task.servers.iter().copied().map(RoundServerRecord::new).collect(),
         destination: task.task.destination,
         only_database: None,
         wanted: kind_at(task, now),

@@ -3,7 +3,7 @@
 use crate::{Control, restore::Request};
 use catalog::{BackupRecord, DestinationRecord, HoldRecord, NewestRun, RoundRecord, RunRecord, ServerRecord};
 use domain::{
-    Code, DestinationId, Error, Result, RoundState, RunKind, RunState, Selection, ServerId, TaskForm, TaskId,
+    Code, DestinationId, Error, Result, RunKind, RunState, Selection, ServerId, TaskForm, TaskId,
     retention::{Decision, Rule, Wish},
 };
 use engine::{Group, Known, groups};
@@ -35,9 +35,10 @@ struct Order {
 
 /// What is known of a destination beside what lies there, read once for many databases.
 pub(crate) struct Beside {
+    server: ServerId,
     needs: Needs,
     records: Vec<BackupRecord>,
-    /// Rounds of the tasks that ended last and failed as a whole, before any database had its turn.
+    /// Rounds of the tasks that ended last and failed on the server, before any database of it had its turn.
     failed: Vec<RoundRecord>,
 }
 
@@ -143,24 +144,21 @@ impl Needs {
         pinned.or_else(|| self.open.iter().find(|run| reads(run, database, points)).map(|run| in_use(run.kind))).or_else(sent)
     }
 
-    fn is_backed_up(&self, database: &str) -> bool {
-        self.open.iter().any(|run| run.kind == RunKind::Backup && run.state == RunState::Running && run.database == database)
+    fn is_backed_up(&self, server: ServerId, database: &str) -> bool {
+        let is_its = |run: &RunRecord| run.server == Some(server) && run.database == database;
+        self.open.iter().any(|run| run.kind == RunKind::Backup && run.state == RunState::Running && is_its(run))
     }
 }
 
 impl Beside {
     /// What is known of one database, or of all.
     pub async fn of(control: &Control, scope: &Scope, only: Option<&str>) -> Result<Self> {
-        let (catalog, destination) = (&control.catalog, scope.destination.id);
+        let (catalog, server, destination) = (&control.catalog, scope.server.id, scope.destination.id);
         let mut failed: Vec<RoundRecord> = catalog.last_ended_rounds_of_tasks().await?.into_values().collect();
-        failed.retain(|round| {
-            round.error.is_some()
-                && round.state == RoundState::Failed
-                && round.server == scope.server.id
-                && round.destination == destination
-        });
+        let is_unread = |round: &RoundRecord| round.server(server).is_some_and(|one| one.state == RunState::Failed);
+        failed.retain(|round| round.destination == destination && is_unread(round));
         let (needs, records) = (Needs::at(control, destination).await?, catalog.backups_of(destination, only).await?);
-        Ok(Self { needs, records, failed })
+        Ok(Self { server, needs, records, failed })
     }
 
     /// Databases of the server that have backups at the destination, by name. What belongs to the server as a whole always stays.
@@ -190,7 +188,7 @@ impl Beside {
 
     /// Why newer backups of a database fail, as far as no backup tells of it.
     fn failing(&self, database: &str, group: &Group, newest: Option<&NewestRun>) -> Option<String> {
-        if self.needs.is_backed_up(database) {
+        if self.needs.is_backed_up(self.server, database) {
             return Some("It is being backed up".into());
         }
         if let Some(run) = newest.filter(|run| run.state != RunState::Succeeded && (run.state.has_ended() || run.error.is_some())) {

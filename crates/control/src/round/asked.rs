@@ -1,7 +1,7 @@
 //! What people ask of rounds: begin one, stop it, try its failures again.
 
 use crate::{Administer, Control, Operate, Permit, cause::Cause, run::carried_through, underway::Nudge};
-use catalog::{RoundRecord, RunRecord};
+use catalog::{RoundRecord, RoundServerRecord, RunRecord};
 use domain::{
     BackupKind, Code, DestinationId, Error, FieldError, Origin, Result, RoundId, RoundState, RunAction, RunState, ServerId, TaskForm,
     TaskId, Told,
@@ -13,31 +13,51 @@ use uuid::Uuid;
 /// What rounds are called that no task stands behind, in the history and in the manifests of their backups.
 const ONCE: &str = "One-time backup";
 
+/// One database of those that a task covers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OneDatabase {
+    /// Its server; none where only one server of the task has a database of this name.
+    pub server: Option<ServerId>,
+    /// Its name.
+    pub name: String,
+}
+
+impl From<&str> for OneDatabase {
+    fn from(name: &str) -> Self {
+        Self { server: None, name: name.into() }
+    }
+}
+
 impl Control {
     /// Starts a round of a task now: of all databases, or of one. If nobody says which kind of backup, it is the usual one of
     /// the task.
     ///
     /// # Errors
     /// [`Code::Busy`] while a round of the task is under way: the field `round` of the error holds its identifier.
-    /// [`Code::Invalid`] at the field `database` if the task leaves that one out. [`Code::NotFound`].
+    /// [`Code::Invalid`] at the field `database` if the task leaves that one out, or at the field `server` if it is not known which
+    /// server is meant. [`Code::NotFound`].
     pub async fn back_up_now(
         &self,
         permit: &Permit<Operate>,
         id: TaskId,
-        database: Option<String>,
+        only: Option<OneDatabase>,
         kind: Option<BackupKind>,
     ) -> Result<RoundId> {
         let task = self.catalog.task(id).await?;
-        if let Some(name) = database.as_deref().filter(|name| !task.task.selection.includes(name)) {
+        if let Some(OneDatabase { name, .. }) = only.as_ref().filter(|only| !task.task.selection.includes(&only.name)) {
             return Err(Error::invalid_field("database", format!("The task leaves {name:?} out. Take it off that list first.")));
         }
+        let servers = match &only {
+            Some(only) => vec![self.server_of(&task.task.servers, only).await?],
+            None => task.task.servers,
+        };
         let who = permit.actor().name();
         let round = RoundRecord {
             task: Some(id),
             task_name: task.task.name,
-            only_database: database,
+            only_database: only.map(|only| only.name),
             wanted: kind.unwrap_or_else(|| task.task.schedules.usual()),
-            ..by_hand(who, task.task.server, task.task.destination)
+            ..by_hand(who, &servers, task.task.destination)
         };
         let kind = round.wanted.as_str();
         let said = match &round.only_database {
@@ -52,16 +72,33 @@ impl Control {
         }
     }
 
+    /// Which of a task's servers is meant.
+    async fn server_of(&self, servers: &[ServerId], only: &OneDatabase) -> Result<ServerId> {
+        let having = match (only.server, servers) {
+            (Some(server), _) if servers.contains(&server) => return Ok(server),
+            (Some(_), _) => return Err(Error::invalid_field("server", "The task does not cover this server.")),
+            (None, [server]) => return Ok(*server),
+            (None, _) => {
+                let all = self.catalog.all_databases().await?;
+                let has = |server: &&ServerId| all.get(server).into_iter().flatten().any(|database| database.name == only.name);
+                servers.iter().filter(has).copied().collect::<Vec<_>>()
+            }
+        };
+        match having.as_slice() {
+            [server] => Ok(*server),
+            _ => Err(Error::invalid_field("server", format!("Say on which of the task's servers the database {:?} is.", only.name))),
+        }
+    }
+
     /// Starts a round that no task stands behind: a full backup of what the form says, now and once.
     ///
     /// # Errors
-    /// [`Code::Invalid`] with every field that is wrong; [`Code::NotFound`] if there is no such server.
-    pub async fn back_up_once(&self, permit: &Permit<Administer>, server: ServerId, form: &TaskForm) -> Result<RoundId> {
-        let (destination, once) = form.check_once()?;
-        let server = self.catalog.server(server).await?;
-        self.ensure_references(server.id, destination, &once).await?;
+    /// [`Code::Invalid`] with every field that is wrong.
+    pub async fn back_up_once(&self, permit: &Permit<Administer>, form: &TaskForm) -> Result<RoundId> {
+        let (servers, destination, once) = form.check_once()?;
+        self.ensure_references(&servers, destination, &once).await?;
         let who = permit.actor().name();
-        let round = RoundRecord { once: Some(once), ..by_hand(who, server.id, destination) };
+        let round = RoundRecord { once: Some(once), ..by_hand(who, &servers, destination) };
         let began = round.id;
         self.begin_round(round, &Cause::user(permit, format!("Started by {who}: full, and once."))).await?;
         Ok(began)
@@ -74,7 +111,7 @@ impl Control {
         Told { fields, ..error.told().clone() }.into()
     }
 
-    /// Stops a round: while it prepares, or all its runs that have not ended. Runs that work end by themselves a little
+    /// Stops a round: the looks at its servers, and all its runs that have not ended. Runs that work end by themselves a little
     /// later, when they have cleaned up, and the round with the last of them.
     ///
     /// # Errors
@@ -94,9 +131,16 @@ impl Control {
         let runs = self.catalog.runs_of_round(id).await?;
         if round.state == RoundState::Preparing {
             self.underway.cancel_preparing(id);
+            let mut stopped = round.clone();
+            look_no_more(&mut stopped, &runs);
             // With runs, preparing was cut off at its very end: the round ends as those do.
-            let (to, ended) = if runs.is_empty() { (RoundState::Aborted, Some(Timestamp::now())) } else { (RoundState::Running, None) };
-            self.change_round(&deciding, &round, to, cause, |round| (round.ended_at, round.retry_at) = (ended, None)).await?;
+            let states: Vec<_> = stopped.servers.iter().map(|one| one.state).collect();
+            let to = if runs.is_empty() { RoundState::of(&states) } else { RoundState::Running };
+            stopped.ended_at = runs.is_empty().then(Timestamp::now);
+            self.change_round(&deciding, &round, to, cause, |round| *round = RoundRecord { state: to, ..stopped }).await?;
+        } else if round.waiting().next().is_some() {
+            self.underway.cancel_preparing(id);
+            self.change_round(&deciding, &round, round.state, cause, |round| look_no_more(round, &runs)).await?;
         } else {
             self.log(Some(id), None, "", &cause.saying(format!("{} asked to stop the round.", cause.who()), false)).await;
         }
@@ -107,9 +151,7 @@ impl Control {
         let stopped = self.abort_each(&working, cause).await;
         let ended = |run: &mut RunRecord| (run.ended_at, run.retry_at) = (Some(Timestamp::now()), None);
         let aborted: HashSet<_> = self.change_all(&waiting, RunState::Aborted, cause, ended).await?.iter().map(|run| run.id).collect();
-        if !aborted.is_empty() {
-            self.follow(id).await;
-        }
+        self.follow(id).await;
         // The others were just beginning.
         let begun: Vec<_> = waiting.into_iter().filter(|run| !aborted.contains(&run.id)).collect();
         let stopped_too = self.abort_each(&begun, cause).await;
@@ -131,8 +173,8 @@ impl Control {
         busy
     }
 
-    /// Queues the runs of an ended round again that did not succeed; a round that failed before it had runs is prepared
-    /// again.
+    /// Queues the runs of an ended round again that did not succeed, and lets the servers be looked at again that could not be
+    /// looked at.
     ///
     /// # Errors
     /// [`Code::Conflict`] if there is nothing to try again, or its task was deleted; [`Code::Busy`] while another round of its task is
@@ -147,7 +189,9 @@ impl Control {
         let round = self.catalog.round(id).await?;
         let runs = self.catalog.runs_of_round(id).await?;
         let mut again: Vec<_> = runs.iter().filter(|run| run.state.allows(RunAction::Retry).is_ok()).cloned().collect();
-        if round.state == RoundState::Skipped || (again.is_empty() && (!runs.is_empty() || !round.state.has_ended())) {
+        let is_unread = |one: &RoundServerRecord| one.state.allows(RunAction::Retry).is_ok();
+        let has_unread = round.servers.iter().any(is_unread);
+        if round.state == RoundState::Skipped || (again.is_empty() && !has_unread) {
             return Err(Error::new(Code::Conflict, "Nothing of this round can be tried again.", "Start a new round of its task instead."));
         }
         // It would be made for whoever the task sealed for when its round began.
@@ -158,14 +202,17 @@ impl Control {
         if round.once.is_none() {
             self.ask_anew(&round, &mut again).await?;
         }
-        let to = if again.is_empty() { RoundState::Preparing } else { RoundState::Running };
-        if round.state != to {
+        let to = if runs.is_empty() { RoundState::Preparing } else { RoundState::Running };
+        if round.state != to || has_unread {
             let anew = |round: &mut RoundRecord| {
                 (round.ended_at, round.retry_at, round.error, round.attempt) = (None, None, None, 1);
+                for one in round.servers.iter_mut().filter(|one| is_unread(one)) {
+                    *one = RoundServerRecord::new(one.server);
+                }
             };
             self.change_round(&deciding, &round, to, cause, anew).await?;
         }
-        self.underway.drop_ground(id);
+        self.underway.drop_grounds(id);
         let anew = |run: &mut RunRecord| {
             (run.queued_at, run.began_at, run.ended_at, run.retry_at) = (Timestamp::now(), None, None, None);
             (run.attempt, run.error) = (1, None);
@@ -176,14 +223,23 @@ impl Control {
     }
 }
 
+/// Lets no server of a round be looked at any more. One that has runs was looked at.
+fn look_no_more(round: &mut RoundRecord, runs: &[RunRecord]) {
+    round.retry_at = None;
+    for one in round.servers.iter_mut().filter(|one| one.state == RunState::Queued) {
+        let has_runs = runs.iter().any(|run| run.server == Some(one.server));
+        one.state = if has_runs { RunState::Succeeded } else { RunState::Aborted };
+    }
+}
+
 /// A round that somebody asks for now: full, of all databases, and with no task behind it.
-fn by_hand(who: &str, server: ServerId, destination: DestinationId) -> RoundRecord {
+fn by_hand(who: &str, servers: &[ServerId], destination: DestinationId) -> RoundRecord {
     let now = Timestamp::now();
     RoundRecord {
         id: RoundId::new(Uuid::now_v7()),
         task: None,
         task_name: ONCE.into(),
-        server,
+        servers: servers.iter().copied().map(RoundServerRecord::new).collect(),
         destination,
         only_database: None,
         wanted: BackupKind::Full,
@@ -212,11 +268,11 @@ mod tests {
     async fn round_of(control: &Control, states: impl Iterator<Item = RunState>) -> RoundId {
         let task = fixture::task();
         fixture::add_task(control, &task).await;
-        let round = fixture::round(&task, RoundState::Running);
+        let round = fixture::looked_at(fixture::round(&task, RoundState::Running));
         control.begin_round(round.clone(), &Cause::console("")).await.unwrap();
         let run = |(number, state): (usize, RunState)| RunRecord {
             round: Some(round.id),
-            server: Some(round.server),
+            server: Some(round.servers[0].server),
             destination: round.destination,
             state,
             ..fixture::run(&format!("tenant_{number:04}"))

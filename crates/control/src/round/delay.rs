@@ -54,7 +54,12 @@ impl Control {
             self.change_round(&deciding, &round, RoundState::Preparing, cause, |round| round.retry_at = Some(until)).await?;
             return Ok(());
         }
-        self.log(Some(id), None, "", cause).await;
+        if round.waiting().next().is_some() {
+            self.underway.cancel_preparing(id);
+            self.change_round(&deciding, &round, round.state, cause, |round| round.retry_at = Some(until)).await?;
+        } else {
+            self.log(Some(id), None, "", cause).await;
+        }
         drop(deciding);
         let open = runs.into_iter().filter(|run| run.state.allows(RunAction::Delay).is_ok());
         let (waiting, working): (Vec<_>, Vec<_>) = open.partition(|run| run.state == RunState::Queued);
@@ -93,7 +98,7 @@ mod tests {
         control.begin_round(round.clone(), &Cause::console("")).await.unwrap();
         let run = |name: &str, state| catalog::RunRecord {
             round: Some(round.id),
-            server: Some(round.server),
+            server: Some(round.servers[0].server),
             kind: RunKind::Backup,
             state,
             ..fixture::run(name)

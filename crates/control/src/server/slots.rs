@@ -61,7 +61,7 @@ impl Control {
             let sentence = "The slot belongs to another installation of Rookery.";
             return Err(Error::new(Code::Forbidden, sentence, "Drop it there, or with pg_drop_replication_slot on the server."));
         }
-        if slot.is_active || is_at_work(&self.catalog.running_runs().await?, &slot.database) {
+        if slot.is_active || is_at_work(&self.catalog.running_runs().await?, Some(&server), &slot.database) {
             let sentence = format!("A backup of {:?} is under way.", slot.database);
             return Err(Error::new(Code::Busy, sentence, "Wait until it has ended, or abort it first."));
         }

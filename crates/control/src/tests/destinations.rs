@@ -21,7 +21,7 @@ async fn a_destination_is_tried_added_changed_and_removed() {
     assert_eq!((error.code(), field(&error, "note"), field(&error, "name")), (Code::Conflict, "It is now: nas", "It is now: backups"));
 
     let server = console.add_folder(&ada, "apps", &["a.db"]).await;
-    let task = control.add_task(&ada, server, &task_form("nightly", id)).await.unwrap();
+    let task = control.add_task(&ada, &task_form("nightly", server, id)).await.unwrap();
     assert_eq!(control.destinations(&ada).await.unwrap()[0].tasks, ["nightly"]);
     assert_eq!(control.remove_destination(&ada, id, "backups").await.unwrap_err().code(), Code::Busy);
     control.remove_task(&ada, task, "nightly").await.unwrap();

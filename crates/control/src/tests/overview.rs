@@ -42,8 +42,8 @@ async fn one_look_tells_whether_everything_is_backed_up() {
         console.add_destination(&ada, "backups").await,
     );
     let bare = console.add_folder(&ada, "bare", &["x.db", "y.db"]).await;
-    let form = TaskForm { excluded: "out.db".into(), ..task_form("nightly", destination) };
-    let task = control.add_task(&ada, server, &form).await.unwrap();
+    let form = TaskForm { excluded: "out.db".into(), ..task_form("nightly", server, destination) };
+    let task = control.add_task(&ada, &form).await.unwrap();
     let now = Timestamp::now();
     let (recently, long_ago) = (now - 10.minutes(), now - 100.hours());
     backup(&console, server, destination, "good.db", recently).await;
@@ -86,7 +86,7 @@ async fn backups_of_another_server_with_the_same_names_do_not_count() {
     let destination = console.add_destination(&ada, "backups").await;
     let (first, second) = (console.add_folder(&ada, "one", &["a.db"]).await, console.add_folder(&ada, "two", &["a.db"]).await);
     for (server, name) in [(first, "first"), (second, "second")] {
-        console.control.add_task(&ada, server, &task_form(name, destination)).await.unwrap();
+        console.control.add_task(&ada, &task_form(name, server, destination)).await.unwrap();
     }
     backup(&console, first, destination, "a.db", Timestamp::now()).await;
     let servers = console.control.servers(&ada).await.unwrap();
@@ -100,7 +100,7 @@ async fn a_copy_of_a_server_is_not_protected_by_the_backups_of_the_original() {
     let destination = console.add_destination(&ada, "backups").await;
     let (first, second) = (console.add_folder(&ada, "one", &["a.db"]).await, console.add_folder(&ada, "two", &["a.db"]).await);
     for (server, name) in [(first, "first"), (second, "second")] {
-        control.add_task(&ada, server, &task_form(name, destination)).await.unwrap();
+        control.add_task(&ada, &task_form(name, server, destination)).await.unwrap();
         // As two PostgreSQL servers of which one was made as a physical copy of the other.
         let seen = control.catalog.server(server).await.unwrap().seen.unwrap();
         control.catalog.set_seen(server, &seen, Some(("7310000000000000001", None))).await.unwrap();
@@ -112,7 +112,7 @@ async fn a_copy_of_a_server_is_not_protected_by_the_backups_of_the_original() {
     assert_eq!((protection(first).await, protection(second).await), (Protection::Protected, Protection::Never));
 
     // A server that is the only one keeps its backups when it gets another name.
-    let task = control.tasks(&ada).await.unwrap().into_iter().find(|task| task.server == second).unwrap();
+    let task = control.tasks(&ada).await.unwrap().into_iter().find(|task| task.servers[0].0 == second).unwrap();
     control.remove_task(&ada, task.id, "second").await.unwrap();
     control.remove_server(&ada, second, "two").await.unwrap();
     let renamed = catalog::ServerRecord {
@@ -128,8 +128,8 @@ async fn a_long_list_of_trouble_is_cut_and_says_so() {
     let (console, ada) = Console::with_ada().await;
     let server = console.add_folder(&ada, "apps", &["a.db"]).await;
     let destination = console.add_destination(&ada, "backups").await;
-    let task = TaskForm { full: "* * * * *".into(), ..task_form("nightly", destination) };
-    console.control.add_task(&ada, server, &task).await.unwrap();
+    let task = TaskForm { full: "* * * * *".into(), ..task_form("nightly", server, destination) };
+    console.control.add_task(&ada, &task).await.unwrap();
     let found: Vec<_> = (0..80).map(|i| (format!("tenant_{i:03}"), None)).collect();
     console.control.catalog.replace_databases(server, &found, Timestamp::now()).await.unwrap();
     let overview = console.control.overview(&ada).await.unwrap();
@@ -157,7 +157,7 @@ async fn a_key_that_nobody_proved_for_long_needs_attention_while_a_task_seals_fo
     };
     let is_told = |troubles: &[Trouble]| troubles.iter().any(|trouble| matches!(trouble, Trouble::Key { id: told, .. } if *told == id));
     assert!(!is_told(&troubles(91).await), "no task seals for it");
-    let sealed = TaskForm { encryption: "sealed".into(), recipients: id.to_string(), ..task_form("nightly", destination) };
-    control.add_task(&ada, server, &sealed).await.unwrap();
+    let sealed = TaskForm { encryption: "sealed".into(), recipients: id.to_string(), ..task_form("nightly", server, destination) };
+    control.add_task(&ada, &sealed).await.unwrap();
     assert!(!is_told(&troubles(89).await) && is_told(&troubles(91).await));
 }

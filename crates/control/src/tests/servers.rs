@@ -127,7 +127,7 @@ async fn a_server_goes_when_its_name_is_typed_and_nothing_uses_it() {
     let (console, ada) = Console::with_ada().await;
     let control = &console.control;
     let (server, destination) = (console.add_folder(&ada, "apps", &["a.db"]).await, console.add_destination(&ada, "backups").await);
-    let task = control.add_task(&ada, server, &task_form("nightly", destination)).await.unwrap();
+    let task = control.add_task(&ada, &task_form("nightly", server, destination)).await.unwrap();
     field(&control.remove_server(&ada, server, "app").await.unwrap_err(), "typed_name");
     assert_eq!(control.remove_server(&ada, server, "apps").await.unwrap_err().code(), Code::Busy);
     control.remove_task(&ada, task, "nightly").await.unwrap();

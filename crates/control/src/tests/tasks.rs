@@ -10,9 +10,9 @@ async fn a_task_is_added_edited_switched_off_and_removed() {
         excluded: "b.db\nlater.db".into(),
         full: "0 2 * * 0".into(),
         time_zone: "Europe/Berlin".into(),
-        ..task_form(" Nightly ", destination)
+        ..task_form(" Nightly ", server, destination)
     };
-    let id = control.add_task(&ada, server, &form).await.unwrap();
+    let id = control.add_task(&ada, &form).await.unwrap();
 
     let view = control.task(&ada, id).await.unwrap();
     assert_eq!(
@@ -28,8 +28,11 @@ async fn a_task_is_added_edited_switched_off_and_removed() {
         [(false, view.line.next.map(|next| next.at)), (true, None)]
     );
 
-    let (again, version, of) = control.task_form(&ada, id).await.unwrap();
-    assert_eq!((again.name.as_str(), again.excluded.as_str(), version, of), ("Nightly", "b.db\nlater.db", 1, server));
+    let (again, version) = control.task_form(&ada, id).await.unwrap();
+    assert_eq!(
+        (again.name.as_str(), again.excluded.as_str(), version, again.servers.clone()),
+        ("Nightly", "b.db\nlater.db", 1, server.to_string())
+    );
 
     // Two people edit the same task.
     control
@@ -66,18 +69,18 @@ async fn what_is_wrong_with_a_task_is_told_at_its_field() {
     let (console, ada) = Console::with_ada().await;
     let control = &console.control;
     let (server, destination) = (console.add_folder(&ada, "apps", &["a.db"]).await, console.add_destination(&ada, "backups").await);
-    let form = task_form("nightly", destination);
-    control.add_task(&ada, server, &form).await.unwrap();
-    assert_eq!(field(&control.add_task(&ada, server, &form).await.unwrap_err(), "name"), "There is already a task of this name.");
+    let form = task_form("nightly", server, destination);
+    control.add_task(&ada, &form).await.unwrap();
+    assert_eq!(field(&control.add_task(&ada, &form).await.unwrap_err(), "name"), "There is already a task of this name.");
     let bad = TaskForm { full: "0 25 * * *".into(), incremental: "x".into(), time_zone: "Mars/Olympus".into(), ..TaskForm::default() };
-    let error = control.add_task(&ada, server, &bad).await.unwrap_err();
-    for name in ["name", "full", "incremental", "time_zone", "encryption", "destination"] {
+    let error = control.add_task(&ada, &bad).await.unwrap_err();
+    for name in ["name", "servers", "full", "incremental", "time_zone", "encryption", "destination"] {
         field(&error, name);
     }
-    let gone = TaskForm { destination: uuid::Uuid::now_v7().to_string(), ..task_form("other", destination) };
-    field(&control.add_task(&ada, server, &gone).await.unwrap_err(), "destination");
+    let gone = TaskForm { destination: uuid::Uuid::now_v7().to_string(), ..task_form("other", server, destination) };
+    field(&control.add_task(&ada, &gone).await.unwrap_err(), "destination");
     let nowhere = ServerId::new(uuid::Uuid::now_v7());
-    assert_eq!(control.add_task(&ada, nowhere, &task_form("x", destination)).await.unwrap_err().code(), Code::NotFound);
+    field(&control.add_task(&ada, &task_form("x", nowhere, destination)).await.unwrap_err(), "servers");
 }
 
 #[tokio::test]
@@ -89,46 +92,52 @@ async fn the_wizard_is_told_what_the_task_would_do() {
     control.look(&ada, server).await.unwrap();
     let now = at("2026-11-24T12:00:00Z");
 
-    let first = control.preview_task_at(server, None, &TaskForm { full: "x".into(), ..TaskForm::default() }, now).await.unwrap();
+    let first = control
+        .preview_task_at(None, &TaskForm { full: "x".into(), servers: server.to_string(), ..TaskForm::default() }, now)
+        .await
+        .unwrap();
     let wrong: Vec<_> = first.errors.iter().map(|error| error.field.as_str()).collect();
     assert_eq!(wrong, ["name", "full", "encryption", "destination"]);
     assert_eq!((first.full, first.incremental.as_deref()), (None, Some("Every day at 02:00")));
     assert_eq!((first.schedule, first.next.len(), first.root, first.folders.len()), (None, 0, None, 0));
 
     let destination = console.add_destination(&ada, "backups").await;
-    let id = control.add_task(&ada, server, &task_form("nightly", destination)).await.unwrap();
+    let id = control.add_task(&ada, &task_form("nightly", server, destination)).await.unwrap();
     let form = TaskForm {
         excluded: "a.db\ngone.db\nlater.db\nlater.db\n?.db\ntmp_*".into(),
         incremental: String::new(),
         time_zone: "Europe/Berlin".into(),
-        ..task_form("nightly", destination)
+        ..task_form("nightly", server, destination)
     };
-    let preview = control.preview_task_at(server, None, &form, now).await.unwrap();
+    let preview = control.preview_task_at(None, &form, now).await.unwrap();
     assert_eq!(preview.errors.iter().map(|error| error.field.as_str()).collect::<Vec<_>>(), ["name"]);
     assert_eq!(preview.schedule.as_deref(), Some("Full every Sunday at 02:00"));
     assert_eq!(
         (preview.next.len(), preview.next[0].due.at, preview.next[0].clock.as_str()),
         (5, at("2026-11-29T01:00:00Z"), "Sun 29 Nov 2026, 02:00 CET")
     );
-    assert_eq!((preview.included, preview.excluded), (vec!["b b.db".to_owned()], vec!["a.db".to_owned()]));
+    let of_server = &preview.servers[0];
+    assert_eq!((of_server.id, of_server.name.as_str(), preview.servers.len()), (server, "apps", 1));
+    assert_eq!((of_server.included.clone(), of_server.excluded.clone()), (vec!["b b.db".to_owned()], vec!["a.db".to_owned()]));
     assert_eq!(preview.unknown, ["gone.db", "later.db"]);
     assert_eq!(preview.patterns, [("?.db".into(), vec!["a.db".to_owned()]), ("tmp_*".into(), vec![])]);
-    assert_eq!(preview.databases, ["a.db", "b b.db"]);
+    assert_eq!(of_server.databases, ["a.db", "b b.db"]);
     let root = console.path("backups").display().to_string();
     assert_eq!(preview.folders, [format!("{root}/b%20b.db/")]);
     assert_eq!(preview.root, Some(root.clone()));
     assert_eq!(preview.destinations, [(destination, "backups".into(), root)]);
-    assert!(preview.size_bytes > 0 && preview.time_zones.len() > 300);
+    assert!(of_server.size_bytes > 0 && preview.time_zones.len() > 300);
     // For one database, what is left out of all does not count.
     let one = TaskForm { only: "a.db".into(), ..form.clone() };
-    let preview = control.preview_task_at(server, Some(id), &one, now).await.unwrap();
-    assert_eq!((preview.included, preview.excluded, preview.unknown), (vec!["a.db".to_owned()], vec![], vec![]));
+    let preview = control.preview_task_at(Some(id), &one, now).await.unwrap();
+    assert_eq!(preview.included().collect::<Vec<_>>(), ["a.db"]);
+    assert_eq!((preview.excluded().count(), preview.unknown.len()), (0, 0));
     assert!(preview.errors.is_empty());
     let never = TaskForm { only: "never.db".into(), ..one };
-    let preview = control.preview_task_at(server, Some(id), &never, now).await.unwrap();
+    let preview = control.preview_task_at(Some(id), &never, now).await.unwrap();
     assert_eq!(preview.errors.iter().map(|error| error.field.as_str()).collect::<Vec<_>>(), ["only"]);
     // Its own name is free for the task that is edited.
-    assert!(control.preview_task_at(server, Some(id), &form, now).await.unwrap().errors.is_empty());
+    assert!(control.preview_task_at(Some(id), &form, now).await.unwrap().errors.is_empty());
 }
 
 #[tokio::test]
@@ -136,8 +145,8 @@ async fn the_wizard_is_told_that_a_plain_backup_would_undo_the_servers_encryptio
     let (console, ada) = Console::with_ada().await;
     let control = &console.control;
     let server = console.add_folder(&ada, "apps", &["a.db"]).await;
-    let told =
-        async || control.preview_task_at(server, None, &TaskForm::default(), at("2026-11-24T12:00:00Z")).await.unwrap().encrypted_at_rest;
+    let form = TaskForm { servers: server.to_string(), ..TaskForm::default() };
+    let told = async || control.preview_task_at(None, &form, at("2026-11-24T12:00:00Z")).await.unwrap().encrypted_at_rest;
     assert_eq!(told().await, None);
     let seen = control.catalog.server(server).await.unwrap().seen.unwrap();
     control.catalog.set_seen(server, &seen, Some(("7310000000000000001", Some("pg_tde")))).await.unwrap();
@@ -152,16 +161,16 @@ async fn a_task_for_one_database_covers_that_one_and_leaves_no_other_out() {
     let (console, ada) = Console::with_ada().await;
     let control = &console.control;
     let (server, destination) = (console.add_folder(&ada, "apps", &["a.db", "b.db"]).await, console.add_destination(&ada, "backups").await);
-    let form = TaskForm { only: "a.db".into(), excluded: "b.db".into(), ..task_form("shop alone", destination) };
-    let id = control.add_task(&ada, server, &form).await.unwrap();
+    let form = TaskForm { only: "a.db".into(), excluded: "b.db".into(), ..task_form("shop alone", server, destination) };
+    let id = control.add_task(&ada, &form).await.unwrap();
     let view = control.task(&ada, id).await.unwrap();
-    assert_eq!(view.databases.iter().map(|line| line.name.as_str()).collect::<Vec<_>>(), ["a.db"]);
+    assert_eq!(view.databases.iter().map(|database| database.line.name.as_str()).collect::<Vec<_>>(), ["a.db"]);
     let lines = control.databases(&ada, server, &DatabaseQuery::default()).await.unwrap().items;
     assert_eq!(
         lines.iter().map(|line| (line.excluded, line.protection)).collect::<Vec<_>>(),
         [(false, domain::Protection::Never), (false, domain::Protection::Uncovered)]
     );
-    let (again, version, _) = control.task_form(&ada, id).await.unwrap();
+    let (again, version) = control.task_form(&ada, id).await.unwrap();
     assert_eq!((again.only.as_str(), again.excluded.as_str()), ("a.db", ""));
     let error = control.change_task(&ada, id, version, &TaskForm { only: "c.db".into(), ..again.clone() }).await.unwrap_err();
     assert!(field(&error, "only").contains("no such database"));
@@ -176,7 +185,7 @@ async fn a_task_is_put_off_and_put_back_and_an_edit_of_other_things_leaves_it_so
     let (console, ada) = Console::with_ada().await;
     let control = &console.control;
     let (server, destination) = (console.add_folder(&ada, "apps", &["a.db"]).await, console.add_destination(&ada, "backups").await);
-    let id = control.add_task(&ada, server, &task_form("nightly", destination)).await.unwrap();
+    let id = control.add_task(&ada, &task_form("nightly", server, destination)).await.unwrap();
     let line = async || control.task(&ada, id).await.unwrap().line;
     let first = line().await.next.unwrap();
     control.delay_task(&ada, id, first.at, 60).await.unwrap();
@@ -187,7 +196,7 @@ async fn a_task_is_put_off_and_put_back_and_an_edit_of_other_things_leaves_it_so
     assert_eq!(control.delay_task(&ada, id, first.at, 60).await.unwrap_err().code(), Code::Conflict);
     field(&control.delay_task(&ada, id, put_off.next.unwrap().at, 0x7fff_ffff).await.unwrap_err(), "minutes");
 
-    let (form, version, _) = control.task_form(&ada, id).await.unwrap();
+    let (form, version) = control.task_form(&ada, id).await.unwrap();
     control.change_task(&ada, id, version, &TaskForm { name: "nightly 2".into(), ..form.clone() }).await.unwrap();
     assert_eq!(line().await.put_off_from, Some(first.at));
     control.delay_task(&ada, id, put_off.next.unwrap().at, 0).await.unwrap();
@@ -204,17 +213,17 @@ async fn one_round_asks_for_what_it_needs_and_no_more() {
     let (console, ada) = Console::with_ada().await;
     let control = &console.control;
     let (server, destination) = (console.add_folder(&ada, "apps", &["a.db"]).await, console.add_destination(&ada, "backups").await);
-    let wrong = TaskForm { full: "x".into(), only: "never.db".into(), ..TaskForm::default() };
-    let preview = control.preview_task(&ada, server, None, &wrong, true).await.unwrap();
+    let wrong = TaskForm { full: "x".into(), servers: server.to_string(), only: "never.db".into(), ..TaskForm::default() };
+    let preview = control.preview_task(&ada, None, &wrong, true).await.unwrap();
     let fields: Vec<_> = preview.errors.iter().map(|error| error.field.as_str()).collect();
     assert_eq!(fields, ["encryption", "destination", "only"]);
-    field(&control.back_up_once(&ada, server, &wrong).await.unwrap_err(), "encryption");
-    let form = TaskForm { name: String::new(), ..task_form("", destination) };
-    field(&control.back_up_once(&ada, server, &TaskForm { only: "never.db".into(), ..form.clone() }).await.unwrap_err(), "only");
-    let round = control.back_up_once(&ada, server, &form).await.unwrap();
+    field(&control.back_up_once(&ada, &wrong).await.unwrap_err(), "encryption");
+    let form = TaskForm { name: String::new(), ..task_form("", server, destination) };
+    field(&control.back_up_once(&ada, &TaskForm { only: "never.db".into(), ..form.clone() }).await.unwrap_err(), "only");
+    let round = control.back_up_once(&ada, &form).await.unwrap();
     let line = control.round(&ada, round).await.unwrap().line;
     assert_eq!((line.task, line.task_name.as_str(), line.started_by.as_deref()), (None, "One-time backup", Some("Ada")));
-    assert!(control.preview_task(&ada, server, None, &form, true).await.unwrap().errors.is_empty());
+    assert!(control.preview_task(&ada, None, &form, true).await.unwrap().errors.is_empty());
 }
 
 #[tokio::test]
@@ -222,11 +231,11 @@ async fn a_rule_is_changed_by_whoever_typed_a_password_a_moment_ago() {
     let (console, ada) = Console::with_ada().await;
     let control = &console.control;
     let (server, destination) = (console.add_folder(&ada, "apps", &["a.db"]).await, console.add_destination(&ada, "backups").await);
-    let id = control.add_task(&ada, server, &task_form("nightly", destination)).await.unwrap();
+    let id = control.add_task(&ada, &task_form("nightly", server, destination)).await.unwrap();
     let long_ago = Timestamp::now() - jiff::SignedDuration::from_mins(6);
     let signed_in = control.sign_in_at("Ada", PASSWORD, &caller(), long_ago).await.unwrap();
     let later: Permit<Administer> = console.permit(&signed_in).await;
-    let (form, version, _) = control.task_form(&later, id).await.unwrap();
+    let (form, version) = control.task_form(&later, id).await.unwrap();
     let keeping = form.clone().keeping(Some(&"days=30".parse().unwrap()));
     field(&control.change_task(&later, id, version, &keeping).await.unwrap_err(), "current_password");
     control.confirm_password(&later, PASSWORD).await.unwrap();

@@ -177,6 +177,7 @@ impl Console {
     pub async fn add_task(&self, name: &str, server: ServerId, destination: DestinationId, excluded: &str) -> TaskId {
         let form = TaskForm {
             name: name.into(),
+            servers: server.to_string(),
             full: "0 0 1 1 *".into(),
             incremental: String::new(),
             destination: destination.to_string(),
@@ -184,7 +185,7 @@ impl Console {
             encryption: "none".into(),
             ..Default::default()
         };
-        self.control.add_task(&self.permit, server, &form).await.unwrap()
+        self.control.add_task(&self.permit, &form).await.unwrap()
     }
 
     /// Adds a key, as the browser does that made it.
@@ -202,7 +203,7 @@ impl Console {
 
     /// Lets a task seal for keys.
     pub async fn seal_for(&self, task: TaskId, keys: &[KeyId]) {
-        let (mut form, version, _) = self.control.task_form(&self.permit, task).await.unwrap();
+        let (mut form, version) = self.control.task_form(&self.permit, task).await.unwrap();
         form.encryption = "sealed".into();
         form.recipients = keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         self.control.change_task(&self.permit, task, version, &form).await.unwrap();

@@ -29,6 +29,8 @@ pub struct TaskForm {
     pub time_zone: String,
     /// `on` to make up for a time at which the console did not run.
     pub catch_up: String,
+    /// Identifiers of the servers, with blanks between them.
+    pub servers: String,
     /// The one database that it is for; empty for all.
     pub only: String,
     /// Databases to leave out of all: a name or a pattern a line.
@@ -68,6 +70,7 @@ impl Default for TaskForm {
             chain_days: "35".into(),
             time_zone: "UTC".into(),
             catch_up: "on".into(),
+            servers: String::new(),
             only: String::new(),
             excluded: String::new(),
             // Nobody's archives are readable for all because nobody asked.
@@ -96,6 +99,30 @@ impl TaskForm {
     #[must_use]
     pub fn selection(&self) -> Selection {
         if self.only.is_empty() { Selection::all_but(&self.excluded) } else { Selection::of_one(&self.only) }
+    }
+
+    /// Identifiers of the servers that were chosen.
+    pub fn servers(&self) -> impl Iterator<Item = &str> {
+        self.servers.split_whitespace()
+    }
+
+    /// The servers that it is for, in the order in which they were chosen.
+    fn covered(&self, check: &mut Check) -> Option<Vec<ServerId>> {
+        let servers: Result<Vec<ServerId>> = self.servers().map(str::parse).collect();
+        let mut chosen: Vec<ServerId> = vec![];
+        for server in check.take("servers", servers)? {
+            if !chosen.contains(&server) {
+                chosen.push(server);
+            }
+        }
+        match chosen.len() {
+            0 => check.fault("servers", "Choose at least one server."),
+            2.. if !self.only.is_empty() => {
+                check.fault("servers", "One database is of one server: choose that server alone, or all databases.");
+            }
+            _ => return Some(chosen),
+        }
+        None
     }
 
     /// Identifiers of the keys that were chosen.
@@ -140,13 +167,17 @@ impl TaskForm {
     ///
     /// # Errors
     /// [`crate::Code::Invalid`] with every field that is wrong.
-    pub fn check_once(&self) -> Result<(DestinationId, Once)> {
+    pub fn check_once(&self) -> Result<(Vec<ServerId>, DestinationId, Once)> {
         let mut check = Check::default();
+        let servers = self.covered(&mut check);
         self.check_type(&mut check);
         let recipients = self.sealed_for(&mut check);
         let destination = self.place(&mut check);
-        let once = destination.zip(recipients);
-        check.done(once.map(|(destination, recipients)| (destination, Once { selection: self.selection(), recipients })))
+        let once = servers.zip(destination.zip(recipients)).map(|(servers, (destination, recipients))| {
+            let once = Once { selection: self.selection(), recipients };
+            (servers, destination, once)
+        });
+        check.done(once)
     }
 
     fn check_type(&self, check: &mut Check) {
@@ -155,13 +186,14 @@ impl TaskForm {
         }
     }
 
-    /// Checks the form for a task of `server`.
+    /// Checks the form for a task.
     ///
     /// # Errors
     /// [`crate::Code::Invalid`] with every field that is wrong.
-    pub fn check(&self, server: ServerId) -> Result<Task> {
+    pub fn check(&self) -> Result<Task> {
         let mut check = Check::default();
         let name = check.name(&self.name);
+        let servers = self.covered(&mut check);
         self.check_type(&mut check);
         let schedules = check.take("full", Schedules::parse(&self.full, &self.incremental, &self.time_zone));
         let chain_limit = ChainLimit {
@@ -171,10 +203,10 @@ impl TaskForm {
         let recipients = self.sealed_for(&mut check);
         let retention = self.kept(&mut check);
         let destination = self.place(&mut check);
-        let order = schedules.zip(destination).zip(recipients.zip(retention));
-        let task = order.map(|((schedules, destination), (recipients, retention))| Task {
+        let order = servers.zip(schedules).zip(destination).zip(recipients.zip(retention));
+        let task = order.map(|(((servers, schedules), destination), (recipients, retention))| Task {
             name,
-            server,
+            servers,
             selection: self.selection(),
             schedules,
             chain_limit,
@@ -194,27 +226,28 @@ mod tests {
     const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
     fn fields(form: &TaskForm) -> Vec<String> {
-        let error = form.check(ID.parse().unwrap()).unwrap_err();
+        let error = form.check().unwrap_err();
         error.told().fields.iter().map(|error| error.field.clone()).collect()
     }
 
     #[test]
     fn every_wrong_field_is_named_at_once() {
         let form = TaskForm { full: "never".into(), time_zone: "Nowhere".into(), chain_days: "0".into(), ..Default::default() };
-        assert_eq!(fields(&form), ["name", "full", "time_zone", "chain_days", "encryption", "destination"]);
+        assert_eq!(fields(&form), ["name", "servers", "full", "time_zone", "chain_days", "encryption", "destination"]);
     }
 
     #[test]
     fn a_chain_has_the_limits_that_are_filled_in() {
         let form = |incrementals: &str, days: &str| TaskForm {
             name: "nightly".into(),
+            servers: ID.into(),
             destination: ID.into(),
             encryption: "none".into(),
             chain_incrementals: incrementals.into(),
             chain_days: days.into(),
             ..TaskForm::default()
         };
-        let limit = |incrementals, days| form(incrementals, days).check(ID.parse().unwrap()).unwrap().chain_limit;
+        let limit = |incrementals, days| form(incrementals, days).check().unwrap().chain_limit;
         assert_eq!(limit(" 7 ", ""), ChainLimit { incrementals: Some(7), days: None });
         assert_eq!(limit("", " "), ChainLimit::default());
         for wrong in ["0", "-1", "10001", "many", "1.5", "99999999999"] {
@@ -225,8 +258,9 @@ mod tests {
     #[test]
     fn the_limits_that_are_proposed_end_no_chain_of_a_common_schedule() {
         use jiff::Timestamp;
-        let proposed = TaskForm { name: "x".into(), destination: ID.into(), encryption: "none".into(), ..TaskForm::default() };
-        let limit = proposed.check(ID.parse().unwrap()).unwrap().chain_limit;
+        let proposed =
+            TaskForm { name: "x".into(), servers: ID.into(), destination: ID.into(), encryption: "none".into(), ..TaskForm::default() };
+        let limit = proposed.check().unwrap().chain_limit;
         let since = |days: i64| (Timestamp::UNIX_EPOCH, Timestamp::from_second(days * 86_400).unwrap());
         for (days, incrementals) in [(7, 7 * 24 - 1), (31, 30)] {
             let (began_at, now) = since(days);
@@ -238,12 +272,13 @@ mod tests {
     fn archives_are_readable_for_all_only_if_somebody_says_so() {
         let form = |encryption: &str, recipients: &str| TaskForm {
             name: "nightly".into(),
+            servers: ID.into(),
             destination: ID.into(),
             encryption: encryption.into(),
             recipients: recipients.into(),
             ..TaskForm::default()
         };
-        let keys = |form: &TaskForm| form.check(ID.parse().unwrap()).unwrap().recipients;
+        let keys = |form: &TaskForm| form.check().unwrap().recipients;
         assert!(keys(&form("none", "")).is_empty());
         // Whoever chose keys and then none has none; the other way round is an error.
         assert!(keys(&form("none", ID)).is_empty());
@@ -257,10 +292,13 @@ mod tests {
     fn one_round_asks_for_no_name_and_no_times() {
         let form = TaskForm { full: "never".into(), time_zone: "Nowhere".into(), only: "shop".into(), ..TaskForm::default() };
         let error = form.check_once().unwrap_err();
-        assert_eq!(error.told().fields.iter().map(|error| error.field.as_str()).collect::<Vec<_>>(), ["encryption", "destination"]);
-        let form = TaskForm { encryption: "none".into(), destination: ID.into(), ..form };
+        assert_eq!(
+            error.told().fields.iter().map(|error| error.field.as_str()).collect::<Vec<_>>(),
+            ["servers", "encryption", "destination"]
+        );
+        let form = TaskForm { servers: ID.into(), encryption: "none".into(), destination: ID.into(), ..form };
         let once = Once { selection: Selection::of_one("shop"), recipients: vec![] };
-        assert_eq!(form.check_once().unwrap(), (ID.parse().unwrap(), once));
+        assert_eq!(form.check_once().unwrap(), (vec![ID.parse().unwrap()], ID.parse().unwrap(), once));
     }
 
     #[test]
@@ -268,5 +306,26 @@ mod tests {
         let form = TaskForm { excluded: "tmp_*\nold".into(), ..TaskForm::default() };
         assert_eq!(form.selection(), Selection::all_but("tmp_*\nold"));
         assert_eq!(TaskForm { only: " shop".into(), ..form }.selection(), Selection::of_one(" shop"));
+    }
+
+    #[test]
+    fn a_task_has_servers_in_order_and_for_one_database_just_one() {
+        const OTHER: &str = "01890a5d-ac96-774b-bcce-b302099a8058";
+        let form = |servers: &str, only: &str| TaskForm {
+            name: "nightly".into(),
+            servers: servers.into(),
+            only: only.into(),
+            destination: ID.into(),
+            encryption: "none".into(),
+            ..TaskForm::default()
+        };
+        let both = form(&format!("{OTHER} {ID}  {OTHER}"), "");
+        assert_eq!(both.check().unwrap().servers, [OTHER.parse().unwrap(), ID.parse().unwrap()]);
+        assert_eq!(both.check_once().unwrap().0.len(), 2);
+        let one = form(&format!("{OTHER} {ID}"), "shop");
+        assert_eq!(fields(&one), ["servers"]);
+        assert!(one.check_once().unwrap_err().told().field("servers").is_some());
+        assert_eq!(fields(&form(" ", "")), ["servers"]);
+        assert_eq!(fields(&form("nonsense", "")), ["servers"]);
     }
 }

@@ -64,7 +64,7 @@ pub struct Attention {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "is")]
 pub enum Trouble {
-    /// The last round of an enabled task failed as a whole: no database had its turn. Its page is `/rounds/{id}`.
+    /// The last round of an enabled task failed on a server: no database of it had its turn. Its page is `/rounds/{id}`.
     Round {
         /// The round.
         id: RoundId,

@@ -15,9 +15,9 @@ pub struct RetentionView {
     pub destination_name: String,
     /// Other tasks that have a word about some of the same backups, by name.
     pub others: Vec<String>,
-    /// The databases of which something goes, and then the others, by name; at most as many as fit a page.
+    /// The databases of which something goes, and then the others, by server and name; at most as many as fit a page.
     pub databases: Vec<DatabasePlan>,
-    /// How many databases there are.
+    /// How many databases there are, of all its servers.
     pub total: u64,
     /// Chains that stay.
     pub stay: u64,
@@ -36,6 +36,8 @@ pub struct RetentionView {
 /// What becomes of the chains of one database.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DatabasePlan {
+    /// The name of its server.
+    pub server_name: String,
     /// The database.
     pub database: String,
     /// Its chains, newest first.
@@ -68,7 +70,7 @@ pub struct ChainPlan {
 pub struct RetentionState {
     /// The rule in words; none keeps everything.
     pub rule: Option<String>,
-    /// When all backups were looked at last.
+    /// When all backups were looked at last: those of the server whose turn is longest ago, if each had one.
     pub looked_at: Option<Timestamp>,
     /// Why the last look failed.
     pub error: Option<Told>,
@@ -79,6 +81,8 @@ pub struct RetentionState {
 /// A chain that was deleted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExpiredLine {
+    /// The name of its server.
+    pub server_name: String,
     /// The database.
     pub database: String,
     /// The moment of its full backup.

@@ -13,10 +13,8 @@ pub struct RoundLine {
     pub task: Option<TaskId>,
     /// The task's name when it began.
     pub task_name: String,
-    /// Its server.
-    pub server: ServerId,
-    /// The server's name.
-    pub server_name: String,
+    /// Its servers, in order.
+    pub servers: Vec<RoundServer>,
     /// State.
     pub state: RoundState,
     /// The kind of backup that was asked for.
@@ -41,8 +39,35 @@ pub struct RoundLine {
     pub failed: u64,
     /// Bytes that were stored.
     pub stored_bytes: u64,
-    /// Why it failed or was skipped as a whole.
+    /// Why it failed or was skipped as a whole: what every one of its servers says, if they all say the same.
     pub error: Option<Told>,
+}
+
+/// A server of a round, and how the look at it for its databases stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RoundServer {
+    /// The server.
+    pub server: ServerId,
+    /// Its name.
+    pub name: String,
+    /// Whether that waits, succeeded, failed or was stopped.
+    pub state: RunState,
+    /// Why it failed; while it waits for another attempt, why the last one did.
+    pub error: Option<Told>,
+}
+
+impl RoundLine {
+    /// Names of its servers.
+    #[must_use]
+    pub fn server_names(&self) -> Vec<String> {
+        self.servers.iter().map(|server| server.name.clone()).collect()
+    }
+
+    /// Servers that could not be looked at, where that is not so of the round as a whole.
+    pub fn unread(&self) -> impl Iterator<Item = (&RoundServer, &Told)> {
+        let of_whole = self.error.is_some();
+        self.servers.iter().filter(move |_| !of_whole).filter_map(|server| Some((server, server.error.as_ref()?)))
+    }
 }
 
 /// A run.

@@ -16,8 +16,8 @@ pub struct TaskLine {
     pub id: TaskId,
     /// Name.
     pub name: String,
-    /// Its server.
-    pub server: ServerId,
+    /// Its servers in order: identifier and name.
+    pub servers: Vec<(ServerId, String)>,
     /// Whether its schedule is followed.
     pub enabled: bool,
     /// The schedules in words.
@@ -53,12 +53,10 @@ pub struct TaskView {
     pub line: TaskLine,
     /// The task itself.
     pub task: Task,
-    /// Its server's name.
-    pub server_name: String,
     /// How safe its databases are.
     pub tally: Tally,
-    /// The databases that it covers, ordered by name; at most as many as fit a page, those that need attention first.
-    pub databases: Vec<DatabaseLine>,
+    /// The databases that it covers, by server and name; at most as many as fit a page, those that need attention first.
+    pub databases: Vec<TaskDatabase>,
     /// Its newest rounds, newest first.
     pub rounds: Vec<RoundLine>,
     /// How its backups are kept.
@@ -67,6 +65,17 @@ pub struct TaskView {
     pub version: i64,
     /// When this was read.
     pub now: Timestamp,
+}
+
+/// A database that a task covers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskDatabase {
+    /// Its server.
+    pub server: ServerId,
+    /// That one's name.
+    pub server_name: String,
+    /// What a list of the server's databases shows of it.
+    pub line: DatabaseLine,
 }
 
 /// A time that is told ahead.
@@ -83,8 +92,6 @@ pub struct NextTime {
 pub struct TaskPreview {
     /// What is wrong, by field.
     pub errors: Vec<FieldError>,
-    /// The server's name.
-    pub server_name: String,
     /// The schedules in words, if they can be read.
     pub schedule: Option<String>,
     /// The full backups' alone, if it can be read.
@@ -93,18 +100,14 @@ pub struct TaskPreview {
     pub incremental: Option<String>,
     /// The next five times of both together, if both can be read.
     pub next: Vec<NextTime>,
-    /// Databases of the server that it would back up, by name.
-    pub included: Vec<String>,
-    /// Databases of the server that it would leave out.
-    pub excluded: Vec<String>,
-    /// Names to leave out that no database has today.
+    /// What it would do with each of the servers that are chosen, in their order.
+    pub servers: Vec<ServerPreview>,
+    /// Every server that could be chosen: identifier, name, kind and address.
+    pub all_servers: Vec<(ServerId, String, String)>,
+    /// Names to leave out that no database of them has today.
     pub unknown: Vec<String>,
     /// Each pattern of names to leave out, with the databases that it fits.
     pub patterns: Vec<(String, Vec<String>)>,
-    /// Every database of the server, by name.
-    pub databases: Vec<String>,
-    /// Size of the included databases together, as far as the server tells.
-    pub size_bytes: u64,
     /// The root of the chosen destination, as people write it.
     pub root: Option<String>,
     /// Child folders of the first included databases under that root.
@@ -113,10 +116,39 @@ pub struct TaskPreview {
     pub destinations: Vec<(DestinationId, String, String)>,
     /// Keys to seal for: identifier, name, fingerprint.
     pub keys: Vec<(KeyId, String, String)>,
-    /// What encrypts the server's own files, as it says itself; none if it says nothing of the kind.
+    /// What encrypts the files of one of the servers, as that says itself; none if none says anything of the kind.
     pub encrypted_at_rest: Option<String>,
     /// Names of the time zones that can be chosen.
     pub time_zones: Vec<String>,
     /// When this was made.
     pub now: Timestamp,
+}
+
+/// What a task would do with one of its servers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServerPreview {
+    /// The server.
+    pub id: ServerId,
+    /// Its name.
+    pub name: String,
+    /// Databases that would be backed up, by name.
+    pub included: Vec<String>,
+    /// Databases that somebody left out.
+    pub excluded: Vec<String>,
+    /// Every database, by name.
+    pub databases: Vec<String>,
+    /// Size of the included databases together, as far as the server tells.
+    pub size_bytes: u64,
+}
+
+impl TaskPreview {
+    /// Databases of all its servers that it would back up.
+    pub fn included(&self) -> impl Iterator<Item = &String> {
+        self.servers.iter().flat_map(|server| &server.included)
+    }
+
+    /// Databases of all its servers that it would leave out.
+    pub fn excluded(&self) -> impl Iterator<Item = &String> {
+        self.servers.iter().flat_map(|server| &server.excluded)
+    }
 }

@@ -8,9 +8,10 @@ use crate::{
 use domain::{
     BackupKind, display,
     form::is_on,
-    view::task::{NextTime, TaskPreview},
+    view::task::{NextTime, ServerPreview, TaskPreview},
 };
 use leptos::prelude::*;
+use std::collections::BTreeSet;
 
 /// Names that are listed behind a count.
 const MOST: usize = 200;
@@ -53,28 +54,48 @@ pub(super) fn Aside(draft: Draft, preview: TaskPreview) -> impl IntoView {
     }
 }
 
-/// Which databases.
+/// Which databases, by server.
 #[component]
 fn Covered(only: String, once: bool, preview: TaskPreview) -> impl IntoView {
-    let TaskPreview { server_name, included, excluded, unknown, patterns, size_bytes, .. } = preview;
-    let size = (size_bytes > 0).then(|| format!(" ({})", display::size(size_bytes)));
-    if !only.is_empty() {
-        return view! { <p>"back up the database " <b>{only}</b> " of " {server_name} {size} ","</p> }.into_any();
+    let TaskPreview { servers, unknown, patterns, .. } = preview;
+    if servers.is_empty() {
+        return view! { <p>"back up " <span class="dim">"databases of a server that is not chosen yet,"</span></p> }.into_any();
     }
+    if !only.is_empty() {
+        let names = list(&servers.iter().map(|server| server.name.clone()).collect::<Vec<_>>());
+        let size = in_brackets(servers.iter().map(|server| server.size_bytes).sum());
+        return view! { <p>"back up the database " <b>{only}</b> " of " {names} {size} ","</p> }.into_any();
+    }
+    // Patterns say it for all that they fit, today and later.
+    let by_name = |name: &String| !patterns.iter().any(|(_, fits)| fits.contains(name));
+    let excluded = servers.iter().flat_map(|server| &server.excluded).filter(|name| by_name(name)).cloned();
+    let mut names: Vec<String> = excluded.chain(unknown).collect();
+    names.sort_unstable();
+    names.dedup();
+    let except: Vec<_> = patterns.iter().map(|(pattern, _)| pattern.clone()).chain(names).collect();
+    let last = servers.len() - 1;
+    let lines = servers.into_iter().enumerate().map(move |(place, server)| {
+        let begin = if place == 0 { "back up " } else { "and " };
+        let except = if place == last { list(&except) } else { String::new() };
+        view! { <Of server begin new=!once && place == last except/> }
+    });
+    lines.collect_view().into_any()
+}
+
+/// The databases of one server.
+#[component]
+fn Of(server: ServerPreview, begin: &'static str, new: bool, except: String) -> impl IntoView {
+    let ServerPreview { name, included, excluded, size_bytes, .. } = server;
     let count = counted(included.len() as u64, "database", "databases");
     let what = match (included.len(), excluded.len()) {
         (1, 0) => "the one database".into(),
         (_, 0) => format!("all {count}"),
         (some, others) => format!("{count} of {}", some + others),
     };
-    // Patterns say it for all that they fit, today and later.
-    let by_name = |name: &String| !patterns.iter().any(|(_, fits)| fits.contains(name));
-    let names = excluded.into_iter().filter(by_name).chain(unknown);
-    let except: Vec<_> = patterns.iter().map(|(pattern, _)| pattern.clone()).chain(names).collect();
-    let except = (!except.is_empty()).then(|| view! { ", except " <b>{list(&except)}</b> });
     let more = included.len().saturating_sub(MOST);
+    let except = (!except.is_empty()).then(|| view! { ", except " <b>{except}</b> });
     view! {
-        <p>"back up " <b>{what}</b> " of " {server_name} {size} {(!once).then_some(", and new ones")} {except} ","</p>
+        <p>{begin} <b>{what}</b> " of " {name} {in_brackets(size_bytes)} {new.then_some(", and new ones")} {except} ","</p>
         {(!included.is_empty())
             .then(|| {
                 view! {
@@ -88,18 +109,22 @@ fn Covered(only: String, once: bool, preview: TaskPreview) -> impl IntoView {
                 }
             })}
     }
-    .into_any()
+}
+
+fn in_brackets(size_bytes: u64) -> Option<String> {
+    (size_bytes > 0).then(|| format!(" ({})", display::size(size_bytes)))
 }
 
 /// Where to, with the first child folders.
 #[component]
 fn Place(preview: TaskPreview) -> impl IntoView {
-    let TaskPreview { root, folders, included, .. } = preview;
+    let included: BTreeSet<_> = preview.included().collect();
+    let more = included.len().saturating_sub(preview.folders.len());
+    let TaskPreview { root, folders, .. } = preview;
     let Some(root) = root else {
         return view! { <p>"to " <span class="dim">"a destination that is not chosen yet."</span></p> }.into_any();
     };
     let base = format!("{}/", root.trim_end_matches('/'));
-    let more = included.len().saturating_sub(folders.len());
     let last = folders.len();
     let branch = |is_last: bool| if is_last { "└ " } else { "├ " };
     let lines = folders.into_iter().enumerate().map(|(i, folder)| {

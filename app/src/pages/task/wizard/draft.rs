@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 use url::form_urlencoded;
 
 /// A task's fields as they travel in a query, in their order.
-const FIELDS: [&str; 20] = [
+const FIELDS: [&str; 21] = [
     "name",
+    "servers",
     "only",
     "excluded",
     "backup_type",
@@ -31,6 +32,9 @@ const FIELDS: [&str; 20] = [
     "keep_monthly",
     "keep_yearly",
 ];
+
+/// Those of them that are boxes to tick.
+const TICKED: [&str; 2] = ["servers", "recipients"];
 
 /// A task that is being written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,10 +61,10 @@ impl Draft {
         let value = |name: &str| pairs.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.clone());
         let mut given: Vec<_> = FIELDS.into_iter().filter_map(|field| Some((field, value(field)?))).collect();
         // Each box that is ticked sends its own.
-        if let Some((_, recipients)) = given.iter_mut().find(|(field, _)| *field == "recipients") {
+        for (field, ids) in given.iter_mut().filter(|(field, _)| TICKED.contains(field)) {
             let ticked: Vec<&str> =
-                pairs.iter().filter(|(key, _)| key == "recipients").flat_map(|(_, ids)| ids.split_whitespace()).collect();
-            *recipients = ticked.join(" ");
+                pairs.iter().filter(|(key, _)| key.as_str() == *field).flat_map(|(_, ids)| ids.split_whitespace()).collect();
+            *ids = ticked.join(" ");
         }
         let when_of = |names: &Names| {
             let of = |name: &str| value(name).unwrap_or_default();
@@ -169,7 +173,7 @@ impl Draft {
 fn is_same(field: &str, one: &str, other: &str) -> bool {
     match field {
         "catch_up" => is_on(one) == is_on(other),
-        "recipients" => one.split_whitespace().collect::<BTreeSet<_>>() == other.split_whitespace().collect(),
+        "servers" | "recipients" => one.split_whitespace().collect::<BTreeSet<_>>() == other.split_whitespace().collect(),
         "excluded" => lines(one).eq(lines(other)),
         // Blanks belong to the name of a database.
         "only" => one == other,
@@ -185,6 +189,7 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 fn slot<'a>(form: &'a mut TaskForm, field: &str) -> &'a mut String {
     match field {
         "name" => &mut form.name,
+        "servers" => &mut form.servers,
         "only" => &mut form.only,
         "excluded" => &mut form.excluded,
         "backup_type" => &mut form.backup_type,
@@ -265,7 +270,7 @@ mod tests {
         assert_eq!(half.when(BackupKind::Full).every, Every::Month);
         let again = new(&sent(&half, Step::Type, &[]));
         assert_eq!((again.when(BackupKind::Full), again.form()), (half.when(BackupKind::Full), half.form()));
-        assert!(half.form().check("01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap()).unwrap_err().told().field("full").is_some());
+        assert!(half.form().check().unwrap_err().told().field("full").is_some());
     }
 
     #[test]

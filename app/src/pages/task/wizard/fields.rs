@@ -7,6 +7,7 @@ use crate::{
 };
 use domain::view::{retention::RetentionView, task::TaskPreview};
 use leptos::prelude::*;
+use std::collections::BTreeSet;
 
 /// What is wrong with a field, once it is due to be said.
 pub(super) fn fault(field: &'static str, draft: Memo<Draft>, preview: RwSignal<TaskPreview>) -> Signal<Option<String>> {
@@ -35,12 +36,15 @@ pub(super) fn Fields(
 #[component]
 fn Name(draft: Memo<Draft>, preview: RwSignal<TaskPreview>) -> impl IntoView {
     let (form, once) = (draft.read_untracked().form(), draft.read_untracked().once);
-    let mut databases = preview.read_untracked().databases.clone();
+    let mut databases: Vec<String> = preview.with_untracked(|preview| {
+        let names: BTreeSet<_> = preview.servers.iter().flat_map(|server| &server.databases).collect();
+        names.into_iter().cloned().collect()
+    });
     // One that is gone is still the one that the task is for.
     if !form.only.is_empty() && !databases.contains(&form.only) {
         databases.push(form.only.clone());
     }
-    let all = (String::new(), "All of the server, new ones too".to_owned());
+    let all = (String::new(), "All, new ones too".to_owned());
     let options = std::iter::once(all).chain(databases.into_iter().map(|name| (name.clone(), name))).collect();
     let patterns = move || {
         let lines = preview.read().patterns.clone().into_iter().map(|(pattern, fits)| {
@@ -56,6 +60,7 @@ fn Name(draft: Memo<Draft>, preview: RwSignal<TaskPreview>) -> impl IntoView {
         {(!once).then(|| {
             view! { <Field label="Name" name="name" value=form.name.clone() error=fault("name", draft, preview) placeholder="Nightly"/> }
         })}
+        <Servers draft preview/>
         <div class="covers stack">
             <Select label="Databases" name="only" value=form.only options error=fault("only", draft, preview)/>
             <div class="field when-all">
@@ -77,14 +82,43 @@ fn Name(draft: Memo<Draft>, preview: RwSignal<TaskPreview>) -> impl IntoView {
     }
 }
 
+/// The servers, of which at least one is ticked. There is nothing to choose while there is one.
+#[component]
+fn Servers(draft: Memo<Draft>, preview: RwSignal<TaskPreview>) -> impl IntoView {
+    let form = draft.read_untracked().form();
+    let all = preview.read_untracked().all_servers.clone();
+    let boxes = all.into_iter().map(|(id, name, place)| {
+        let value = id.to_string();
+        let checked = form.servers().any(|chosen| chosen == value);
+        view! {
+            <label class="choice">
+                <input type="checkbox" name="servers" value=value checked=checked/>
+                <span><span class="word">{name}</span><small class="code">{place}</small></span>
+            </label>
+        }
+    });
+    let boxes = boxes.collect::<Vec<_>>();
+    // The one that it was begun from is chosen without a question.
+    if boxes.len() == 1 && form.servers().count() == 1 {
+        return ().into_any();
+    }
+    view! {
+        // None of the boxes ticked is an answer, too.
+        <input type="hidden" name="servers" value=""/>
+        <Choices legend="Servers" error=fault("servers", draft, preview) id="servers">{boxes}</Choices>
+    }
+    .into_any()
+}
+
 /// What is left out of all databases, in a sentence.
 fn left_out(preview: &TaskPreview) -> String {
-    let TaskPreview { included, excluded, unknown, .. } = preview;
+    let unknown = &preview.unknown;
+    let (included, excluded): (Vec<_>, Vec<_>) = (preview.included().collect(), preview.excluded().cloned().collect());
     let all = counted((included.len() + excluded.len()) as u64, "database", "databases");
     let mut told = match excluded.len() {
         0 => format!("Nothing is left out: all {all} that are there today are covered."),
         1 => format!("Leaves 1 of {all} out: {}.", excluded[0]),
-        _ => format!("Leaves {} of {all} out: {}.", excluded.len(), list(excluded)),
+        _ => format!("Leaves {} of {all} out: {}.", excluded.len(), list(&excluded)),
     };
     if !unknown.is_empty() {
         told.push_str(&format!(" Not there today, and left out if it comes: {}.", list(unknown)));

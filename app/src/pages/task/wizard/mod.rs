@@ -50,6 +50,7 @@ pub enum Target {
 /// What the wizard begins with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Opened {
+    /// The server that the way to it leads over.
     server: ServerId,
     /// The wizard's address.
     path: String,
@@ -106,24 +107,34 @@ pub fn Wizard(
 async fn open(target: Target, search: &str) -> Result<Opened, Failure> {
     let once = matches!(target, Target::Once(_));
     let (server, path, task, base, version) = match target {
-        Target::New(server) => (server, format!("/servers/{server}/tasks/new"), None, TaskForm::default(), None),
-        Target::Once(server) => (server, format!("/servers/{server}/backup"), None, TaskForm::default(), None),
+        Target::New(server) => (server, format!("/servers/{server}/tasks/new"), None, of_server(server), None),
+        Target::Once(server) => (server, format!("/servers/{server}/backup"), None, of_server(server), None),
         Target::Copy(task) => {
-            let (form, _, server) = task_form(task).await?;
-            (server, format!("/tasks/{task}/duplicate"), None, copy_of(form), None)
+            let (form, _) = task_form(task).await?;
+            (first_of(&form)?, format!("/tasks/{task}/duplicate"), None, copy_of(form), None)
         }
         Target::Edit(task) => {
-            let (form, version, server) = task_form(task).await?;
-            (server, format!("/tasks/{task}/edit"), Some(task), form, Some(version))
+            let (form, version) = task_form(task).await?;
+            (first_of(&form)?, format!("/tasks/{task}/edit"), Some(task), form, Some(version))
         }
     };
     let draft = Draft::read(base.clone(), version, search).for_once(once);
-    let preview = preview_task(server, task, draft.form(), once).await?;
+    let preview = preview_task(task, draft.form(), once).await?;
     let plan = match retention::question(&draft) {
-        Some(form) => preview_retention(server, task, form).await?,
+        Some(form) => preview_retention(task, form).await?,
         None => None,
     };
     Ok(Opened { server, path, once, task, base, version, preview, plan })
+}
+
+/// A new task for the server that it is begun from.
+fn of_server(server: ServerId) -> TaskForm {
+    TaskForm { servers: server.to_string(), ..TaskForm::default() }
+}
+
+/// The first server of a task.
+fn first_of(form: &TaskForm) -> Result<ServerId, Failure> {
+    Ok(form.servers().next().unwrap_or_default().parse()?)
 }
 
 /// A task like another one, by another name.

@@ -2,9 +2,9 @@
 
 use super::{FORM, Sending, draft::Draft, encryption::Downgrade, step::Step};
 use crate::components::{Button, ButtonKind, Faults, FormProblem, Glyph, Hidden, Icon, OwnPassword};
-use crate::pages::task::plan::outlook;
+use crate::pages::task::{plan::outlook, words::list};
 use domain::{
-    ServerId, TaskForm, TaskId,
+    TaskForm, TaskId,
     view::{retention::RetentionView, task::TaskPreview},
 };
 use leptos::prelude::*;
@@ -46,12 +46,16 @@ pub(super) fn Answers(draft: Memo<Draft>, preview: RwSignal<TaskPreview>, plan: 
 /// What the list of steps has no room for.
 fn more_of(step: Step, once: bool, form: &TaskForm, preview: &TaskPreview) -> String {
     match step {
-        Step::Name if once && !form.only.is_empty() => String::new(),
-        Step::Name if !form.only.is_empty() => format!("For the database {} alone", form.only),
-        Step::Name => match form.excluded().collect::<Vec<_>>().as_slice() {
-            [] => "Leaves nothing out".into(),
-            names => format!("Leaves out {}", names.join(", ")),
-        },
+        Step::Name => {
+            let servers: Vec<_> = preview.servers.iter().map(|server| server.name.clone()).collect();
+            let what = match form.excluded().collect::<Vec<_>>().as_slice() {
+                _ if !form.only.is_empty() && once => String::new(),
+                _ if !form.only.is_empty() => format!("For the database {} alone", form.only),
+                [] => "Leaves nothing out".into(),
+                names => format!("Leaves out {}", names.join(", ")),
+            };
+            [list(&servers), what].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+        }
         Step::Schedule => [form.time_zone.clone(), chains(form)].join(" · "),
         Step::Destination => preview.root.clone().unwrap_or_default(),
         _ => String::new(),
@@ -72,7 +76,6 @@ fn chains(form: &TaskForm) -> String {
 /// The form that is kept. It stands below the one that goes from step to step, to which the way back belongs.
 #[component]
 pub(super) fn Submit(
-    server: ServerId,
     task: Option<TaskId>,
     draft: Memo<Draft>,
     newest: Option<i64>,
@@ -96,7 +99,6 @@ pub(super) fn Submit(
             Faults::of(send.once.value()),
             view! {
                 <ActionForm action=send.once>
-                    <Hidden values=vec![("server", server.to_string())]/>
                     {fields}
                     <Button kind=ButtonKind::Primary icon=Glyph::Play reason busy=send.once.pending()>"Back up now"</Button>
                 </ActionForm>
@@ -107,7 +109,6 @@ pub(super) fn Submit(
             Faults::of(send.add.value()),
             view! {
                 <ActionForm action=send.add>
-                    <Hidden values=vec![("server", server.to_string())]/>
                     {fields}
                     <Button kind=ButtonKind::Primary icon=Glyph::Check reason busy=send.add.pending()>"Create task"</Button>
                 </ActionForm>

@@ -27,8 +27,8 @@ pub(super) fn Sheet(opened: Opened, send: Sending) -> impl IntoView {
         let base = base.clone();
         move |_| Draft::read(base.clone(), version, &search.read()).for_once(once)
     });
-    let preview = follow(draft, preview, move |form| preview_task(server, task, form, once));
-    let plan = follow_plan(draft, plan, move |form| preview_retention(server, task, form));
+    let preview = follow(draft, preview, move |form| preview_task(task, form, once));
+    let plan = follow_plan(draft, plan, move |form| preview_retention(task, form));
     let typed = StoredValue::new(None::<Draft>);
     let type_on = typing(path.clone(), move |search| {
         typed.set_value(Some(Draft::read(base.clone(), version, search).for_once(once)));
@@ -55,7 +55,7 @@ pub(super) fn Sheet(opened: Opened, send: Sending) -> impl IntoView {
         }
         step
     });
-    let name = preview.with_untracked(|preview| preview.server_name.clone());
+    let name = preview.with_untracked(|preview| name_of(&server.to_string(), preview));
     let (title, crumbs) = head(&name, server, task, &draft.read_untracked());
     let again = path.clone();
     let conflict = move || {
@@ -97,7 +97,7 @@ pub(super) fn Sheet(opened: Opened, send: Sending) -> impl IntoView {
                         </div>
                     </Form>
                 </div>
-                {move || (step.get() == Step::Review).then(|| view! { <Submit server task draft newest=version preview send/> })}
+                {move || (step.get() == Step::Review).then(|| view! { <Submit task draft newest=version preview send/> })}
             </div>
             <aside>{move || view! { <Aside draft=draft.get() preview=preview.get()/> }}</aside>
         </div>
@@ -148,6 +148,7 @@ fn differences(draft: &Draft, preview: &TaskPreview) -> Vec<(String, String, Str
                 "none".into()
             }
         }
+        "servers" => value.split_whitespace().map(|id| name_of(id, preview)).collect::<Vec<_>>().join(", "),
         "recipients" => {
             let name = |id: &str| {
                 preview.keys.iter().find(|(key, ..)| key.to_string() == id).map_or_else(|| id.into(), |(_, name, _)| name.clone())
@@ -163,9 +164,16 @@ fn differences(draft: &Draft, preview: &TaskPreview) -> Vec<(String, String, Str
     draft.differences().into_iter().map(line).collect()
 }
 
+/// The name of a server; one that is not there any more has none.
+fn name_of(id: &str, preview: &TaskPreview) -> String {
+    let named = preview.all_servers.iter().find(|(server, ..)| server.to_string() == id);
+    named.map_or_else(|| id.into(), |(_, name, _)| name.clone())
+}
+
 fn label_of(field: &str) -> &'static str {
     match field {
         "name" => "Name",
+        "servers" => "Servers",
         "only" => "Databases",
         "excluded" => "Left out",
         "backup_type" => "Type",

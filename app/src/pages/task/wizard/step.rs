@@ -86,10 +86,10 @@ impl Step {
     pub fn explains(self, once: bool) -> &'static str {
         match self {
             Self::Name if once => {
-                "One full backup, now and once, of every database of the server except those that you leave out; or of one."
+                "One full backup, now and once, of every database of the servers except those that you leave out; or of one."
             }
             Self::Name => {
-                "It covers every database of the server, those that come later too, except the ones that you leave out here; or one database alone."
+                "It covers every database of its servers, those that come later too, except the ones that you leave out here; or one database alone."
             }
             Self::Type => "There is one kind so far.",
             Self::Schedule => {
@@ -124,7 +124,7 @@ impl Step {
     /// Names of the fields that it asks for.
     pub fn fields(self) -> &'static [&'static str] {
         match self {
-            Self::Name => &["name", "only", "excluded"],
+            Self::Name => &["name", "servers", "only", "excluded"],
             Self::Type => &["backup_type"],
             Self::Schedule => &["full", "incremental", "time_zone", "chain_incrementals", "chain_days", "catch_up"],
             Self::Encryption => &["encryption", "recipients"],

@@ -71,7 +71,7 @@ async fn days_without_the_console_are_made_up_for_by_one_round() {
     let (control, _folder) = fixture::console().await;
     let (task, mut strict) = (fixture::task(), fixture::task());
     fixture::add_task(&control, &task).await;
-    (strict.task.name, strict.task.server, strict.task.destination) = ("strict".into(), task.task.server, task.task.destination);
+    (strict.task.name, strict.task.servers, strict.task.destination) = ("strict".into(), task.task.servers.clone(), task.task.destination);
     strict.task.catch_up = false;
     control.catalog.insert_task(&strict, &Cause::console("").audit(at("00:00:00"), "test", "", String::new())).await.unwrap();
     let start: Timestamp = "2026-11-30T09:00:00Z".parse().unwrap();
@@ -198,8 +198,12 @@ async fn a_round_that_is_put_off_past_the_next_times_is_made_for_all_of_them_onc
         let open = control.catalog.open_round_of(task.id).await.unwrap().unwrap();
         assert_eq!(open.wanted, BackupKind::Incremental);
         if with_runs {
-            let run =
-                |name: &str| RunRecord { round: Some(open.id), server: Some(open.server), wanted: Some(open.wanted), ..fixture::run(name) };
+            let run = |name: &str| RunRecord {
+                round: Some(open.id),
+                server: Some(open.servers[0].server),
+                wanted: Some(open.wanted),
+                ..fixture::run(name)
+            };
             let runs = vec![run("blog"), run("shop")];
             control.queue_runs(runs, "backups queued", String::new(), String::new(), &Cause::console("")).await.unwrap();
             control.change_round(&control.deciding().await, &open, RoundState::Running, &Cause::console(""), |_| {}).await.unwrap();
@@ -236,7 +240,7 @@ async fn what_is_done_of_a_round_that_was_put_off_misses_the_next_time_and_that_
     fixture::add_task(&control, &task).await;
     control.fire_due(at("02:00:00"), at("01:00:00")).await.unwrap();
     let open = control.catalog.open_round_of(task.id).await.unwrap().unwrap();
-    let run = |name: &str, state| RunRecord { round: Some(open.id), server: Some(open.server), state, ..fixture::run(name) };
+    let run = |name: &str, state| RunRecord { round: Some(open.id), server: Some(open.servers[0].server), state, ..fixture::run(name) };
     let runs = vec![run("blog", RunState::Succeeded), run("shop", RunState::Queued)];
     control.queue_runs(runs, "backups queued", String::new(), String::new(), &Cause::console("")).await.unwrap();
     control.change_round(&control.deciding().await, &open, RoundState::Running, &Cause::console(""), |_| {}).await.unwrap();

@@ -1,0 +1,78 @@
+//! One task over several servers through pages and plain forms, as a browser without scripts meets it.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere")]
+
+mod support;
+
+use std::fs;
+use support::{World, console::Console, http::Answer};
+
+/// What is at the end of the address that an answer leads to.
+#[track_caller]
+fn id(answer: &Answer) -> String {
+    let location = answer.header("location").unwrap_or_else(|| panic!("{}", answer.text()));
+    location.rsplit('/').next().unwrap().to_owned()
+}
+
+#[track_caller]
+fn holds(page: &str, wanted: &[&str]) {
+    for word in wanted {
+        assert!(page.contains(word), "{word:?} is not in {page}");
+    }
+}
+
+/// The boxes of the servers in the wizard: which are ticked.
+fn ticked(page: &Answer) -> Vec<bool> {
+    let text = page.text();
+    let boxes = text.split("<input").skip(1).map(|field| field.split('>').next().unwrap());
+    boxes
+        .filter(|field| field.contains("type=\"checkbox\"") && field.contains("name=\"servers\""))
+        .map(|it| it.contains("checked"))
+        .collect()
+}
+
+#[test]
+fn a_task_over_two_servers_is_written_and_run_by_plain_forms() {
+    let (world, console) = (World::new(), Console::start(&[]));
+    world.shop();
+    let ada = console.set_up();
+    let place = id(&ada.call("add_destination", &format!("name=disk&root={}&note=", world.root())));
+    fs::create_dir(world.path("west")).unwrap();
+    fs::copy(world.path("dbs/shop.db"), world.path("west/shop.db")).unwrap();
+    let add =
+        |name: &str, folder: &str| id(&ada.call("add_server", &format!("name={name}&dbms=sqlite&folder={}", world.path(folder).display())));
+    // The wizard asks for servers once there is a choice.
+    let east = add("east", "dbs");
+    let wizard = format!("/servers/{east}/tasks/new");
+    assert!(ticked(&ada.get(&wizard)).is_empty());
+    let west = add("west", "west");
+    assert_eq!(ticked(&ada.get(&wizard)), [true, false]);
+
+    // Each box that is ticked sends its own, and none is an answer, too.
+    let filled = format!("name=Both&encryption=none&destination={place}");
+    let review = |servers: &str| ada.get(&format!("{wizard}?step=review&here=name&{filled}&servers=&{servers}")).words();
+    holds(&review(&format!("servers={east}&servers={west}")), &["east and west", "of east", "of west"]);
+    holds(&review(""), &["Choose at least one server."]);
+    let one = format!("servers={east}&servers={west}&only=shop.db");
+    holds(&review(&one), &["One database is of one server"]);
+
+    let fields = format!("{filled}&only=&excluded=&backup_type=logical&full=0+0+1+1+*&incremental=&time_zone=UTC&catch_up=on&recipients=");
+    let refused = ada.submit(&wizard, "add_task", &format!("{fields}&servers="));
+    assert_eq!(refused.status, 302);
+    let made = ada.submit(&wizard, "add_task", &format!("{fields}&servers={east}+{west}"));
+    let task = id(&made);
+    holds(&ada.get(&format!("/tasks/{task}")).words(), &["Both", "east", "west", "All of these servers"]);
+    for server in [&east, &west] {
+        holds(&ada.get(&format!("/servers/{server}")).words(), &["Both", "and those of"]);
+    }
+
+    // Of a database that both have, the server is named.
+    let refused = ada.call("back_up_now", &format!("task={task}&database=shop.db"));
+    holds(&refused.text(), &["Say on which of the task's servers"]);
+    let round = id(&ada.call("back_up_now", &format!("task={task}")));
+    let ended = ada.with("Accept", "text/event-stream").get(&format!("/live/rounds/{round}")).text();
+    assert!(ended.contains("\"state\":\"succeeded\""), "{ended}");
+    holds(&ada.get(&format!("/rounds/{round}")).words(), &["on east and west", "All 2 databases are backed up"]);
+    let removed = ada.call("remove_server", &format!("server={west}&typed_name=west"));
+    holds(&removed.text(), &["Tasks still cover this server"]);
+}
