@@ -4,7 +4,7 @@
 
 mod support;
 
-use domain::{BackupKind, Destination, Result, Server};
+use domain::{BackupKind, BackupType, Destination, Result, Server};
 use engine::{BackupRequest, Follow, backup};
 use repository::ServerRef;
 use source::Source;
@@ -53,18 +53,25 @@ impl Chain {
         points.iter().map(slot).collect()
     }
 
+    /// The slot that the newest backup of the chain names, which need not have the latest label of all, and how many backups there are.
+    async fn newest(&self) -> (Vec<String>, usize) {
+        let points = self.world.repository(&self.store).await.unwrap().newest_chain("shop", "here", BackupType::Logical).await.unwrap();
+        let position = &points.last().unwrap().manifest.as_ref().unwrap().position.to;
+        (vec![position["stream"]["slot"].as_str().unwrap().to_owned()], self.of_backups().await.len())
+    }
+
     fn slots(&self) -> Vec<String> {
         let slots = self.server.psql("postgres", "select slot_name from pg_replication_slots order by 1").unwrap();
         slots.lines().map(str::to_owned).collect()
     }
 }
 
-/// A full backup whose n-th call to the store fails. Returns what came of it, and whether the call was reached.
-async fn faulty(chain: &Chain, nth: u64, make: support::MakeFault) -> (Result<()>, bool) {
+/// A backup whose n-th call to the store fails. Returns what came of it, and whether the call was reached.
+async fn faulty(chain: &Chain, kind: BackupKind, nth: u64, make: support::MakeFault) -> (Result<()>, bool) {
     let context = context();
     let faulty = Arc::new(Faulty::new(Shared(Arc::clone(&chain.store)), nth, make(&context.cancel)));
     let store: Arc<dyn Store> = faulty.clone();
-    let done = match chain.request(&store, BackupKind::Full).await {
+    let done = match chain.request(&store, kind).await {
         Ok(request) => backup(&request, &context).await.map(drop),
         Err(error) => Err(error),
     };
@@ -76,7 +83,7 @@ async fn a_full_backup_that_fails_at_whatever_point_leaves_no_slot_of_its_own() 
     let chain = Chain::new();
     // The first has no chain before it: nothing at all may stay.
     for nth in (6..).step_by(4) {
-        let (done, _) = faulty(&chain, nth, FAULTS[0]).await;
+        let (done, _) = faulty(&chain, BackupKind::Full, nth, FAULTS[0]).await;
         if done.is_ok() {
             break;
         }
@@ -87,7 +94,7 @@ async fn a_full_backup_that_fails_at_whatever_point_leaves_no_slot_of_its_own() 
 
     let mut failed = 0;
     for nth in 1.. {
-        let (done, is_reached) = faulty(&chain, nth, FAULTS[usize::try_from(nth).unwrap() % FAULTS.len()]).await;
+        let (done, is_reached) = faulty(&chain, BackupKind::Full, nth, FAULTS[usize::try_from(nth).unwrap() % FAULTS.len()]).await;
         let now = chain.of_backups().await;
         if done.is_ok() {
             assert_eq!(chain.slots(), now[..1], "call {nth}: the slot of the newest goes on");
@@ -108,5 +115,29 @@ async fn a_full_backup_that_fails_at_whatever_point_leaves_no_slot_of_its_own() 
     let outcome = backup(&request, &context()).await.unwrap();
     let made = outcome.backed_up().unwrap();
     assert_eq!((made.manifest.kind, made.manifest.archive.rows), (BackupKind::Incremental, 1), "{}", made.manifest.reason);
-    assert_eq!(chain.slots(), kept[..1]);
+    assert_eq!(chain.slots(), chain.of_backups().await[..1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incremental_that_fails_at_whatever_point_leaves_the_slot_of_the_backup_before() {
+    let chain = Chain::new();
+    assert!(faulty(&chain, BackupKind::Incremental, u64::MAX, FAULTS[0]).await.0.is_ok());
+    let mut failed = 0;
+    for nth in 1.. {
+        chain.server.psql("shop", "insert into item select max(id) + 1 from item").unwrap();
+        let before = chain.newest().await;
+        let (done, is_reached) = faulty(&chain, BackupKind::Incremental, nth, FAULTS[usize::try_from(nth).unwrap() % FAULTS.len()]).await;
+        let now = chain.newest().await;
+        assert_eq!((chain.slots(), now.1), (now.0.clone(), before.1 + usize::from(done.is_ok())), "call {nth}: {done:?}");
+        failed += usize::from(done.is_err());
+        if !is_reached {
+            assert_ne!(now.0, before.0, "it went on with a slot of its own");
+            break;
+        }
+        if done.is_ok() {
+            // A chain that grows would take ever more calls.
+            assert!(faulty(&chain, BackupKind::Full, u64::MAX, FAULTS[0]).await.0.is_ok());
+        }
+    }
+    assert!(failed > 12, "the sweep ended after {failed} calls");
 }

@@ -179,7 +179,7 @@ const INCREMENTAL: Scenario = Scenario {
             0.05,
             "rookery backup $SERVER --to $OUT --database mixed --json",
             "The rows lie on as many pages as there are rows, and the server puts each page into its log whole at its first change after a checkpoint: \
-             half a gigabyte to decode for 8 MB of changes, of which the last way is the time.",
+             half a gigabyte to decode for 8 MB of changes, which takes the server as long as the last way does.",
         )
         .after("settle"),
         way("psql COPY > /dev/null", r#"psql -Xqd mixed -c "copy ($(cat $KEPT/limit)) to stdout" >/dev/null"#),

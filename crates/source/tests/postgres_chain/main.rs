@@ -10,6 +10,7 @@ mod kinds;
 mod limits;
 mod moments;
 mod promoted;
+mod renewal;
 mod simple;
 mod stuck;
 mod traps;
