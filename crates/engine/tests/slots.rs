@@ -5,10 +5,10 @@
 mod support;
 
 use domain::{BackupKind, BackupType, Destination, Result, Server};
-use engine::{BackupRequest, Follow, backup};
+use engine::{A_LOOK, BackupRequest, Follow, backup, kept_chains, let_go};
 use repository::ServerRef;
-use source::Source;
-use std::sync::Arc;
+use source::{Following, Source};
+use std::{path::PathBuf, sync::Arc};
 use store::{Faulty, Memory, Store};
 use support::{FAULTS, Shared, World, context};
 use testkit::PostgresServer;
@@ -140,4 +140,37 @@ async fn an_incremental_that_fails_at_whatever_point_leaves_the_slot_of_the_back
         }
     }
     assert!(failed > 12, "the sweep ended after {failed} calls");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_idle_chain_keeps_is_let_go_and_what_a_crash_left() {
+    let chain = Chain::new();
+    assert!(faulty(&chain, BackupKind::Incremental, u64::MAX, FAULTS[0]).await.0.is_ok());
+    let kept = kept_chains(chain.state.path()).remove(0);
+    let following: Arc<dyn Following> = kept.following(chain.source.as_ref(), &chain.world.instance).into();
+    let repository = chain.world.repository(&chain.store).await.unwrap();
+    let fill =
+        "create table if not exists busy(a text); insert into busy select repeat('x', 1000) from generate_series(1, 5000); checkpoint";
+    chain.server.psql("postgres", fill).unwrap();
+    // As after a crash in the middle of another backup: its slot is there, and the folder of its state.
+    let slots = chain.slots();
+    chain.server.psql("shop", &format!("select pg_copy_logical_replication_slot('{0}', '{0}_x')", slots[0])).unwrap();
+    let folders: Vec<PathBuf> = chain.state.path().read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    std::fs::create_dir(folders[0].join("another")).unwrap();
+
+    let hold = kept.hold(chain.state.path(), A_LOOK, &context()).unwrap();
+    let held = || following.held_bytes(&context()).unwrap().unwrap();
+    assert!(held() > 1 << 20);
+    assert!(let_go(&hold, &repository, &following, &context()).await.unwrap());
+    assert!(held() < 1 << 20);
+    assert_eq!(chain.slots(), slots);
+    // What changed is left.
+    chain.server.psql("shop", "insert into item values (2)").unwrap();
+    chain.server.psql("postgres", fill).unwrap();
+    assert!(!let_go(&hold, &repository, &following, &context()).await.unwrap());
+    assert!(held() > 1 << 20);
+    drop(hold);
+    let made = backup(&chain.request(&chain.store, BackupKind::Incremental).await.unwrap(), &context()).await.unwrap();
+    assert_eq!(made.backed_up().unwrap().manifest.kind, BackupKind::Incremental);
+    assert_eq!(made.backed_up().unwrap().manifest.archive.rows, 1);
 }

@@ -6,6 +6,7 @@ mod chain;
 mod compare;
 mod definitions;
 mod exact;
+mod idle;
 mod kinds;
 mod limits;
 mod moments;

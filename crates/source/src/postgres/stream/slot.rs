@@ -344,6 +344,19 @@ pub(in crate::postgres) fn advance(session: &mut Session, name: &str, to: Lsn) -
     Ok(())
 }
 
+/// Lets the server forget what a slot holds back before the place that it was moved to.
+///
+/// While a slot is moved the server notes the first later place from which it could read, and the last one only of those before
+/// where the slot stood already: it has to be moved once more, to where it is (`LogicalIncreaseRestartDecodingForSlot` in the
+/// server's `logical.c`).
+pub(in crate::postgres) fn catch_up(session: &mut Session, name: &str) -> Result<()> {
+    session.query(&format!(
+        "SELECT pg_replication_slot_advance(slot_name, confirmed_flush_lsn) FROM pg_replication_slots WHERE slot_name = {}",
+        quote_literal(name)
+    ))?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
