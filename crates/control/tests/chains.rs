@@ -3,7 +3,8 @@
 
 mod world;
 
-use domain::{DestinationForm, DestinationId, RunState, ServerForm, view::people::AuditQuery};
+use domain::{DestinationForm, DestinationId, ServerForm, view::people::AuditQuery};
+use source::Context;
 use std::time::{Duration, Instant};
 use testkit::PostgresServer;
 use world::{Console, World, of};
@@ -87,29 +88,60 @@ async fn what_keeps_too_much_goes_and_is_told_and_a_chain_at_work_is_left_alone(
     let task = console.add_task("nightly", server, destination, "postgres\ntemplate1").await;
     console.back_up_changes(task).await;
     assert_eq!(kept(&postgres), ["blog", "shop"]);
+    postgres.psql("blog", "INSERT INTO t VALUES (2, 'b')").unwrap();
     write_log(&postgres, "shop");
-    // A full backup of one of them waits for a lock, and with it its chain.
-    let mut holder = postgres.client("psql", "shop").args(["-Xqc", "BEGIN; LOCK TABLE t; SELECT pg_sleep(600)"]).spawn().unwrap();
-    let locked = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 't'::regclass AND granted";
-    eventually("the table is locked", || postgres.psql("shop", locked).unwrap().trim() == "1").await;
-    let id = console.control.back_up_now(&console.permit, task, Some("shop".into()), None).await.unwrap();
-    console.round_when(id, "running", |round| round.runs.iter().any(|run| run.state == RunState::Running)).await;
+    // As a backup of the command line does.
+    let folder = world.path("data/chains");
+    let shop = engine::kept_chains(&folder).into_iter().find(|chain| chain.database == "shop").unwrap();
+    let hold = shop.hold(&folder, engine::A_LOOK, &Context::default()).unwrap();
     let limited = ServerForm { most_held: "64 MiB".into(), ..form };
     console.control.change_server(&console.permit, server, 1, &limited).await.unwrap();
     eventually("the slot that nobody needs goes", || !kept(&postgres).contains(&"blog".to_owned())).await;
     said(&console, "What kept back too much log was dropped: blog.").await;
     assert!(kept(&postgres).contains(&"shop".to_owned()), "a backup at work needs it");
-    let round = console.round(id).await;
-    assert_eq!(of(&round, "shop").state, RunState::Running, "the test was too slow: {round:#?}");
-
-    holder.kill().unwrap();
-    holder.wait().unwrap();
-    let asleep = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()";
-    postgres.psql("shop", asleep).unwrap();
-    console.round_ended(id).await;
+    drop(hold);
     let round = console.back_up_changes(task).await;
+    assert_eq!(of(&round, "shop").reason.as_deref(), Some("An incremental backup was asked for."));
     let reason = of(&round, "blog").reason.clone().unwrap();
     assert!(reason.contains("more than the limit of 64 MiB: it was dropped"), "{reason}");
+    console.stop().await;
+}
+
+/// Where the slot of a database stands.
+fn place(postgres: &PostgresServer, database: &str) -> String {
+    postgres.psql("postgres", &format!("SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE database = '{database}'")).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_of_an_idle_database_beside_a_busy_one_is_let_go() {
+    let (world, postgres) = (World::new(), postgres(&["blog", "shop"]));
+    let console = world.start().await;
+    let (server, form) = console.add_postgres("db", &postgres, "").await;
+    let destination = vault(&console, &world).await;
+    let task = console.add_task("nightly", server, destination, "postgres\ntemplate1").await;
+    console.back_up_changes(task).await;
+    write_log(&postgres, "shop");
+    postgres.psql("postgres", "CHECKPOINT").unwrap();
+    let before = ["blog", "shop"].map(|database| place(&postgres, database));
+    // Each keeps more than a quarter of this.
+    let limited = ServerForm { most_held: "256 MiB".into(), ..form.clone() };
+    console.control.change_server(&console.permit, server, 1, &limited).await.unwrap();
+    let told = said(&console, "was let go: blog.").await;
+    assert!(!told.contains("dropped"), "{told}");
+    let after = ["blog", "shop"].map(|database| place(&postgres, database));
+    assert!(after[0] != before[0] && after[1] == before[1], "{before:?} {after:?}");
+
+    // One that is idle does not come to the limit that a busy one is dropped at.
+    write_log(&postgres, "shop");
+    postgres.psql("postgres", "CHECKPOINT").unwrap();
+    console.control.change_server(&console.permit, server, 2, &ServerForm { most_held: "64 MiB".into(), ..form }).await.unwrap();
+    let told = said(&console, "What kept back too much log was dropped: shop.").await;
+    assert!(told.contains("was let go: blog."), "{told}");
+    assert_eq!(kept(&postgres), ["blog"]);
+    postgres.psql("blog", "INSERT INTO t VALUES (2, 'b')").unwrap();
+    let round = console.back_up_changes(task).await;
+    assert_eq!(of(&round, "blog").reason.as_deref(), Some("An incremental backup was asked for."));
+    assert!(of(&round, "shop").reason.as_ref().is_some_and(|reason| reason.contains("it was dropped")), "{round:#?}");
     console.stop().await;
 }
 

@@ -215,7 +215,7 @@ fn to_the_end(context: &Context) -> Context {
 }
 
 /// Tells the server that a backup exists, and removes the states of those before it. As long as one of them is there, it was not told.
-async fn settle(following: &Arc<dyn Following>, kept: &Kept, label: Label, manifest: &Manifest, context: &Context) {
+pub(crate) async fn settle(following: &Arc<dyn Following>, kept: &Kept, label: Label, manifest: &Manifest, context: &Context) {
     let (following, position, context) = (Arc::clone(following), manifest.position.to.clone(), to_the_end(context));
     match blocking(move || following.settle(&position, &context)).await {
         Ok(()) => kept.keep_only(label),

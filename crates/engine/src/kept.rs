@@ -91,8 +91,8 @@ impl KeptChain {
 
 /// A chain that no backup works on.
 pub struct HeldChain {
-    chain: KeptChain,
-    kept: Kept,
+    pub(crate) chain: KeptChain,
+    pub(crate) kept: Kept,
     _hold: Hold,
 }
 

@@ -57,6 +57,13 @@ pub trait Following: Send + Sync {
     /// forget what came before it.
     fn settle(&self, position: &serde_json::Value, context: &Context) -> Result<()>;
 
+    /// Lets the server forget log in which nothing of the database changed since the backup with this position and state; so much of
+    /// it as takes some seconds. Returns whether it could: what changed is left for the next incremental, and so is every reason for
+    /// a full backup.
+    fn let_go(&self, _position: &serde_json::Value, _state: &Path, _context: &Context) -> Result<bool> {
+        Ok(false)
+    }
+
     /// Bytes of its log that the server keeps for the chain, if it keeps any.
     fn held_bytes(&self, context: &Context) -> Result<Option<u64>>;
 

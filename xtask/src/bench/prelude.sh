@@ -31,6 +31,18 @@ churn() {
   settle
 }
 
+# begin_limit NAME: a slot of its own, from which psql alone reads the changes that come now
+begin_limit() {
+  psql -Xqd postgres -c "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = 'rookery_limit'" >/dev/null
+  psql -Xqd "$1" -c "select pg_create_logical_replication_slot('rookery_limit', 'test_decoding')" >/dev/null
+}
+
+# end_limit NAME: notes how psql reads them
+end_limit() {
+  local end; end=$(psql -XAtqd "$1" -c "select pg_current_wal_insert_lsn()")
+  echo "select lsn, data from pg_logical_slot_peek_changes('rookery_limit', '$end', null, 'include-timestamp', 'on', 'skip-empty-xacts', 'on')" >"$KEPT/limit"
+}
+
 # settle: what servers do by themselves within some minutes: they write their pages, and to the log what is under way
 settle() {
   psql -Xqd postgres -c checkpoint

@@ -112,9 +112,8 @@ fn missed(scenario: &Scenario, figures: &[Figures]) -> String {
 
 /// A sentence about the bytes, where there is an aim for them.
 fn bytes(scenario: &Scenario, figures: &[Figures]) -> String {
-    let (Some(aim), Some(ours), Some(theirs), Some(way)) = (scenario.bytes, figures.first(), figures.last(), scenario.ways.last()) else {
-        return String::new();
-    };
+    let theirs = scenario.ways.iter().zip(figures).rfind(|(_, figures)| figures.written_bytes() > 0.0);
+    let (Some(aim), Some(ours), Some((way, theirs))) = (scenario.bytes, figures.first(), theirs) else { return String::new() };
     format!("\nBytes written: {:.3} of those of `{}` (aim ≤ {aim}).\n", ours.written_bytes() / theirs.written_bytes(), way.name)
 }
 
@@ -194,7 +193,9 @@ mod tests {
         assert!(text.contains("| `comparing rows` | 0.20 | 0.2 | ≤ 0.1 s | 3.0 MiB |"), "{text}");
         assert!(missed(named("unchanged"), &unchanged).starts_with("\nMissed by `comparing rows`: "), "{text}");
         assert!(bytes(named("unchanged"), &unchanged).is_empty());
-        let churned = [figures(&[1.0], ""), figures(&[1.0], ""), figures(&[9.0], "")];
+        let mut limit = figures(&[0.5], "");
+        limit.runs[0].1 = 0;
+        let churned = [figures(&[1.0], ""), figures(&[1.0], ""), figures(&[9.0], ""), limit];
         assert_eq!(bytes(named("incremental"), &churned), "\nBytes written: 1.000 of those of `--kind full` (aim ≤ 0.02).\n");
     }
 

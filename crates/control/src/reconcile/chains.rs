@@ -3,19 +3,32 @@
 //! A chain is followed as long as a task covers its database at its root. One whose task was deleted, or leaves the database or its
 //! server out now, is forgotten: its backups stay, and what the server kept for the next one goes. So does what keeps back too much log,
 //! because its task is disabled or fails: then the next backup is a full one, and says why. Chains of the command line are its own.
+//!
+//! Before it comes to that, what a slot keeps of an idle database's log, which others filled, is let go.
 
 use crate::{Control, cause::Cause};
 use catalog::{RunRecord, ServerRecord, TaskRecord};
 use domain::{Code, Dbms, DestinationId, Result, RunKind, ServerId, display, size};
-use engine::{A_LOOK, Follow, KeptChain, kept_chains};
+use engine::{A_LOOK, Follow, HeldChain, KeptChain, kept_chains, let_go};
 use jiff::Timestamp;
-use source::{Context, Slot, Source};
+use source::{Context, Following, Slot, Source};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
+
+/// A slot that keeps back more log than this, or than a quarter of its limit, is looked at: whether its database changed at all. Less
+/// is not worth reading for.
+const WORTH_A_LOOK_BYTES: u64 = 256 << 20;
+
+/// The server reads all that a slot keeps for such a look. When so much time has gone by with that, the other slots have their turn
+/// the next time, when those that were let go keep little.
+const LOOKING_TIME: Duration = Duration::from_secs(60);
+
+/// Long enough for a backup that waits for a chain to notice that it is free.
+const BREATH: Duration = Duration::from_millis(100);
 
 /// What is known of those who follow chains.
 pub(crate) struct Followers {
@@ -57,18 +70,28 @@ impl Followers {
 
 /// What became of a chain that was looked at.
 enum Looked {
-    /// Its server keeps so many bytes for it.
-    Kept(u64),
+    /// Its server keeps so many bytes for it, and so many more until now, in which nothing of its database changed.
+    Kept { held: u64, let_go: u64 },
     /// Nobody follows it.
     Forgotten,
     /// It kept back too much: a sentence.
     GivenUp(String),
 }
 
+impl Looked {
+    fn kept(held: u64) -> Self {
+        Self::Kept { held, let_go: 0 }
+    }
+}
+
 /// What the work did.
 #[derive(Default)]
 struct Done {
     held: u64,
+    let_go: u64,
+    idle: Vec<String>,
+    /// Spent on looking at what idle databases may keep.
+    looking: Duration,
     forgotten: usize,
     given_up: Vec<String>,
     /// Servers that could not be reached. They are not asked for each of their chains.
@@ -79,6 +102,9 @@ struct Done {
 impl Done {
     fn told(self) -> String {
         let mut said = vec![format!("Servers keep {} of log for chains.", display::size(self.held))];
+        if !self.idle.is_empty() {
+            said.push(format!("Log without a change of theirs ({}) was let go: {}.", display::size(self.let_go), self.idle.join(", ")));
+        }
         if self.forgotten > 0 {
             said.push(format!("Chains that nobody follows any more were forgotten ({}).", self.forgotten));
         }
@@ -111,8 +137,11 @@ impl Control {
             if is_at_work(&running, server, &chain.database) || server.is_some_and(|it| done.silent.contains(&it.id)) {
                 continue;
             }
-            match self.look_at_chain(&chain, server, followers.task(&chain).is_some()).await {
-                Ok(Looked::Kept(bytes)) => done.held += bytes,
+            match self.look_at_chain(&chain, server, followers.task(&chain), &mut done.looking).await {
+                Ok(Looked::Kept { held, let_go }) => {
+                    (done.held, done.let_go) = (done.held + held, done.let_go + let_go);
+                    done.idle.extend((let_go > 0).then_some(chain.database));
+                }
                 Ok(Looked::Forgotten) => done.forgotten += 1,
                 Ok(Looked::GivenUp(why)) => {
                     self.write_dropped(server, &chain.database, &why).await;
@@ -138,43 +167,95 @@ impl Control {
         Ok(done.told())
     }
 
-    async fn look_at_chain(&self, chain: &KeptChain, server: Option<&ServerRecord>, is_followed: bool) -> Result<Looked> {
-        let folder = self.chains();
+    async fn look_at_chain(
+        &self,
+        chain: &KeptChain,
+        server: Option<&ServerRecord>,
+        task: Option<&TaskRecord>,
+        looking: &mut Duration,
+    ) -> Result<Looked> {
         let Some(server) = server else {
             // Nobody can reach it to remove anything there.
-            if is_followed {
-                return Ok(Looked::Kept(0));
+            if task.is_some() {
+                return Ok(Looked::kept(0));
             }
-            chain.hold(&folder, Duration::ZERO, &Context::default())?.forget()?;
+            self.hold(chain).await?.forget()?;
             return Ok(Looked::Forgotten);
         };
-        let (source, instance, chain) = (self.open_source(server).await?, Arc::clone(&self.instance), chain.clone());
-        let limit = server.server.held_limit_bytes();
-        crate::blocking(move |context| {
-            let following = chain.following(source.as_ref(), &instance);
-            let hold = match chain.hold(&folder, Duration::ZERO, context) {
-                Err(error) if error.code() == Code::Busy => return Ok(Looked::Kept(0)),
+        let source = self.open_source(server).await?;
+        let following: Arc<dyn Following> = chain.following(source.as_ref(), &self.instance).into();
+        let hold = match self.hold(chain).await {
+            Err(error) if error.code() == Code::Busy => return Ok(Looked::kept(0)),
+            hold => hold?,
+        };
+        if let Some(task) = task {
+            return self.look_at_followed((chain, hold), task, &following, server.server.held_limit_bytes(), looking).await;
+        }
+        tracing::info!(database = chain.database, "a chain that nobody follows is forgotten");
+        release(&following).await?;
+        // With its state it would look as if it could go on.
+        hold.forget()?;
+        Ok(Looked::Forgotten)
+    }
+
+    async fn look_at_followed(
+        &self,
+        (chain, mut hold): (&KeptChain, HeldChain),
+        task: &TaskRecord,
+        following: &Arc<dyn Following>,
+        limit: u64,
+        looking: &mut Duration,
+    ) -> Result<Looked> {
+        let before = held_bytes(following).await?;
+        let (mut held, worth_a_look) = (before, WORTH_A_LOOK_BYTES.min(limit / 4));
+        while held > worth_a_look && *looking < LOOKING_TIME {
+            let began = Instant::now();
+            let is_idle = self.let_idle_go(&hold, task, following).await;
+            let now = held_bytes(following).await?;
+            *looking += began.elapsed();
+            let is_less = now < held;
+            held = now;
+            // A transaction that goes on for long keeps the rest there.
+            if !is_idle || !is_less {
+                break;
+            }
+            drop(hold);
+            tokio::time::sleep(BREATH).await;
+            hold = match self.hold(chain).await {
+                Err(error) if error.code() == Code::Busy => return Ok(Looked::Kept { held, let_go: before.saturating_sub(held) }),
                 hold => hold?,
             };
-            let held = match following.held_bytes(context) {
-                Err(error) if !is_followed && error.code() == Code::DatabaseGone => 0,
-                held => held?.unwrap_or(0),
-            };
-            if is_followed && held <= limit {
-                return Ok(Looked::Kept(held));
-            }
-            tracing::info!(database = chain.database, held, is_followed, "a chain is not gone on with");
-            following.release(context)?;
-            if !is_followed {
-                // With its state it would look as if it could go on.
-                hold.forget()?;
-                return Ok(Looked::Forgotten);
-            }
-            let why = too_much(held, limit);
-            hold.give_up(&why)?;
-            Ok(Looked::GivenUp(why))
+        }
+        if held <= limit {
+            return Ok(Looked::Kept { held, let_go: before.saturating_sub(held) });
+        }
+        tracing::info!(database = chain.database, held, "a chain is given up");
+        release(following).await?;
+        let why = too_much(held, limit);
+        hold.give_up(&why)?;
+        Ok(Looked::GivenUp(why))
+    }
+
+    /// Takes hold of a chain, if no backup works on it.
+    async fn hold(&self, chain: &KeptChain) -> Result<HeldChain> {
+        let (chain, folder) = (chain.clone(), self.chains());
+        crate::blocking(move |context| chain.hold(&folder, Duration::ZERO, context)).await
+    }
+
+    /// Lets the server forget what it keeps for a chain whose database did not change. Not being able to is left to the next backup,
+    /// which says why, and to the limit.
+    async fn let_idle_go(&self, chain: &HeldChain, task: &TaskRecord, following: &Arc<dyn Following>) -> bool {
+        let tried = async {
+            let destination = self.catalog.destination(task.task.destination).await?;
+            let Some(repository) = self.open_known(&destination).await? else { return Ok(false) };
+            let context = Context::default();
+            let _cancelled_when_dropped = context.cancel.clone().drop_guard();
+            let_go(chain, &repository, following, &context).await
+        };
+        tried.await.unwrap_or_else(|error: domain::Error| {
+            tracing::info!(?error, "what a slot keeps could not be looked at");
+            false
         })
-        .await
     }
 
     /// Removes all that a server keeps for chains of its record, which is about to go, and forgets these. A sentence, if that cannot
@@ -248,6 +329,16 @@ impl Control {
 pub(crate) fn is_at_work(running: &[RunRecord], server: Option<&ServerRecord>, database: &str) -> bool {
     let is_its = |run: &RunRecord| server.is_none_or(|server| run.server == Some(server.id));
     running.iter().any(|run| run.kind == RunKind::Backup && run.database == database && is_its(run))
+}
+
+async fn release(following: &Arc<dyn Following>) -> Result<()> {
+    let following = Arc::clone(following);
+    crate::blocking(move |context| following.release(context)).await
+}
+
+async fn held_bytes(following: &Arc<dyn Following>) -> Result<u64> {
+    let following = Arc::clone(following);
+    Ok(crate::blocking(move |context| following.held_bytes(context)).await?.unwrap_or(0))
 }
 
 /// Whether nobody answers at all.

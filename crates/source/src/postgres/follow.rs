@@ -1,6 +1,7 @@
 //! The chain of one database.
 
 mod compare;
+mod idle;
 mod incremental;
 pub(super) mod known;
 mod news;
@@ -69,6 +70,10 @@ impl Following for Chain {
         let mut session = pinned(&self.target, &self.database, context)?;
         slot::drop_others(&mut session, &self.names, place.as_ref().map(|place| place.slot.as_str()))?;
         place.map_or(Ok(()), |place| slot::advance(&mut session, &place.slot, place.advance))
+    }
+
+    fn let_go(&self, position: &Value, state: &Path, context: &Context) -> Result<bool> {
+        idle::let_go(self, position, state, context)
     }
 
     fn held_bytes(&self, context: &Context) -> Result<Option<u64>> {

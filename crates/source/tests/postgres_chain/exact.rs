@@ -11,6 +11,7 @@ use crate::{
 use domain::TableSummary;
 use jiff::Timestamp;
 use source::postgres::wire::{Session, sqlstate};
+use std::collections::BTreeSet;
 use testkit::PostgresServer;
 
 const TABLES: &str = r#"
@@ -167,6 +168,8 @@ fn under_load(server: &PostgresServer, step: usize) {
     });
     assert_eq!(chain.incremental().unwrap(), Came::Changes);
     chain.check();
+    let slots: BTreeSet<_> = chain.backups.iter().filter_map(|backup| backup.summary.position["stream"]["slot"].as_str()).collect();
+    assert_ne!(slots.len(), 1, "no incremental went on with a slot of its own");
     for Seen { backups, snapshot, tables, quiet } in seen.into_iter().step_by(step) {
         assert_eq!(chain.backups[backups - 1].summary.position["snapshot"].as_str(), Some(snapshot.as_str()));
         let (name, ..) = chain.restore_first(backups, None).unwrap();

@@ -31,10 +31,16 @@ fn until_a_commit_waits(server: &PostgresServer) {
     eventually("the commit waits", || server.psql("postgres", waits).unwrap() == "1").unwrap();
 }
 
-/// Waits until the slot that is being made waits for a transaction of this session.
-fn until_a_slot_waits(server: &PostgresServer, pid: &str) {
-    let waits = format!("select count(*) from pg_stat_activity where backend_type = 'walsender' and '{pid}' = any(pg_blocking_pids(pid))");
-    eventually("the slot waits", || server.psql("postgres", &waits).unwrap() == "1").unwrap();
+/// Waits until the slot that is being made waits for a transaction of this session; or until nobody waits any more who makes one.
+fn until_a_slot_waits(server: &PostgresServer, pid: &str, is_over: impl Fn() -> bool) {
+    let waits = format!("select count(*) from pg_stat_activity where '{pid}' = any(pg_blocking_pids(pid))");
+    eventually("the slot waits", || is_over() || server.psql("postgres", &waits).unwrap() == "1").unwrap();
+}
+
+/// Begins a transaction that writes a row, and tells whose it is.
+fn begin(session: &mut Session, id: u32) -> String {
+    session.execute(&format!("set synchronous_commit = local; begin; insert into t values ({id})")).unwrap();
+    session.query("select pg_backend_pid()").unwrap()[0].text(0).unwrap().to_owned()
 }
 
 #[test]
@@ -76,10 +82,6 @@ fn what_a_new_slot_sees_before_anybody_else_is_not_lost() {
     let mut chain = Chain::none(&server, "d", Postgres::new(&postgres::connection(&server, "postgres"), 2).unwrap());
     wait_for_nobody(&server);
     let [mut first, mut second, mut stuck] = [0; 3].map(|_| postgres::session(&server, "d"));
-    let begin = |session: &mut Session, id: u32| {
-        session.execute(&format!("set synchronous_commit = local; begin; insert into t values ({id})")).unwrap();
-        session.query("select pg_backend_pid()").unwrap()[0].text(0).unwrap().to_owned()
-    };
     let first_pid = begin(&mut first, 1);
     std::thread::scope(|scope| {
         let work = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -87,10 +89,10 @@ fn what_a_new_slot_sees_before_anybody_else_is_not_lost() {
                 chain.full().unwrap();
                 chain
             });
-            until_a_slot_waits(&server, &first_pid);
+            until_a_slot_waits(&server, &first_pid, || made.is_finished());
             let second_pid = begin(&mut second, 2);
             first.execute("commit").unwrap();
-            until_a_slot_waits(&server, &second_pid);
+            until_a_slot_waits(&server, &second_pid, || made.is_finished());
             scope.spawn(move || {
                 stuck.execute("set synchronous_commit = on; insert into t values (3); insert into bare values (3)").unwrap()
             });
@@ -111,5 +113,40 @@ fn what_a_new_slot_sees_before_anybody_else_is_not_lost() {
         assert_eq!(chain.incremental().unwrap(), Came::Changes);
         chain.check();
         assert_eq!(chain.last().members.rows("public.bare").len(), 2);
+    });
+}
+
+/// The same for the slot that a chain is to go on with: the commit is before its stream, and this backup does not see it yet.
+#[test]
+fn what_a_slot_to_go_on_with_does_not_tell_comes_from_the_one_before() {
+    let server = server();
+    let mut chain = Chain::begin(&server, "d");
+    wait_for_nobody(&server);
+    let [mut first, mut second, mut stuck] = [0; 3].map(|_| postgres::session(&server, "d"));
+    chain.sql("set synchronous_commit = local; insert into t values (0)");
+    let first_pid = begin(&mut first, 1);
+    std::thread::scope(|scope| {
+        let work = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let made = scope.spawn(|| {
+                assert_eq!(chain.incremental().unwrap(), Came::Changes);
+                chain
+            });
+            // Should it have waited long enough before all of this is done, it has gone on without, which is right, too.
+            until_a_slot_waits(&server, &first_pid, || made.is_finished());
+            let second_pid = begin(&mut second, 2);
+            first.execute("commit").unwrap();
+            until_a_slot_waits(&server, &second_pid, || made.is_finished());
+            scope.spawn(move || {
+                stuck.execute("set synchronous_commit = on; insert into t values (3); insert into bare values (3)").unwrap()
+            });
+            until_a_commit_waits(&server);
+            second.execute("commit").unwrap();
+            made.join().unwrap()
+        }));
+        let_go(&server);
+        let mut chain = work.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        eventually("it is seen", || chain.sql("select count(*) from bare") == "2").unwrap();
+        assert_eq!(chain.incremental().unwrap(), Came::Changes);
+        chain.check();
     });
 }

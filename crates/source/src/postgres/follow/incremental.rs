@@ -36,7 +36,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 /// Looks for what has changed since the prior.
 pub(super) fn begin(chain: &Chain, since: &Since<'_>, context: &Context) -> Result<Begun> {
-    let prior = match Prior::of(since) {
+    let prior = match Prior::of(since.position, since.state) {
         Ok(prior) => prior,
         Err(why) => return Ok(Begun::MustBeFull(why)),
     };
@@ -86,16 +86,29 @@ impl Now {
             Ok(stream) => stream,
             Err(why) => return Ok(Err(why)),
         };
-        snapshot::begin(&mut leader)?;
-        let taken = Taken::now(&mut leader)?;
-        if let Some(why) = prior.misses(&taken.visible, &mut leader)? {
-            return Ok(Err(why));
-        }
+        let mut taken = match prior.moment(&mut leader)? {
+            Ok(taken) => taken,
+            Err(why) => return Ok(Err(why)),
+        };
         if prior.still_stands(&taken.visible, &mut leader, &chain.database)? {
             return Ok(Ok(None));
         }
         let news = match stream {
-            Some(stream) => stream.look(&taken.visible, &prior.visible, &mut leader, context)?.map(News::Stream),
+            Some(stream) => {
+                let mut looked = stream.look(&taken.visible, &prior.visible, &mut leader, context)?;
+                if let Ok(stream) = &mut looked
+                    && stream.has_changes
+                {
+                    leader.execute("COMMIT")?;
+                    stream.renew(context)?;
+                    taken = match prior.moment(&mut leader)? {
+                        Ok(taken) => taken,
+                        Err(why) => return Ok(Err(why)),
+                    };
+                    stream.reach(&mut leader)?;
+                }
+                looked.map(|stream| News::Stream(Box::new(stream)))
+            }
             None => {
                 await_seen(&mut leader, &chain.target, &chain.database, context)?;
                 Comparing::new(prior, (since.state, since.next), &mut leader)?.map(News::Rows)
@@ -289,14 +302,13 @@ impl Reading for Incremental {
         }
         let Snapshot { at, before, ref visible, .. } = self.moment.snapshot;
         let visible = visible.clone();
-        let (changes, stream, unclear) = match &self.news {
+        let (changes, unclear) = match &mut self.news {
             News::Stream(stream) => {
                 let sieve = Sieve::new(&visible, &self.saw, stream.from);
                 let translator = Translator::new(sieve, &self.tables, &self.whole, ChangeWriter::new(sink));
-                let (changes, place, unclear) = stream.write(translator, context)?;
-                (changes, Some(place), unclear)
+                stream.write(translator, context)?
             }
-            News::Rows(rows) => (rows.write(at, &self.tables, &mut self.moment.snapshot.leader, sink)?, None, BTreeSet::new()),
+            News::Rows(rows) => (rows.write(at, &self.tables, &mut self.moment.snapshot.leader, sink)?, BTreeSet::new()),
         };
         let unstreamed = self.labels(&self.whole);
         self.whole.extend(unclear);
@@ -314,13 +326,17 @@ impl Reading for Incremental {
         let extra = Extra { unstreamed, ..self.after.extra.clone() };
         // So that no moment of the range lacks what had been committed by then: from where the prior's snapshot stood already, to
         // where this one did not yet.
-        let covers = stream.as_ref().map(|_| Covered { from: self.since, to: before.max(self.since) });
+        let covers = matches!(self.news, News::Stream(_)).then(|| Covered { from: self.since, to: before.max(self.since) });
+        let state = self.after.write(&self.next)?;
         let position = Position {
             server: self.history,
             at,
             snapshot: visible.to_string(),
-            state: self.after.write(&self.next)?,
-            stream,
+            state,
+            stream: match self.news {
+                News::Stream(stream) => Some(stream.goes_on()),
+                News::Rows(_) => None,
+            },
             no_stream: self.no_stream,
         };
         Ok(Summary {

@@ -4,7 +4,7 @@ use super::{
     Chain,
     compare::Comparing,
     known::Known,
-    position::{Place, end_of_log},
+    position::{Place, await_disk, end_of_log},
     prior,
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
         snapshot::pinned,
         stream::{
             lsn::Lsn,
-            slot,
+            slot::{self, Shown, Slot},
             translate::{Sieve, Translator},
             visible::Visible,
             window::{Stretch, is_too_much},
@@ -27,9 +27,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// So many windows of log are passed at once, which the server reads three times for it: a backup has to wait meanwhile.
+const PASSED_WINDOWS: u64 = 2;
+
 /// What is known of changes before they are read.
 pub(super) enum News {
-    Stream(Streaming),
+    Stream(Box<Streaming>),
     Rows(Comparing),
 }
 
@@ -62,26 +65,36 @@ pub(super) struct Streaming {
     pub place: Place,
     pub from: Lsn,
     upto: Lsn,
-    has_changes: bool,
+    pub has_changes: bool,
     /// How far the stream may be forgotten if there are none.
     pub advance: Lsn,
     /// The prior's state.
     state: PathBuf,
+    /// What the chain goes on with, if all that it does not tell comes with this backup.
+    next: Option<Slot>,
+    /// The session that reads from the slot, once it was looked at.
+    session: Option<Session>,
 }
 
 impl Streaming {
     /// Checks the slot, before the snapshot is taken. One that cannot be gone on from is dropped, and the reason told.
     pub fn check(chain: &Chain, place: &Place, state: &Path, session: &mut Session) -> Result<std::result::Result<Self, String>> {
-        let found = slot::shown(session, &place.slot)?.into_iter().find(|slot| slot.name == place.slot);
+        let checked = Self::find(chain, place, state, session)?;
+        if checked.is_err() && shown(place, session)?.is_some_and(|slot| !slot.is_active) {
+            slot::drop_slot(session, &place.slot)?;
+        }
+        Ok(checked)
+    }
+
+    /// Looks for the slot; says why it cannot be gone on from, if it cannot.
+    pub fn find(chain: &Chain, place: &Place, state: &Path, session: &mut Session) -> Result<std::result::Result<Self, String>> {
+        let found = shown(place, session)?;
         if let Some(why) = prior::refused(place, found.as_ref(), state) {
-            if found.is_some_and(|slot| !slot.is_active) {
-                slot::drop_slot(session, &place.slot)?;
-            }
             return Ok(Err(why));
         }
         let from = found.and_then(|slot| slot.confirmed).unwrap_or(place.advance);
         let (chain, place, state) = (chain.clone(), place.clone(), state.to_owned());
-        Ok(Ok(Self { chain, place, from, upto: from, has_changes: false, advance: from, state }))
+        Ok(Ok(Self { chain, place, from, upto: from, has_changes: false, advance: from, state, next: None, session: None }))
     }
 
     /// Finds out, once `leader` has taken its snapshot, whether there is a change at all; or says why the stream gives none.
@@ -110,6 +123,38 @@ impl Streaming {
         }
     }
 
+    /// Makes the slot that the chain goes on with, if one can be had. The moment has to be taken after that.
+    pub fn renew(&mut self, context: &Context) -> Result<()> {
+        let mut session = self.open(context)?;
+        self.next = Slot::renew(&mut session, &self.chain.database, &self.chain.names, context)?;
+        self.session = Some(session);
+        Ok(())
+    }
+
+    /// Goes on to a later moment, which `leader` has taken.
+    pub fn reach(&mut self, leader: &mut Session) -> Result<()> {
+        self.upto = end_of_log(leader)?;
+        Ok(())
+    }
+
+    /// Lets the server forget its log up to now, or a good part of it, if there is no change in it that `sees` sees and `saw` did
+    /// not; returns whether that is so.
+    pub fn pass(mut self, sees: &Visible, saw: &Visible, session: &mut Session, context: &Context) -> Result<bool> {
+        let part = Lsn(self.from.0.saturating_add(self.chain.window_bytes.saturating_mul(PASSED_WINDOWS)));
+        self.upto = end_of_log(session)?.min(part);
+        // The snapshot is not needed any more, and would keep the server from clearing old rows.
+        session.execute("COMMIT")?;
+        if self.upto < self.place.advance {
+            return Ok(false);
+        }
+        self.find_change(sees, saw, context)?;
+        if !self.has_changes {
+            prior::pass(session, &self.place, self.advance, &self.state)?;
+            slot::catch_up(session, &self.place.slot)?;
+        }
+        Ok(!self.has_changes)
+    }
+
     /// Why the stream cannot be read, where another attempt would not fare better.
     fn refusal(&self, error: &Error) -> Option<String> {
         Some(match sqlstate(error)? {
@@ -127,7 +172,7 @@ impl Streaming {
 
     /// Most often the first transaction tells.
     fn find_change(&mut self, sees: &Visible, saw: &Visible, context: &Context) -> Result<()> {
-        let mut session = self.stretch().open(context)?;
+        let mut session = self.ready(context)?;
         for count in [Some(1), Some(10_000), None] {
             let mut sieve = Sieve::new(sees, saw, self.from);
             let (mut lines, mut has_changes) = (0, false);
@@ -146,13 +191,24 @@ impl Streaming {
                 break;
             }
         }
+        self.session = Some(session);
         Ok(())
     }
 
+    fn open(&mut self, context: &Context) -> Result<Session> {
+        self.session.take().map_or_else(|| pinned(&self.chain.target, &self.chain.database, context), Ok)
+    }
+
+    /// A session to read with: all that was committed before the moment is in the log on the server's disk
+    /// then, and only that is decoded.
+    fn ready(&mut self, context: &Context) -> Result<Session> {
+        let mut session = self.open(context)?;
+        await_disk(&mut session, self.upto, context)?;
+        Ok(session)
+    }
+
     fn stretch(&self) -> Stretch<'_> {
-        let (chain, slot) = (&self.chain, self.place.slot.as_str());
-        let Chain { target, database, window_bytes, .. } = chain;
-        Stretch { target, database, slot, from: self.from, upto: self.upto, window_bytes: *window_bytes }
+        Stretch { slot: &self.place.slot, from: self.from, upto: self.upto, window_bytes: self.chain.window_bytes }
     }
 
     /// Bytes of log to be read.
@@ -169,11 +225,11 @@ impl Streaming {
         }
     }
 
-    /// Reads the stream: what was written of it, where it goes on, and the tables that it leaves unclear.
-    pub fn write(&self, mut translator: Translator<'_, '_>, context: &Context) -> Result<(ChangeSummary, Place, BTreeSet<u32>)> {
+    /// Reads the stream: what was written of it, and the tables that it leaves unclear.
+    pub fn write(&mut self, mut translator: Translator<'_, '_>, context: &Context) -> Result<(ChangeSummary, BTreeSet<u32>)> {
         if self.has_changes {
-            let (stretch, mut unreported) = (self.stretch(), (0, 0));
-            let read = stretch.read(&mut stretch.open(context)?, context, |lsn, line| {
+            let (mut session, mut unreported) = (self.ready(context)?, (0, 0));
+            let read = self.stretch().read(&mut session, context, |lsn, line| {
                 unreported = (unreported.0 + 1, unreported.1 + line.len() as u64);
                 if unreported.1 > 256 << 10 {
                     let (lines, bytes) = std::mem::take(&mut unreported);
@@ -185,7 +241,26 @@ impl Streaming {
             read.map_err(|error| self.unreadable(error))?;
         }
         let (changes, advance, unclear) = translator.finish(self.upto)?;
-        let advance = if self.has_changes { advance } else { self.advance };
-        Ok((changes, Place { slot: self.place.slot.clone(), advance }, unclear))
+        if self.has_changes {
+            self.advance = advance;
+        }
+        Ok((changes, unclear))
     }
+
+    /// Where the stream goes on once the backup exists. A new slot tells nothing that was committed before it begins, which must not
+    /// be needed again; nothing is done to the old one, which the chain goes on with if there will be no such backup.
+    pub fn goes_on(self) -> Place {
+        match self.next {
+            Some(mut next) if next.begins <= self.advance => {
+                next.keep();
+                Place { slot: next.name.clone(), advance: next.begins }
+            }
+            _ => Place { slot: self.place.slot, advance: self.advance },
+        }
+    }
+}
+
+/// The slot as the server shows it, if it is there.
+fn shown(place: &Place, session: &mut Session) -> Result<Option<Shown>> {
+    Ok(slot::shown(session, &place.slot)?.into_iter().find(|slot| slot.name == place.slot))
 }

@@ -4,20 +4,19 @@ use super::{
     position::{History, Place, Position},
     state::{self, State},
 };
-use crate::{
-    Since,
-    postgres::{
-        properties,
-        stream::{
-            lsn::Lsn,
-            slot::{self, Shown},
-            visible::Visible,
-        },
-        wire::Session,
+use crate::postgres::{
+    properties,
+    snapshot::{self, Taken},
+    stream::{
+        lsn::Lsn,
+        slot::{self, Shown},
+        visible::Visible,
     },
+    wire::Session,
 };
 use domain::{Code, Error, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use std::path::Path;
 
 /// The file in the prior's state that tells how far the slot was moved when nothing had changed.
@@ -56,17 +55,17 @@ struct Unreadable {
 
 impl Prior {
     /// What can be gone on from, or why nothing can.
-    pub fn of(since: &Since<'_>) -> std::result::Result<Self, String> {
-        let position = Position::deserialize(since.position);
+    pub fn of(position: &Value, state: &Path) -> std::result::Result<Self, String> {
+        let (folder, position) = (state, Position::deserialize(position));
         let Ok(position) = position else { return Err("The backup before says nothing of where the server's log stood.".into()) };
         let Ok(visible) = position.snapshot.parse() else { return Err("The backup before tells its snapshot in an unknown form.".into()) };
-        let Some(mut state) = State::read(since.state, &position.state) else {
+        let Some(mut state) = State::read(folder, &position.state) else {
             return Err("What the console keeps between two backups was lost.".into());
         };
-        if let Ok(catalogs) = std::fs::read_to_string(since.state.join(CATALOGS)) {
+        if let Ok(catalogs) = std::fs::read_to_string(folder.join(CATALOGS)) {
             state.catalogs = catalogs;
         }
-        let seen = std::fs::read_to_string(since.state.join(SEEN)).ok().and_then(|text| text.parse().ok());
+        let seen = std::fs::read_to_string(folder.join(SEEN)).ok().and_then(|text| text.parse().ok());
         Ok(Self { position, visible, seen, state })
     }
 
@@ -82,6 +81,13 @@ impl Prior {
         Ok(is_still && properties::extra(session, database)? == self.state.extra)
     }
 
+    /// Takes a moment, in a transaction of the session's; or says why it cannot be gone on to.
+    pub fn moment(&self, leader: &mut Session) -> Result<std::result::Result<Taken, String>> {
+        snapshot::begin(leader)?;
+        let taken = Taken::now(leader)?;
+        Ok(self.misses(&taken.visible, leader)?.map_or(Ok(taken), Err))
+    }
+
     /// Why a moment cannot be gone on to that does not see all that the prior saw.
     ///
     /// The snapshot of a new slot is made from the log. It sees a commit that is in there and still waits for a standby (or for
@@ -90,7 +96,7 @@ impl Prior {
     ///
     /// # Errors
     /// `busy`, while there is such a commit.
-    pub fn misses(&self, now: &Visible, session: &mut Session) -> Result<Option<String>> {
+    fn misses(&self, now: &Visible, session: &mut Session) -> Result<Option<String>> {
         let stands_before = now.xmax < self.visible.xmax;
         if !stands_before && !now.has_lost(&self.visible) {
             return Ok(None);

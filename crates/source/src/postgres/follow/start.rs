@@ -40,7 +40,7 @@ impl<'a> Start<'a> {
             return Ok(None);
         }
         match Slot::make(&self.chain.target, &self.chain.database, &self.chain.names, self.context)? {
-            Wish::Granted(slot) => Ok(Some(self.slot.insert(slot).snapshot.clone())),
+            Wish::Granted(slot) => Ok(self.slot.insert(slot).snapshot().map(str::to_owned)),
             Wish::Refused(why) => {
                 tracing::info!(database = self.chain.database, why, "there is no change stream");
                 self.refused = Some(why);

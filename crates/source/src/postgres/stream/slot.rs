@@ -24,6 +24,9 @@ const LOCK_TIMEOUT_MS: u32 = 10_000;
 /// The same, where it is only tried whether one can be made.
 const PROBE_TIMEOUT_MS: u32 = 200;
 
+/// How long to wait for all such transactions where there is a slot to go on with: longer than it takes to move that one.
+const RENEWAL_TIMEOUT_MS: u32 = 1_000;
+
 /// Names of the slots of one owner for one database: `rookery_<instance>_<owner and database>_<one chain>`.
 #[derive(Clone, Debug)]
 pub(in crate::postgres) struct Names {
@@ -75,10 +78,14 @@ pub(in crate::postgres) struct Slot {
     pub name: String,
     /// Where its stream begins.
     pub begins: Lsn,
-    /// The snapshot that sees exactly what was committed before; others can join it while the session stands still.
-    pub snapshot: String,
-    maker: Option<Session>,
+    maker: Option<Maker>,
     kept: bool,
+}
+
+/// Who made a slot together with a snapshot.
+struct Maker {
+    _session: Session,
+    snapshot: String,
 }
 
 impl Slot {
@@ -95,14 +102,52 @@ impl Slot {
         });
         match made {
             Ok((session, rows)) => {
-                let row = rows.first().ok_or_else(|| Error::internal("The server made a slot and said nothing of it."))?;
-                let (name, begins, snapshot) = (row.text(0)?.to_owned(), row.text(1)?.parse()?, row.text(2)?.to_owned());
-                let (target, database) = (target.clone(), database.to_owned());
-                Ok(Wish::Granted(Box::new(Self { target, database, name, begins, snapshot, maker: Some(session), kept: false })))
+                let row = rows.first().ok_or_else(untold)?;
+                let maker = Maker { snapshot: row.text(2)?.to_owned(), _session: session };
+                Ok(Wish::Granted(Box::new(Self::made(target, database, row, Some(maker))?)))
             }
             Err(error) if sqlstate(&error) == Some("55P03") => Ok(Wish::Refused(waiting(target, context))),
             Err(error) => refusal(&error, target).map(Wish::Refused).ok_or(error),
         }
+    }
+
+    /// Makes a slot for a chain to go on with in the place of the one that it has, which the server would have to read its log again
+    /// to move. A snapshot that is taken afterwards sees all that was committed before the slot begins, but for what
+    /// [`Sieve`](super::translate::Sieve) holds back.
+    ///
+    /// `None` if there is none to be had, or not soon: transactions are under way on the server, or another chain may need the last
+    /// slot that is free, and so may a reading (see [`Stretch::read`](super::window::Stretch::read)).
+    pub fn renew(session: &mut Session, database: &str, names: &Names, context: &Context) -> Result<Option<Self>> {
+        let spare = session.query("SELECT current_setting('max_replication_slots')::bigint - count(*) FROM pg_replication_slots")?;
+        if spare.first().ok_or_else(untold)?.parse::<i64>(0)? < 2 {
+            return Ok(None);
+        }
+        session.execute(&format!("SET statement_timeout = {RENEWAL_TIMEOUT_MS}"))?;
+        let name = quote_literal(&names.fresh());
+        let made = session.query(&format!("SELECT slot_name, lsn FROM pg_create_logical_replication_slot({name}, '{PLUGIN}')"));
+        let slot = match made {
+            Ok(rows) => Some(Self::made(session.target(), database, rows.first().ok_or_else(untold)?, None)?),
+            // What is half made goes with the error.
+            Err(error) if sqlstate(&error).is_some() => {
+                context.check()?;
+                tracing::info!(%error, "the chain goes on with the slot that it has");
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        session.execute("SET statement_timeout = 0")?;
+        Ok(slot)
+    }
+
+    fn made(target: &Target, database: &str, row: &Row, maker: Option<Maker>) -> Result<Self> {
+        let (name, begins) = (row.text(0)?.to_owned(), row.text(1)?.parse()?);
+        Ok(Self { target: target.clone(), database: database.to_owned(), name, begins, maker, kept: false })
+    }
+
+    /// The snapshot that sees exactly what was committed before the slot begins, if it was made with one; others can join it while
+    /// its maker stands still.
+    pub fn snapshot(&self) -> Option<&str> {
+        self.maker.as_ref().map(|maker| maker.snapshot.as_str())
     }
 
     /// Ends the session that made it, once somebody else keeps the snapshot.
@@ -128,6 +173,10 @@ impl Drop for Slot {
             tracing::warn!(slot = self.name, %error, "a replication slot could not be dropped; the next backup of its chain tries again");
         }
     }
+}
+
+fn untold() -> Error {
+    Error::internal("The server said nothing of its replication slots.")
 }
 
 /// Tries whether there can be a slot, with one that goes with its session; why not, where there cannot.
@@ -292,6 +341,19 @@ pub(in crate::postgres) fn advance(session: &mut Session, name: &str, to: Lsn) -
             quote_literal(&to.to_string())
         ))?;
     }
+    Ok(())
+}
+
+/// Lets the server forget what a slot holds back before the place that it was moved to.
+///
+/// While a slot is moved the server notes the first later place from which it could read, and the last one only of those before
+/// where the slot stood already: it has to be moved once more, to where it is (`LogicalIncreaseRestartDecodingForSlot` in the
+/// server's `logical.c`).
+pub(in crate::postgres) fn catch_up(session: &mut Session, name: &str) -> Result<()> {
+    session.query(&format!(
+        "SELECT pg_replication_slot_advance(slot_name, confirmed_flush_lsn) FROM pg_replication_slots WHERE slot_name = {}",
+        quote_literal(name)
+    ))?;
     Ok(())
 }
 

@@ -8,11 +8,7 @@
 use super::{lsn::Lsn, slot::drop_slot};
 use crate::{
     Context,
-    postgres::{
-        follow::position::await_disk,
-        snapshot::pinned,
-        wire::{Session, Target, quote_literal, sqlstate},
-    },
+    postgres::wire::{Session, quote_literal, sqlstate},
 };
 use domain::{Error, Result};
 
@@ -32,11 +28,10 @@ const HEADER_BYTES: usize = SIGNATURE.len() + 8;
 
 /// A stretch of a slot's stream: up to a place that a snapshot was taken before.
 pub(in crate::postgres) struct Stretch<'a> {
-    pub target: &'a Target,
-    pub database: &'a str,
     pub slot: &'a str,
     /// Where the slot stands.
     pub from: Lsn,
+    /// The log has to be on the server's disk up to there: only that is decoded.
     pub upto: Lsn,
     /// Size of the first window; for tests too.
     pub window_bytes: u64,
@@ -45,13 +40,6 @@ pub(in crate::postgres) struct Stretch<'a> {
 impl Stretch<'_> {
     /// The size that windows begin with.
     pub const WINDOW_BYTES: u64 = WINDOW_BYTES;
-
-    /// A session to read with. All that was committed before `upto` is in the log on the server's disk then: only that is decoded.
-    pub fn open(&self, context: &Context) -> Result<Session> {
-        let mut session = pinned(self.target, self.database, context)?;
-        await_disk(&mut session, self.upto, context)?;
-        Ok(session)
-    }
 
     /// Gives the first lines, whole transactions, until there are at least `count` (`None`: all).
     pub fn look(&self, session: &mut Session, count: Option<u32>, mut each: impl FnMut(Lsn, &[u8]) -> Result<()>) -> Result<()> {
