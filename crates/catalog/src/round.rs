@@ -104,8 +104,10 @@ statements! {
     OPEN_OF_TASK = "SELECT * FROM rounds WHERE task_id = $1 AND state IN ('preparing', 'running')";
     LAST_OF_SERVERS = "SELECT rounds.*, servers.id AS of_server FROM servers JOIN rounds ON rounds.id =
         (SELECT round_id FROM round_servers WHERE server_id = servers.id ORDER BY round_id DESC LIMIT 1)";
-    LAST_ENDED_OF_TASKS = "SELECT rounds.* FROM tasks JOIN rounds ON rounds.id =
-        (SELECT id FROM rounds WHERE task_id = tasks.id AND ended_at IS NOT NULL ORDER BY began_at DESC, id DESC LIMIT 1)";
+    LAST_ENDED_OF_TASKS = "SELECT rounds.*, task_servers.server_id AS of_server FROM task_servers JOIN rounds ON rounds.id =
+        (SELECT ended.id FROM rounds ended JOIN round_servers ON round_servers.round_id = ended.id
+            WHERE ended.task_id = task_servers.task_id AND round_servers.server_id = task_servers.server_id AND ended.ended_at IS NOT NULL
+            ORDER BY ended.began_at DESC, ended.id DESC LIMIT 1)";
     INSERT = "INSERT INTO rounds
         (id, task_id, task_name, destination_id, only_database, state, origin, started_by, attempt, retry_at, due_at, began_at,
         ended_at, error, wanted, once) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
@@ -235,19 +237,24 @@ impl Catalog {
     /// # Errors
     /// [`Code::Catalog`].
     pub async fn last_rounds_of_servers(&self) -> Result<HashMap<ServerId, RoundRecord>> {
-        let mut moment = self.moment().await?;
-        let last: Vec<LastOf> = sql(LAST_OF_SERVERS).all(&mut *moment).await?;
-        let (ids, rounds): (Vec<_>, Vec<_>) = last.into_iter().map(|LastOf(server, round)| (server, round)).unzip();
-        Ok(ids.into_iter().zip(whole(&mut moment, rounds).await?).collect())
+        Ok(self.last_of(LAST_OF_SERVERS).await?.into_iter().collect())
     }
 
-    /// The round of each task that began last among those that have ended.
+    /// For each task and each server that it covers, the round that began last of those that included the server and have ended. A
+    /// round that was asked for by hand may be for one server alone: it tells nothing of the others.
     ///
     /// # Errors
     /// [`Code::Catalog`].
-    pub async fn last_ended_rounds_of_tasks(&self) -> Result<HashMap<TaskId, RoundRecord>> {
-        let rounds = self.with_servers(sql(LAST_ENDED_OF_TASKS)).await?;
-        Ok(rounds.into_iter().filter_map(|round| Some((round.task?, round))).collect())
+    pub async fn last_ended_rounds_of_tasks(&self) -> Result<HashMap<(TaskId, ServerId), RoundRecord>> {
+        let last = self.last_of(LAST_ENDED_OF_TASKS).await?;
+        Ok(last.into_iter().filter_map(|(server, round)| Some(((round.task?, server), round))).collect())
+    }
+
+    async fn last_of(&self, statement: &'static str) -> Result<Vec<(ServerId, RoundRecord)>> {
+        let mut moment = self.moment().await?;
+        let last: Vec<LastOf> = sql(statement).all(&mut *moment).await?;
+        let (ids, rounds): (Vec<_>, Vec<_>) = last.into_iter().map(|LastOf(server, round)| (server, round)).unzip();
+        Ok(ids.into_iter().zip(whole(&mut moment, rounds).await?).collect())
     }
 
     /// Rounds with their servers, both as they are at one moment.

@@ -42,7 +42,7 @@ pub(crate) struct Survey {
     /// Rounds that are under way.
     open: HashMap<TaskId, RoundId>,
     last_of_servers: HashMap<ServerId, RoundLine>,
-    last_of_tasks: HashMap<TaskId, RoundLine>,
+    last_of_tasks: HashMap<(TaskId, ServerId), RoundLine>,
 }
 
 impl Survey {
@@ -137,12 +137,13 @@ impl Survey {
         self.keys = catalog.keys().await?.into_iter().map(|key| (key.id, key)).collect();
         self.open = catalog.open_rounds().await?.into_iter().filter_map(|round| Some((round.task?, round.id))).collect();
         let mut last_of_tasks = catalog.last_ended_rounds_of_tasks().await?;
-        last_of_tasks.retain(|id, _| self.tasks.iter().any(|task| task.id == *id));
+        last_of_tasks.retain(|(id, _), _| self.tasks.iter().any(|task| task.id == *id));
         let (servers, last): (Vec<_>, Vec<_>) = last_of_servers.into_iter().unzip();
-        let all = last.into_iter().chain(last_of_tasks.into_values()).collect();
+        let (tasks, last_of_tasks): (Vec<_>, Vec<_>) = last_of_tasks.into_iter().unzip();
+        let all = last.into_iter().chain(last_of_tasks).collect();
         let mut lines = control.round_lines(all).await?.into_iter();
         self.last_of_servers = servers.into_iter().zip(lines.by_ref()).collect();
-        self.last_of_tasks = lines.filter_map(|line| Some((line.task?, line))).collect();
+        self.last_of_tasks = tasks.into_iter().zip(lines).collect();
         Ok(self)
     }
 
@@ -190,13 +191,19 @@ impl Survey {
             tally,
             size_bytes: there.filter_map(|line| line.size_bytes).sum(),
             seen: server.seen.clone(),
-            tasks: self.tasks_of(server.id).map(|task| self.task_line(task)).collect(),
+            tasks: self.tasks_of(server.id).map(|task| self.task_line_on(task, &[server.id])).collect(),
             last_round: self.last_of_servers.get(&server.id).cloned(),
         }
     }
 
     /// A task in a list.
     pub fn task_line(&self, task: &TaskRecord) -> TaskLine {
+        self.task_line_on(task, &task.task.servers)
+    }
+
+    /// The same, with its last round that included one of these servers.
+    fn task_line_on(&self, task: &TaskRecord, servers: &[ServerId]) -> TaskLine {
+        let rounds = servers.iter().filter_map(|server| self.last_of_tasks.get(&(task.id, *server)));
         let destination = self.destinations.get(&task.task.destination);
         TaskLine {
             id: task.id,
@@ -214,7 +221,7 @@ impl Survey {
             selection: task.task.selection.clone(),
             keys: task.task.recipients.iter().filter_map(|id| self.keys.get(id)).map(|key| key.name.clone()).collect(),
             running: self.open.get(&task.id).copied(),
-            last_round: self.last_of_tasks.get(&task.id).cloned(),
+            last_round: rounds.max_by_key(|round| (round.began_at, round.id)).cloned(),
         }
     }
 

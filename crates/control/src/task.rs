@@ -103,7 +103,8 @@ impl Control {
         if task.recipients != known.task.recipients {
             self.ensure_fresh(permit, "This changes who can read the backups.", Timestamp::now())?;
         }
-        if task.retention != known.task.retention && task.retention.is_some() {
+        let is_for_others = !same(&task.servers, &known.task.servers);
+        if (task.retention != known.task.retention || is_for_others) && task.retention.is_some() {
             self.ensure_fresh(permit, "This changes which backups are deleted.", Timestamp::now())?;
         }
         // This counts if it is due at other times from now on; else what was put off stays so.
@@ -257,4 +258,9 @@ pub(crate) fn next_at(task: &Task, after: Timestamp) -> Option<Timestamp> {
 
 pub(crate) fn page(id: TaskId) -> String {
     format!("/tasks/{id}")
+}
+
+/// Whether these are the same servers, in whatever order.
+fn same(some: &[ServerId], others: &[ServerId]) -> bool {
+    some.len() == others.len() && some.iter().all(|server| others.contains(server))
 }

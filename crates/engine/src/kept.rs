@@ -171,7 +171,7 @@ pub(crate) struct Hold {
 }
 
 /// So long a chain may be held by who only looks at what its server keeps for it, which is asked over the network meanwhile.
-pub const A_LOOK: Duration = Duration::from_secs(10);
+pub const A_LOOK: Duration = Duration::from_secs(30);
 
 /// How long is slept before another look whether a chain is free.
 const NAP: Duration = Duration::from_millis(20);

@@ -75,7 +75,25 @@ async fn rounds_are_found_by_time_server_task_and_how_they_went() {
     assert_eq!(opened.rounds_of_task(task.id, 3).await.unwrap(), newest[..3]);
     assert_eq!(opened.rounds_between(at(60), at(180)).await.unwrap(), rounds[1..3]);
     assert_eq!(opened.last_rounds_of_servers().await.unwrap()[&task.task.servers[0]], newest[0]);
-    assert_eq!(opened.last_ended_rounds_of_tasks().await.unwrap()[&task.id], newest[1]);
+    assert_eq!(opened.last_ended_rounds_of_tasks().await.unwrap()[&(task.id, task.task.servers[0])], newest[1]);
+}
+
+#[tokio::test]
+async fn a_round_of_one_server_says_nothing_of_the_others() {
+    let opened = Opened::new().await;
+    let mut task = opened.with_task().await;
+    let other = server("attic");
+    opened.insert_server(&other, &audit()).await.unwrap();
+    task.task.servers.push(other.id);
+    opened.update_task(&task, &audit()).await.unwrap();
+    let both = ended(&task, at(0), RoundState::Partly);
+    let mut one = ended(&task, at(60), RoundState::Succeeded);
+    one.servers.truncate(1);
+    for round in [&both, &one] {
+        opened.insert_round(round, &audit()).await.unwrap();
+    }
+    let last = opened.last_ended_rounds_of_tasks().await.unwrap();
+    assert_eq!((last.len(), &last[&(task.id, other.id)], &last[&(task.id, one.servers[0].server)]), (2, &both, &one));
 }
 
 #[tokio::test]

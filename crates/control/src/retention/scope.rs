@@ -154,7 +154,8 @@ impl Beside {
     /// What is known of one database, or of all.
     pub async fn of(control: &Control, scope: &Scope, only: Option<&str>) -> Result<Self> {
         let (catalog, server, destination) = (&control.catalog, scope.server.id, scope.destination.id);
-        let mut failed: Vec<RoundRecord> = catalog.last_ended_rounds_of_tasks().await?.into_values().collect();
+        let last = catalog.last_ended_rounds_of_tasks().await?.into_iter();
+        let mut failed: Vec<RoundRecord> = last.filter(|((_, of), _)| *of == server).map(|(_, round)| round).collect();
         let is_unread = |round: &RoundRecord| round.server(server).is_some_and(|one| one.state == RunState::Failed);
         failed.retain(|round| round.destination == destination && is_unread(round));
         let (needs, records) = (Needs::at(control, destination).await?, catalog.backups_of(destination, only).await?);

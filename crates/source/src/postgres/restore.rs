@@ -128,9 +128,15 @@ impl Staging for Restore {
         context.meter.enter(Phase::Loading, 0);
         // The last one up to a moment is applied by itself.
         let whole = &chain[..chain.len() - usize::from(inside)];
-        let folds = Folds::gather(whole, self.folded_keys, &summaries, &self.bases, context)?;
+        let mut folds = Folds::gather(whole, self.folded_keys, &summaries, &self.bases, context)?;
         context.meter.enter(Phase::Loading, self.bases.bytes(&summaries));
-        rows::load(&self.bases.parts(chain), &folds, crew)?;
+        rows::load(&self.bases.parts(chain, |_| true), &folds, crew)?;
+        let large = folds.leave_large();
+        if !large.is_empty() {
+            let list: Vec<_> = large.iter().map(|table| format!("ONLY {table}")).collect();
+            crew.alone(Ok, |session: &mut Session| session.execute(&format!("TRUNCATE {}", list.join(", "))))?;
+            rows::load(&self.bases.parts(chain, |table| large.contains(table)), &Folds::default(), crew)?;
+        }
         let (folded, ahead) = folds.finish(&summaries, &self.bases)?;
         self.folded = folded;
         if let (None, Some(archive)) = (only_table, self.bases.objects) {

@@ -63,6 +63,21 @@ fn tables_of_every_shape_are_followed() {
     );
 }
 
+/// Whether large values lie in the row or out of line is a matter of the whole row, of which a change tells a part.
+#[test]
+fn rows_that_become_large_or_small_come_back() {
+    follow(
+        "create table docs(id int primary key, doc text, att text); create table small(id int primary key, doc text);
+         insert into docs select i, repeat('d', 10 << 20), case when i % 2 = 1 then repeat('a', 8 << 20) end from generate_series(1, 4) i;
+         insert into small select i, 'x' from generate_series(1, 9) i",
+        &[
+            "update docs set att = null where id = 1; update docs set att = repeat('b', 7 << 20) where id = 2; update docs set att = repeat('c', 2 << 20) where id = 3; update small set doc = 'y' where id < 5",
+            "insert into docs values (5, repeat('e', 10 << 20), null); delete from docs where id = 3; update small set doc = repeat('z', 2 << 20) where id = 2; update small set doc = 'w' where id = 2",
+            "update docs set att = repeat('f', 7 << 20) where id = 5; delete from small where id = 9",
+        ],
+    );
+}
+
 #[test]
 fn one_table_is_restored_with_its_changes() {
     let mut chain = Chain::begin(

@@ -89,7 +89,11 @@ pub(super) fn Submit(
         reason.map(String::from)
     });
     let needs_password = move || {
-        draft.read().differences().iter().any(|(field, ..)| *field == "encryption" || *field == "recipients" || field.starts_with("keep_"))
+        draft
+            .read()
+            .differences()
+            .iter()
+            .any(|(field, ..)| matches!(*field, "encryption" | "recipients" | "servers") || field.starts_with("keep_"))
     };
     let fields = move || {
         view! { <Hidden values=fields(&draft.read())/> }

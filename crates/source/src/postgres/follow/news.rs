@@ -27,9 +27,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// So many windows of log are passed at once, which the server reads three times for it: a backup has to wait meanwhile.
-const PASSED_WINDOWS: u64 = 2;
-
 /// What is known of changes before they are read.
 pub(super) enum News {
     Stream(Box<Streaming>),
@@ -140,7 +137,8 @@ impl Streaming {
     /// Lets the server forget its log up to now, or a good part of it, if there is no change in it that `sees` sees and `saw` did
     /// not; returns whether that is so.
     pub fn pass(mut self, sees: &Visible, saw: &Visible, session: &mut Session, context: &Context) -> Result<bool> {
-        let part = Lsn(self.from.0.saturating_add(self.chain.window_bytes.saturating_mul(PASSED_WINDOWS)));
+        // One window at once, which the server reads three times for it: a backup has to wait meanwhile.
+        let part = Lsn(self.from.0.saturating_add(self.chain.window_bytes));
         self.upto = end_of_log(session)?.min(part);
         // The snapshot is not needed any more, and would keep the server from clearing old rows.
         session.execute("COMMIT")?;

@@ -106,10 +106,10 @@ impl Bases {
         }
     }
 
-    /// The members to load, in the order to load them.
-    pub fn parts<'a>(&self, chain: &[&'a dyn Members]) -> Vec<Place<'a>> {
+    /// The members of wanted tables, in the order to load them.
+    pub fn parts<'a>(&self, chain: &[&'a dyn Members], is_wanted: impl Fn(&str) -> bool) -> Vec<Place<'a>> {
         let places = |(place, parts): &(usize, Vec<String>)| parts.iter().map(|name| (chain[*place], name.clone())).collect();
-        rows::interleaved(self.tables.values().map(places).collect())
+        rows::interleaved(self.tables.iter().filter(|(table, _)| is_wanted(table)).map(|(_, place)| places(place)).collect())
     }
 
     /// Bytes of the rows to load.

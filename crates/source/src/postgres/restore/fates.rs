@@ -24,6 +24,8 @@ pub(super) struct Fates {
     pub is_emptied: bool,
     /// Rows of the table that are named; each must be found.
     pub named: u64,
+    /// Whether a row was met that may be large (see [`may_be_wide`]).
+    pub is_large: bool,
 }
 
 /// What becomes of a row of the table.
@@ -34,12 +36,22 @@ pub(super) enum Becomes {
     Other(Vec<u8>),
 }
 
+/// A row from this size on may have values that its table's reader writes out of line (see [`crate::postgres::wide`]), or has them
+/// there: which it does, and so which digest it has, depends on what the values are as the server has them. Encoded, no value is
+/// smaller.
+const LARGE_BYTES: usize = 1 << 20;
+
+/// Whether a row may be written in another form when it is read back.
+pub(super) fn may_be_wide(row: &[u8]) -> bool {
+    row.len() >= LARGE_BYTES || memchr::memmem::find(row, b"{\"wide\":\"").is_some()
+}
+
 impl Fates {
     /// For a table that nothing was done to yet.
     pub fn new() -> Self {
         // Nobody who writes rows can know which keys would have one tag.
         let seed = RandomState::new().hash_one(0);
-        Self { places: HashTable::new(), seed, is_emptied: false, named: 0 }
+        Self { places: HashTable::new(), seed, is_emptied: false, named: 0, is_large: false }
     }
 
     /// Number of keys that are kept in memory.
@@ -106,7 +118,7 @@ impl Fates {
 
     /// All rows were removed.
     pub fn empty(&mut self) {
-        *self = Self { is_emptied: true, ..Self::new() };
+        *self = Self { is_emptied: true, is_large: self.is_large, ..Self::new() };
     }
 
     /// What becomes of a row of the table, which has this key.
@@ -179,6 +191,7 @@ impl Fates {
     fn keep(&mut self, key: &[u8], fate: &Fate, spool: &mut Spool) -> Result<()> {
         let tag = self.tag(key);
         let is_new = fate.row.as_ref().is_some_and(|row| row.origin == Origin::New);
+        self.is_large |= fate.row.as_ref().is_some_and(|row| may_be_wide(&row.values));
         let new = Entry::new(tag, spool.append(key, fate)?, is_new)?;
         let mut read = Ok(());
         match self.places.find_mut(Entry::hash(tag), |entry| entry.is_of(tag, key, spool, &mut read)) {
@@ -226,15 +239,12 @@ impl Entry {
     /// Whether it is that of a key. `read` holds the first error.
     fn is_of(self, tag: u64, key: &[u8], spool: &Spool, read: &mut Result<()>) -> bool {
         self.tag() == tag
-            && match spool.read(self.place()) {
-                Ok((its_key, _)) => its_key == key,
-                Err(error) => {
-                    if read.is_ok() {
-                        *read = Err(error);
-                    }
-                    false
+            && spool.is_of(self.place(), key).unwrap_or_else(|error| {
+                if read.is_ok() {
+                    *read = Err(error);
                 }
-            }
+                false
+            })
     }
 }
 

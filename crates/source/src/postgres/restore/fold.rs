@@ -5,7 +5,7 @@
 
 use super::{
     bases::Bases,
-    fates::{Becomes, Fates},
+    fates::{Becomes, Fates, may_be_wide},
     spool::Spool,
 };
 use crate::{
@@ -21,7 +21,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// Keys that are kept in memory, of all tables together. With its room to grow, each takes 10 to 30 bytes.
+/// Changes whose keys are kept in memory, of all tables together. With its room to grow, each takes 10 to 30 bytes; one that moves a
+/// row to another key, up to three times that.
 pub(in crate::postgres) const FOLDED_KEYS: u64 = 1_800_000;
 
 /// Changes between two looks at the wish to stop.
@@ -64,6 +65,8 @@ pub(super) struct Counted {
     named: u64,
     went: TableSummary,
     came: TableSummary,
+    /// Whether a row was changed that may be large: then what the table holds is not known.
+    is_large: bool,
 }
 
 impl Folds {
@@ -103,6 +106,15 @@ impl Folds {
     /// All of them, with their tables.
     pub fn all(&self) -> impl Iterator<Item = (&str, &Fold, &Spool)> {
         self.tables.iter().zip(self.spool.as_ref().into_iter().cycle()).map(|((table, fold), spool)| (table.as_str(), fold, spool))
+    }
+
+    /// Gives up on the tables of which it turned out that what they hold is not known; says which. Their rows are to be loaded again,
+    /// as they are.
+    pub fn leave_large(&mut self) -> BTreeSet<String> {
+        let is_large = |fold: &Fold| fold.counted.lock().unwrap_or_else(PoisonError::into_inner).is_large;
+        let large: BTreeSet<_> = self.tables.extract_if(.., |_, fold| is_large(fold)).map(|(table, _)| table).collect();
+        self.left.extend(large.iter().cloned());
+        large
     }
 
     /// Ends them, once all rows are loaded: what was taken, and what those tables hold now.
@@ -186,8 +198,7 @@ impl Taking<'_> {
         if !is_for_it {
             return Ok(());
         }
-        // What a value lies out of line for has another form there, and another digest.
-        if bytes > encode::WIDE_BYTES || !self.is_begun(table)? {
+        if !self.is_begun(table)? {
             self.leave(table);
             return Ok(());
         }
@@ -195,7 +206,11 @@ impl Taking<'_> {
         let Some((fold, spool)) = tables.get_mut(table).zip(spool.as_mut()) else { return Ok(()) };
         fold.changed_in = self.place;
         change(&mut fold.fates, &fold.key, spool)
-            .map_err(|error| if error.code() == Code::Damaged { error.during(format!("In the table {table}")) } else { error })
+            .map_err(|error| if error.code() == Code::Damaged { error.during(format!("In the table {table}")) } else { error })?;
+        if fold.fates.is_large {
+            self.leave(table);
+        }
+        Ok(())
     }
 
     /// `false` if rows of the table cannot be found by their key, or are not written as its changes are.
@@ -234,8 +249,9 @@ impl Fold {
             counted.named += 1;
             add(&mut counted.went, row);
         }
-        if let Becomes::Other(row) = &becomes {
-            add(&mut counted.came, row);
+        if let Becomes::Other(other) = &becomes {
+            add(&mut counted.came, other);
+            counted.is_large |= may_be_wide(row) || may_be_wide(other);
         }
         Ok(becomes)
     }
@@ -253,8 +269,9 @@ impl Fold {
 
     /// Adds what was counted for a part of the rows.
     pub fn count(&self, part: Counted) {
-        let Counted { named, went, came } = &mut *self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let Counted { named, went, came, is_large } = &mut *self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         *named += part.named;
+        *is_large |= part.is_large;
         for (all, part) in [(went, part.went), (came, part.came)] {
             all.rows += part.rows;
             all.bytes += part.bytes;
@@ -264,7 +281,7 @@ impl Fold {
 
     /// What the table holds, if its rows were those of `base`.
     fn finish(self, base: &TableSummary) -> Result<Ahead> {
-        let Counted { named, went, came } = self.counted.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Counted { named, went, came, .. } = self.counted.into_inner().unwrap_or_else(PoisonError::into_inner);
         let (table, wanted) = (&base.table, self.fates.named);
         if named != wanted {
             return Err(damaged(format!(

@@ -2,6 +2,7 @@
 
 use domain::{Code, Error, Result};
 use std::{
+    borrow::Cow,
     fs::File,
     io::{self, Write},
     os::unix::fs::FileExt,
@@ -42,14 +43,20 @@ pub(super) enum Origin {
     Key(Vec<u8>),
 }
 
-/// A temporary file of records, which goes with the process. Written by one thread, then read by many.
+/// A temporary file of records, which goes with the process. Written by one thread, then read by many. Nothing is written twice into
+/// one place: a row that is changed again and again takes room each time.
 pub(super) struct Spool {
     file: File,
+    /// Bytes that it may take.
+    most: u64,
     /// Bytes in the file.
     written: u64,
     /// What comes after them.
     tail: Vec<u8>,
 }
+
+/// Bytes that a file may take at most. Half of what is free on its disk stays free, too: the server may have its log there.
+const MOST_BYTES: u64 = 8 << 30;
 
 /// Bytes that are written at once.
 pub(super) const TAIL_BYTES: usize = 256 << 10;
@@ -67,7 +74,10 @@ impl Spool {
     /// # Errors
     /// [`Code::NoSpace`], as for all its methods.
     pub fn new() -> Result<Self> {
-        Ok(Self { file: tempfile::tempfile().map_err(failed)?, written: 0, tail: vec![] })
+        let file = tempfile::tempfile().map_err(failed)?;
+        let disk = rustix::fs::fstatvfs(&file).map_err(|error| failed(error.into()))?;
+        let most = MOST_BYTES.min(disk.f_bavail.saturating_mul(disk.f_frsize) / 2);
+        Ok(Self { file, most, written: 0, tail: vec![] })
     }
 
     /// Adds a key and its fate; says where they begin.
@@ -76,6 +86,9 @@ impl Spool {
             self.file.write_all(&self.tail).map_err(failed)?;
             self.written += self.tail.len() as u64;
             self.tail.clear();
+            if self.written > self.most {
+                return Err(failed(io::ErrorKind::StorageFull.into()));
+            }
         }
         let place = self.written + self.tail.len() as u64;
         let length = |bytes: &[u8]| u32::try_from(bytes.len()).ok().filter(|length| *length < HERE);
@@ -99,25 +112,17 @@ impl Spool {
         Ok(place)
     }
 
+    /// Whether the record that begins here is of this key.
+    pub fn is_of(&self, place: u64, key: &[u8]) -> Result<bool> {
+        let record = self.bytes(place, Lengths::to_key)?;
+        Ok(record.get(Lengths::BYTES..) == Some(key))
+    }
+
     /// The record that begins here: a key and its fate.
     pub fn read(&self, place: u64) -> Result<(Vec<u8>, Fate)> {
-        let broken = || Error::internal("A record of a temporary file is not where it was put.");
-        let mut bytes;
-        let record: &[u8] = match place.checked_sub(self.written) {
-            Some(start) => self.tail.get(usize::try_from(start).unwrap_or(usize::MAX)..).ok_or_else(broken)?,
-            None => {
-                bytes = vec![0; GUESS_BYTES];
-                let read = self.file.read_at(&mut bytes, place).map_err(failed)?;
-                let whole = bytes.get(..read).and_then(Lengths::of).ok_or_else(broken)?.record();
-                if whole > read {
-                    bytes.resize(whole, 0);
-                    self.file.read_exact_at(&mut bytes[read..], place + read as u64).map_err(failed)?;
-                }
-                &bytes
-            }
-        };
-        let lengths = Lengths::of(record).ok_or_else(broken)?;
-        let mut rest = record.get(Lengths::BYTES..lengths.record()).ok_or_else(broken)?;
+        let record = self.bytes(place, Lengths::record)?;
+        let lengths = Lengths::of(&record).ok_or_else(broken)?;
+        let mut rest = record.get(Lengths::BYTES..).ok_or_else(broken)?;
         let mut part = |length: u32| {
             let (part, other) = rest.split_at(bytes_of(length));
             rest = other;
@@ -140,6 +145,28 @@ impl Spool {
         };
         Ok((key, Fate { own, row: (row != NONE).then_some(Row { origin, values }) }))
     }
+
+    /// As many bytes of the record that begins here as are wanted of one with such lengths.
+    fn bytes(&self, place: u64, wanted: fn(&Lengths) -> usize) -> Result<Cow<'_, [u8]>> {
+        if let Some(start) = place.checked_sub(self.written) {
+            let tail = usize::try_from(start).ok().and_then(|start| self.tail.get(start..)).ok_or_else(broken)?;
+            let wanted = wanted(&Lengths::of(tail).ok_or_else(broken)?);
+            return tail.get(..wanted).map(Cow::Borrowed).ok_or_else(broken);
+        }
+        let mut bytes = vec![0; GUESS_BYTES];
+        let read = self.file.read_at(&mut bytes, place).map_err(failed)?;
+        bytes.truncate(read);
+        let wanted = wanted(&Lengths::of(&bytes).ok_or_else(broken)?);
+        bytes.resize(wanted, 0);
+        if wanted > read {
+            self.file.read_exact_at(&mut bytes[read..], place + read as u64).map_err(failed)?;
+        }
+        Ok(Cow::Owned(bytes))
+    }
+}
+
+fn broken() -> Error {
+    Error::internal("A record of a temporary file is not where it was put.")
 }
 
 /// The lengths of a record's parts: its key, the key in [`Own`], the key in [`Origin`], the row.
@@ -153,6 +180,12 @@ impl Lengths {
         Some(Self(<[[u8; 4]; 4]>::try_from(numbers).ok()?.map(u32::from_le_bytes)))
     }
 
+    /// Bytes of the record up to the end of its key.
+    fn to_key(&self) -> usize {
+        Self::BYTES + bytes_of(self.0[0])
+    }
+
+    /// Bytes of the whole record.
     fn record(&self) -> usize {
         Self::BYTES + self.0.into_iter().map(bytes_of).sum::<usize>()
     }

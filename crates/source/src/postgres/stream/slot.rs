@@ -118,8 +118,7 @@ impl Slot {
     /// `None` if there is none to be had, or not soon: transactions are under way on the server, or another chain may need the last
     /// slot that is free, and so may a reading (see [`Stretch::read`](super::window::Stretch::read)).
     pub fn renew(session: &mut Session, database: &str, names: &Names, context: &Context) -> Result<Option<Self>> {
-        let spare = session.query("SELECT current_setting('max_replication_slots')::bigint - count(*) FROM pg_replication_slots")?;
-        if spare.first().ok_or_else(untold)?.parse::<i64>(0)? < 2 {
+        if spare(session)? < 2 {
             return Ok(None);
         }
         session.execute(&format!("SET statement_timeout = {RENEWAL_TIMEOUT_MS}"))?;
@@ -136,6 +135,10 @@ impl Slot {
             Err(error) => return Err(error),
         };
         session.execute("SET statement_timeout = 0")?;
+        // Others may have taken one at the same moment: a chain that begins now must find one.
+        if slot.is_some() && spare(session)? < 1 {
+            return Ok(None);
+        }
         Ok(slot)
     }
 
@@ -177,6 +180,12 @@ impl Drop for Slot {
 
 fn untold() -> Error {
     Error::internal("The server said nothing of its replication slots.")
+}
+
+/// Slots that the server has room for.
+fn spare(session: &mut Session) -> Result<i64> {
+    let rows = session.query("SELECT current_setting('max_replication_slots')::bigint - count(*) FROM pg_replication_slots")?;
+    rows.first().ok_or_else(untold)?.parse(0)
 }
 
 /// Tries whether there can be a slot, with one that goes with its session; why not, where there cannot.
