@@ -87,8 +87,8 @@ impl Folds {
     }
 
     fn take(&mut self, chain: &[&dyn Members], most_keys: u64, summaries: &[Summary], bases: &Bases, context: &Context) -> Result<()> {
-        for place in 1..chain.len() {
-            let changes = summaries[place].changes.as_ref().map_or(0, |it| it.inserts + it.updates + it.deletes);
+        for (place, summary) in summaries.iter().enumerate().take(chain.len()).skip(1) {
+            let changes = summary.changes.as_ref().map_or(0, |it| it.inserts + it.updates + it.deletes);
             if self.tables.values().map(|fold| fold.fates.keys() as u64).sum::<u64>() + changes > most_keys {
                 break;
             }
