@@ -209,7 +209,8 @@ const SLOW: &str =
 const UNCHANGED: Scenario = Scenario {
     name: "unchanged",
     title: "Incremental of an unchanged database",
-    note: "The whole command, from its start to its end, on the mixed database and on one of 2.5 million rows in SQLite.",
+    note: "The whole command, from its start to its end, on the mixed database and on one of 2.5 million rows in SQLite. The first look \
+           after a backup reads what the files or the log do not exclude (the first round); what was found unchanged is noted then.",
     once: "mixed mixed 1; createdb -T mixed compared; begin_chain mixed; begin_chain compared
 items; rookery backup sqlite:$KEPT/dbs --to $KEPT/root --kind incremental",
     after: "dropdb compared; drop_slots; dropdb mixed",
@@ -224,7 +225,7 @@ items; rookery backup sqlite:$KEPT/dbs --to $KEPT/root --kind incremental",
     bytes: None,
 };
 
-const CHAIN_WHY: &str = "Each changed row is written once more by the server, and with it, the first time, its whole page into the log.";
+const CHAIN_WHY: &str = "All changes are read before the rows are loaded, and each row's key is looked up among theirs.";
 
 const CHAIN: Scenario = Scenario {
     name: "chain",
@@ -244,7 +245,8 @@ drop_slots; dropdb mixed",
     bytes: None,
 };
 
-const BUSY: &str = "pgbench and the server use both cores alone, and a backup takes its share of them for as long as it lasts.";
+const BUSY: &str = "pgbench and the server use both cores alone, and a backup takes its share of them for as long as it lasts. Its own threads give \
+                    way; those of the server that read the rows do not.";
 
 const USERS: Scenario = Scenario {
     name: "users",
