@@ -4,6 +4,8 @@
 
 mod apply;
 mod bases;
+#[cfg(test)]
+mod changing;
 mod compare;
 mod crew;
 mod database;

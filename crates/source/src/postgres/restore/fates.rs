@@ -251,44 +251,19 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::postgres::restore::spool::{GUESS_BYTES, TAIL_BYTES};
+    use crate::postgres::restore::{
+        changing::{self, KEY, Rows, Told},
+        spool::{GUESS_BYTES, TAIL_BYTES},
+    };
     use domain::Code;
     use proptest::prelude::*;
-    use std::collections::BTreeMap;
-
-    const KEY: &KeyPlaces = &[0];
-
-    /// A row: its key, a small value, and a large one.
-    type Rows = BTreeMap<u8, (u8, u8)>;
-
-    #[derive(Clone, Debug)]
-    enum Op {
-        Insert(u8, u8, u8),
-        Update(u8, u8, u8, Option<u8>),
-        Delete(u8),
-        Empty,
-    }
-
-    fn op() -> impl Strategy<Value = Op> {
-        let key = || 0..5_u8;
-        prop_oneof![
-            4 => (key(), any::<u8>(), any::<u8>()).prop_map(|(key, a, b)| Op::Insert(key, a, b)),
-            6 => (key(), key(), any::<u8>(), proptest::option::of(any::<u8>())).prop_map(|(old, new, a, b)| Op::Update(old, new, a, b)),
-            3 => key().prop_map(Op::Delete),
-            1 => Just(Op::Empty),
-        ]
-    }
-
-    fn encoded(key: u8, (a, b): (u8, u8)) -> Vec<u8> {
-        format!("[{key},{a},{b}]").into_bytes()
-    }
 
     /// What the table is in the end, and how many of its rows were named.
     fn applied(table: &Rows, fates: &Fates, spool: &Spool) -> (Vec<Vec<u8>>, u64) {
         let (mut rows, mut named) = (vec![], 0);
         for (key, values) in table.iter().filter(|_| !fates.is_emptied) {
-            let row = encoded(*key, *values);
-            match fates.of(format!("[{key}]").as_bytes(), &row, spool).unwrap() {
+            let row = changing::row(*key, *values);
+            match fates.of(&changing::key(*key), &row, spool).unwrap() {
                 Becomes::Same => rows.push(row),
                 Becomes::Nothing => named += 1,
                 Becomes::Other(row) => {
@@ -357,30 +332,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_fates_of_any_changes_are_their_effect(start in proptest::collection::btree_map(0..5_u8, (any::<u8>(), any::<u8>()), 0..5), ops in proptest::collection::vec(op(), 0..30)) {
-            let mut truth: Rows = start.clone();
-            let (mut fates, mut spool) = (Fates::new(), Spool::new().unwrap());
-            for op in ops {
-                match op {
-                    Op::Insert(key, a, b) if !truth.contains_key(&key) => {
-                        truth.insert(key, (a, b));
-                        fates.insert(KEY, &encoded(key, (a, b)), &mut spool).unwrap();
-                    }
-                    Op::Update(old, new, a, b) if truth.contains_key(&old) && (old == new || !truth.contains_key(&new)) => {
-                        let (_, large) = truth.remove(&old).unwrap();
-                        truth.insert(new, (a, b.unwrap_or(large)));
-                        let large = b.map_or(r#"{"unchanged":true}"#.to_owned(), |b| b.to_string());
-                        fates.update(KEY, format!("[{old}]").as_bytes(), format!("[{new},{a},{large}]").as_bytes(), &mut spool).unwrap();
-                    }
-                    Op::Delete(key) if truth.remove(&key).is_some() => fates.delete(format!("[{key}]").as_bytes(), &mut spool).unwrap(),
-                    Op::Empty => {
-                        truth.clear();
-                        fates.empty();
-                    }
-                    _ => {}
+        fn the_fates_of_any_changes_are_their_effect(start in changing::rows(), ops in changing::ops()) {
+            let (mut truth, mut fates, mut spool) = (start.clone(), Fates::new(), Spool::new().unwrap());
+            for told in changing::told(&mut truth, ops) {
+                match told {
+                    Told::Insert(row) => fates.insert(KEY, &row, &mut spool).unwrap(),
+                    Told::Update(key, row) => fates.update(KEY, &key, &row, &mut spool).unwrap(),
+                    Told::Delete(key) => fates.delete(&key, &mut spool).unwrap(),
+                    Told::Empty => fates.empty(),
                 }
             }
-            let mut expected: Vec<_> = truth.iter().map(|(key, values)| encoded(*key, *values)).collect();
+            let mut expected: Vec<_> = truth.iter().map(|(key, values)| changing::row(*key, *values)).collect();
             expected.sort();
             let (rows, named) = applied(&start, &fates, &spool);
             prop_assert_eq!(rows, expected);

@@ -155,10 +155,8 @@ pub(super) fn with_key(row: &[u8], places: &KeyPlaces, key: &[u8]) -> Result<Vec
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::postgres::restore::changing::{self, KEY, Rows, Told};
     use proptest::prelude::*;
-    use std::collections::BTreeMap;
-
-    const KEY: &KeyPlaces = &[0];
 
     #[test]
     fn what_cannot_be_is_refused() {
@@ -181,27 +179,6 @@ mod tests {
         net.update(&[1, 0], b"[\"k\",1]", br#"[2,{"unchanged":true},{"unchanged":true}]"#).unwrap();
         let expected = Changed { origin: Some(b"[\"k\",1]".to_vec()), row: br#"[2,"k",{"unchanged":true}]"#.to_vec() };
         assert_eq!(net.rows, HashMap::from([(b"[\"k\",2]".to_vec(), expected)]));
-    }
-
-    /// A row: its key, a small value, and a large one.
-    type Rows = BTreeMap<u8, (u8, u8)>;
-
-    #[derive(Clone, Debug)]
-    enum Op {
-        Insert(u8, u8, u8),
-        Update(u8, u8, u8, Option<u8>),
-        Delete(u8),
-        Empty,
-    }
-
-    fn op() -> impl Strategy<Value = Op> {
-        let key = || 0..5_u8;
-        prop_oneof![
-            4 => (key(), any::<u8>(), any::<u8>()).prop_map(|(key, a, b)| Op::Insert(key, a, b)),
-            6 => (key(), key(), any::<u8>(), proptest::option::of(any::<u8>())).prop_map(|(old, new, a, b)| Op::Update(old, new, a, b)),
-            3 => key().prop_map(Op::Delete),
-            1 => Just(Op::Empty),
-        ]
     }
 
     /// What the table is after the net changes.
@@ -230,26 +207,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_net_of_any_changes_is_their_effect(start in proptest::collection::btree_map(0..5_u8, (any::<u8>(), any::<u8>()), 0..5), ops in proptest::collection::vec(op(), 0..30)) {
-            let (mut truth, mut net): (Rows, _) = (start.clone(), Net::default());
-            for op in ops {
-                match op {
-                    Op::Insert(key, a, b) if !truth.contains_key(&key) => {
-                        truth.insert(key, (a, b));
-                        net.insert(KEY, format!("[{key},{a},{b}]").as_bytes()).unwrap();
-                    }
-                    Op::Update(old, new, a, b) if truth.contains_key(&old) && (old == new || !truth.contains_key(&new)) => {
-                        let (_, large) = truth.remove(&old).unwrap();
-                        truth.insert(new, (a, b.unwrap_or(large)));
-                        let large = b.map_or(r#"{"unchanged":true}"#.to_owned(), |b| b.to_string());
-                        net.update(KEY, format!("[{old}]").as_bytes(), format!("[{new},{a},{large}]").as_bytes()).unwrap();
-                    }
-                    Op::Delete(key) if truth.remove(&key).is_some() => net.delete(format!("[{key}]").as_bytes()).unwrap(),
-                    Op::Empty => {
-                        truth.clear();
-                        net.empty();
-                    }
-                    _ => {}
+        fn the_net_of_any_changes_is_their_effect(start in changing::rows(), ops in changing::ops()) {
+            let (mut truth, mut net) = (start.clone(), Net::default());
+            for told in changing::told(&mut truth, ops) {
+                match told {
+                    Told::Insert(row) => net.insert(KEY, &row).unwrap(),
+                    Told::Update(key, row) => net.update(KEY, &key, &row).unwrap(),
+                    Told::Delete(key) => net.delete(&key).unwrap(),
+                    Told::Empty => net.empty(),
                 }
             }
             prop_assert_eq!(applied(start, &net), truth);
