@@ -190,20 +190,20 @@ fn a_copy_of_the_data_directory_opens_none_of_the_sealed_archives() {
     let keys = [PrivateKey::generate().unwrap(), PrivateKey::generate().unwrap()];
     let mut console = Console::start(&[]);
     let ada = console.set_up();
-    let place = id(&ada.call("add_destination", &format!("name=disk&root={}&note=", world.root())));
+    let place = ada.call("add_destination", &format!("name=disk&root={}&note=", world.root())).id();
     let folder = world.path("dbs").display().to_string();
-    let server = id(&ada.call("add_server", &format!("name=apps&dbms=sqlite&folder={folder}")));
+    let server = ada.call("add_server", &format!("name=apps&dbms=sqlite&folder={folder}")).id();
     let mut recipients = vec![];
     for (number, key) in keys.iter().enumerate() {
         let public = key.public().unwrap();
         let form =
             format!("name=key{number}&public_key={public}&derivation=&typed_fingerprint={}&understood=on&note=", public.fingerprint());
-        recipients.push(id(&ada.call("add_key", &format!("{form}&current_password=&back="))));
+        recipients.push(ada.call("add_key", &format!("{form}&current_password=&back=")).id());
     }
     let task =
         format!("servers={server}&name=nightly&full=0+2+*+*+*&incremental=&time_zone=UTC&excluded=&destination={place}&encryption=sealed");
-    let task = id(&ada.call("add_task", &format!("{task}&backup_type=logical&catch_up=on&recipients={}", recipients.join("+"))));
-    let round = id(&ada.call("back_up_now", &format!("task={task}")));
+    let task = ada.call("add_task", &format!("{task}&backup_type=logical&catch_up=on&recipients={}", recipients.join("+"))).id();
+    let round = ada.call("back_up_now", &format!("task={task}")).id();
     let ended = ada.with("Accept", "text/event-stream").get(&format!("/live/rounds/{round}")).text();
     assert!(ended.contains("\"state\":\"succeeded\""), "{ended}");
     let mut seen = Seen::default();
@@ -264,7 +264,7 @@ fn open_and_use(seen: &mut Seen, ada: &Client, key: &PrivateKey, place: &str, se
         ("verify_now", format!("destination={place}&database=shop.db&label={label}&data_key={sent}")),
     ] {
         let answer = ada.call(function, &fields);
-        let run = id(&answer);
+        let run = answer.id();
         seen.add(function, answer.body);
         let live = ada.with("Accept", "text/event-stream").get(&format!("/live/runs/{run}")).text();
         assert!(live.contains("\"state\":\"succeeded\"") && !live.contains("without a key"), "{function}: {live}");
@@ -275,12 +275,6 @@ fn open_and_use(seen: &mut Seen, ada: &Client, key: &PrivateKey, place: &str, se
         seen.add(page, ada.get(page).body);
     }
     data_key.expose().to_vec()
-}
-
-/// The identifier at the end of the address that an answer leads to.
-fn id(answer: &support::http::Answer) -> String {
-    let location = answer.header("location").unwrap_or_else(|| panic!("{}", answer.text()));
-    location.rsplit('/').next().unwrap().to_owned()
 }
 
 fn is_private_key_of(envelope: &Envelope, bytes: &[u8; 32]) -> bool {

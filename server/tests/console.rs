@@ -260,25 +260,18 @@ fn with_sample(world: &World) -> Console {
     Console::start(&["--sample", &world.path("dbs").display().to_string(), "--sample-root", &world.root()])
 }
 
-/// What is at the end of the address that an answer leads to.
-#[track_caller]
-fn id(answer: &Answer) -> String {
-    let location = answer.header("location").unwrap_or_else(|| panic!("{}", answer.text()));
-    location.rsplit('/').next().unwrap().to_owned()
-}
-
 fn json(answer: &Answer) -> serde_json::Value {
     serde_json::from_str(&answer.text()).unwrap_or_else(|error| panic!("{error}: {}", answer.text()))
 }
 
 /// Adds the sample with a task for it; the task, and the destination that it writes to.
 fn add_task(client: &Client) -> (String, String) {
-    let server = id(&client.call("add_sample", ""));
+    let server = client.call("add_sample", "").id();
     let place = json(&client.call("destinations", ""))[0]["id"].as_str().unwrap().to_owned();
     let fields = format!(
         "servers={server}&name=nightly&backup_type=logical&full=0+2+*+*+*&incremental=&time_zone=UTC&catch_up=on&excluded=&encryption=none&recipients=&destination={place}"
     );
-    (id(&client.call("add_task", &fields)), place)
+    (client.call("add_task", &fields).id(), place)
 }
 
 /// A process that keeps everybody else from a database: a backup of it waits.
@@ -332,7 +325,7 @@ fn what_is_live_ends_with_the_session_that_asked_for_it() {
     let client = console.set_up();
     let (task, _) = add_task(&client);
     let held = hold(&world.path("dbs/shop.db"));
-    let round = id(&client.call("back_up_now", &format!("task={task}")));
+    let round = client.call("back_up_now", &format!("task={task}")).id();
     let added = client.call("add_user", "name=bob&role=viewer&password=correct+horse+battery&current_password=");
     assert_eq!(added.status, 200, "{}", added.text());
     let users = json(&client.call("users", ""));
@@ -357,7 +350,7 @@ fn a_destination_that_cannot_be_read_says_so_wherever_it_is_shown() {
     let console = with_sample(&world);
     let client = console.set_up();
     let (task, place) = add_task(&client);
-    let round = id(&client.call("back_up_now", &format!("task={task}")));
+    let round = client.call("back_up_now", &format!("task={task}")).id();
     client.get(&format!("/live/rounds/{round}"));
     let read_again = || client.call("read_again", &format!("destination={place}")).status;
     let pages = ["/destinations".into(), format!("/destinations/{place}"), "/backups".into(), format!("/backups/{place}")];
@@ -392,7 +385,7 @@ fn where_servers_share_the_name_of_a_database_each_backup_tells_whose_it_is() {
         support::ran(command).succeeds();
     }
     let client = console.set_up();
-    let place = id(&client.call("add_destination", &format!("name=vault&root={}&note=", world.root())));
+    let place = client.call("add_destination", &format!("name=vault&root={}&note=", world.root())).id();
     let page = |more: &str| client.get(&format!("/restore?step=point&destination={place}&database=shop.db{more}")).text();
     let both = page("");
     assert!(both.contains("Several servers have a database of this name.") && both.contains("scope=\"col\">From<"), "{both}");
@@ -410,7 +403,7 @@ fn a_round_is_followed_to_its_end() {
     let console = with_sample(&world);
     let client = console.set_up();
     let (task, place) = add_task(&client);
-    let round = id(&client.call("back_up_now", &format!("task={task}")));
+    let round = client.call("back_up_now", &format!("task={task}")).id();
     assert_eq!(console.client().get(&format!("/live/rounds/{round}")).status, 401);
     assert_eq!(client.get(&format!("/live/rounds/{NOBODY}")).status, 404);
     // Reads until the console says that nothing more will come.

@@ -28,12 +28,6 @@ struct Backed {
     labels: Vec<String>,
 }
 
-#[track_caller]
-fn id(answer: &Answer) -> String {
-    let location = answer.header("location").unwrap_or_else(|| panic!("{}", answer.text()));
-    location.rsplit('/').next().unwrap().to_owned()
-}
-
 fn encoded(text: &str) -> String {
     text.bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
@@ -52,13 +46,13 @@ impl Backed {
         let (world, console) = (World::new(), Console::start(&[]));
         world.shop();
         let ada = console.set_up();
-        let place = id(&ada.call("add_destination", &format!("name=disk&root={}&note=", world.root())));
-        let server = id(&ada.call("add_server", &format!("name=apps&dbms=sqlite&folder={}", world.path("dbs").display())));
+        let place = ada.call("add_destination", &format!("name=disk&root={}&note=", world.root())).id();
+        let server = ada.call("add_server", &format!("name=apps&dbms=sqlite&folder={}", world.path("dbs").display())).id();
         let fields = format!("servers={server}&name=nightly&full=0+0+1+1+*&incremental=0+0+2+1+*&time_zone=UTC&excluded=&encryption=none");
-        let task = id(&ada.call("add_task", &format!("{fields}&recipients=&backup_type=logical&catch_up=on&destination={place}")));
+        let task = ada.call("add_task", &format!("{fields}&recipients=&backup_type=logical&catch_up=on&destination={place}")).id();
         let mut backed = Self { world, console, ada, place, chain: String::new(), labels: vec![] };
         for kind in ["full", "incremental"] {
-            let round = id(&backed.ada.call("back_up_now", &format!("task={task}&kind={kind}")));
+            let round = backed.ada.call("back_up_now", &format!("task={task}&kind={kind}")).id();
             let ended = backed.ada.with("Accept", "text/event-stream").get(&format!("/live/rounds/{round}")).text();
             assert!(ended.contains("\"state\":\"succeeded\""), "{ended}");
             let changes = match kind {

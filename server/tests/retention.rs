@@ -8,20 +8,8 @@ use std::fs;
 use support::{
     World,
     console::Console,
-    http::{Answer, Client},
+    http::{Answer, Client, holds},
 };
-
-/// What is at the end of the address that an answer leads to.
-#[track_caller]
-fn id(answer: &Answer) -> String {
-    let location = answer.header("location").unwrap_or_else(|| panic!("{}", answer.text()));
-    location.rsplit('/').next().unwrap().to_owned()
-}
-
-#[track_caller]
-fn holds(page: &str, wanted: &str) {
-    assert!(page.contains(wanted), "{wanted:?} is not in {page}");
-}
 
 /// The value of a hidden field of a page.
 fn hidden(answer: &Answer, name: &str) -> String {
@@ -33,12 +21,12 @@ fn hidden(answer: &Answer, name: &str) -> String {
 /// A task over one database, with so many backups of it: its identifier, and that of the destination.
 fn with_backups(world: &World, ada: &Client, count: usize) -> (String, String) {
     world.shop();
-    let place = id(&ada.call("add_destination", &format!("name=disk&root={}&note=", world.root())));
-    let server = id(&ada.call("add_server", &format!("name=apps&dbms=sqlite&folder={}", world.path("dbs").display())));
+    let place = ada.call("add_destination", &format!("name=disk&root={}&note=", world.root())).id();
+    let server = ada.call("add_server", &format!("name=apps&dbms=sqlite&folder={}", world.path("dbs").display())).id();
     let fields = format!("servers={server}&name=nightly&full=0+0+1+1+*&incremental=&time_zone=UTC&excluded=&encryption=none&recipients=");
-    let task = id(&ada.call("add_task", &format!("{fields}&backup_type=logical&catch_up=on&destination={place}")));
+    let task = ada.call("add_task", &format!("{fields}&backup_type=logical&catch_up=on&destination={place}")).id();
     for _ in 0..count {
-        let round = id(&ada.call("back_up_now", &format!("task={task}")));
+        let round = ada.call("back_up_now", &format!("task={task}")).id();
         let ended = ada.with("Accept", "text/event-stream").get(&format!("/live/rounds/{round}")).text();
         assert!(ended.contains("\"state\":\"succeeded\""), "{ended}");
     }
@@ -57,27 +45,27 @@ fn a_rule_is_previewed_kept_and_applied_and_a_held_chain_stays() {
     let (world, console) = (World::new(), Console::start(&[]));
     let ada = console.set_up();
     let (task, place) = with_backups(&world, &ada, 4);
-    holds(&ada.get(&format!("/tasks/{task}")).words(), "Every backup");
+    holds(&ada.get(&format!("/tasks/{task}")).words(), &["Every backup"]);
 
     // The oldest one is held.
     let backups = format!("/backups/{place}/shop.db");
     let folder = format!("shop.db/{}", chains(&world)[0]);
     let page = format!("{backups}/hold?folder={}", folder.replace('/', "%2F"));
-    holds(&ada.get(&page).words(), "Hold it");
+    holds(&ada.get(&page).words(), &["Hold it"]);
     let fields = format!("destination={place}&folder={}&note=Until+the+audit&back={backups}", folder.replace('/', "%2F"));
     let held = ada.submit(&page, "hold_chain", &fields);
     assert_eq!((held.status, held.header("location")), (302, Some(backups.as_str())), "{}", held.text());
-    holds(&ada.get(&backups).words(), "by ada: Until the audit");
-    holds(&ada.get(&page).words(), "Release it");
+    holds(&ada.get(&backups).words(), &["by ada: Until the audit"]);
+    holds(&ada.get(&page).words(), &["Release it"]);
 
     // The wizard's step shows what a rule would do, from its address alone; so does the last step.
     let edit = |step: &str, more: &str| ada.get(&format!("/tasks/{task}/edit?step={step}&keep_how=own&keep_count={more}"));
     let step = edit("retention", "2").words();
-    holds(&step, "1 of 4 chains at disk would go");
-    holds(&step, "ada holds it: Until the audit");
-    holds(&step, "The 2 newest chains.");
-    holds(&edit("review", "2").words(), "1 of 4 chains at disk would go");
-    holds(&edit("retention", "many").words(), "Give a whole number");
+    holds(&step, &["1 of 4 chains at disk would go"]);
+    holds(&step, &["ada holds it: Until the audit"]);
+    holds(&step, &["The 2 newest chains."]);
+    holds(&edit("review", "2").words(), &["1 of 4 chains at disk would go"]);
+    holds(&edit("retention", "many").words(), &["Give a whole number"]);
     let review = edit("review", "2");
     let fields = [
         "version",
@@ -96,27 +84,27 @@ fn a_rule_is_previewed_kept_and_applied_and_a_held_chain_stays() {
     let fields: Vec<_> = fields.iter().map(|name| format!("{name}={}", hidden(&review, name).replace(' ', "+"))).collect();
     let sent = format!("task={task}&{}&backup_type=logical&catch_up=on&excluded=&recipients=&current_password=", fields.join("&"));
     let saved = ada.submit(&format!("/tasks/{task}/edit"), "change_task", &sent);
-    assert_eq!((saved.status, id(&saved)), (302, task.clone()), "{}", saved.text());
+    assert_eq!((saved.status, saved.id()), (302, task.clone()), "{}", saved.text());
     let shown = ada.get(&format!("/tasks/{task}")).words();
-    holds(&shown, "The 2 newest chains.");
-    holds(&shown, "See what goes, and apply now");
+    holds(&shown, &["The 2 newest chains."]);
+    holds(&shown, &["See what goes, and apply now"]);
 
     // What is shown is applied, once.
     let page = format!("/tasks/{task}/retention");
     let plan = ada.get(&page);
-    holds(&plan.words(), "Delete 1 chain now");
+    holds(&plan.words(), &["Delete 1 chain now"]);
     let fields = format!("task={task}&seen={}", hidden(&plan, "seen"));
     let applied = ada.submit(&page, "apply_retention", &fields);
     assert_eq!(applied.status, 302, "{}", applied.text());
     assert_eq!(chains(&world).len(), 3);
     let after = ada.get(&page).words();
-    holds(&after, "All 3 chains that are at disk stay.");
-    holds(&after, "Deleted lately");
-    holds(&after, "Asked for by ada.");
+    holds(&after, &["All 3 chains that are at disk stay."]);
+    holds(&after, &["Deleted lately"]);
+    holds(&after, &["Asked for by ada."]);
     let again = ada.call("apply_retention", &fields);
     assert_eq!(again.status, 409, "{}", again.text());
     assert_eq!(chains(&world).len(), 3);
-    holds(&ada.get("/audit").words(), "chain expires");
-    holds(&ada.get("/settings").words(), "Retention");
-    holds(&ada.get("/metrics").text(), "rookery_background_failed{work=\"expire\"} 0");
+    holds(&ada.get("/audit").words(), &["chain expires"]);
+    holds(&ada.get("/settings").words(), &["Retention"]);
+    holds(&ada.get("/metrics").text(), &["rookery_background_failed{work=\"expire\"} 0"]);
 }

@@ -5,21 +5,11 @@
 mod support;
 
 use std::fs;
-use support::{World, console::Console, http::Answer};
-
-/// What is at the end of the address that an answer leads to.
-#[track_caller]
-fn id(answer: &Answer) -> String {
-    let location = answer.header("location").unwrap_or_else(|| panic!("{}", answer.text()));
-    location.rsplit('/').next().unwrap().to_owned()
-}
-
-#[track_caller]
-fn holds(page: &str, wanted: &[&str]) {
-    for word in wanted {
-        assert!(page.contains(word), "{word:?} is not in {page}");
-    }
-}
+use support::{
+    World,
+    console::Console,
+    http::{Answer, holds},
+};
 
 /// The boxes of the servers in the wizard: which are ticked.
 fn ticked(page: &Answer) -> Vec<bool> {
@@ -36,11 +26,11 @@ fn a_task_over_two_servers_is_written_and_run_by_plain_forms() {
     let (world, console) = (World::new(), Console::start(&[]));
     world.shop();
     let ada = console.set_up();
-    let place = id(&ada.call("add_destination", &format!("name=disk&root={}&note=", world.root())));
+    let place = ada.call("add_destination", &format!("name=disk&root={}&note=", world.root())).id();
     fs::create_dir(world.path("west")).unwrap();
     fs::copy(world.path("dbs/shop.db"), world.path("west/shop.db")).unwrap();
     let add =
-        |name: &str, folder: &str| id(&ada.call("add_server", &format!("name={name}&dbms=sqlite&folder={}", world.path(folder).display())));
+        |name: &str, folder: &str| ada.call("add_server", &format!("name={name}&dbms=sqlite&folder={}", world.path(folder).display())).id();
     // The wizard asks for servers once there is a choice.
     let east = add("east", "dbs");
     let wizard = format!("/servers/{east}/tasks/new");
@@ -60,7 +50,7 @@ fn a_task_over_two_servers_is_written_and_run_by_plain_forms() {
     let refused = ada.submit(&wizard, "add_task", &format!("{fields}&servers="));
     assert_eq!(refused.status, 302);
     let made = ada.submit(&wizard, "add_task", &format!("{fields}&servers={east}+{west}"));
-    let task = id(&made);
+    let task = made.id();
     holds(&ada.get(&format!("/tasks/{task}")).words(), &["Both", "east", "west", "All of these servers"]);
     for server in [&east, &west] {
         holds(&ada.get(&format!("/servers/{server}")).words(), &["Both", "and those of"]);
@@ -69,7 +59,7 @@ fn a_task_over_two_servers_is_written_and_run_by_plain_forms() {
     // Of a database that both have, the server is named.
     let refused = ada.call("back_up_now", &format!("task={task}&database=shop.db"));
     holds(&refused.text(), &["Say on which of the task's servers"]);
-    let round = id(&ada.call("back_up_now", &format!("task={task}")));
+    let round = ada.call("back_up_now", &format!("task={task}")).id();
     let ended = ada.with("Accept", "text/event-stream").get(&format!("/live/rounds/{round}")).text();
     assert!(ended.contains("\"state\":\"succeeded\""), "{ended}");
     holds(&ada.get(&format!("/rounds/{round}")).words(), &["on east and west", "All 2 databases are backed up"]);

@@ -7,7 +7,7 @@ mod support;
 use support::{
     World,
     console::Console,
-    http::{Answer, Client},
+    http::{Client, holds},
 };
 use testkit::PostgresServer;
 
@@ -25,22 +25,9 @@ fn write_log(server: &PostgresServer, segments: u32) {
     }
 }
 
-#[track_caller]
-fn id(answer: &Answer) -> String {
-    let location = answer.header("location").unwrap_or_else(|| panic!("{}", answer.text()));
-    location.rsplit('/').next().unwrap().to_owned()
-}
-
-#[track_caller]
-fn holds(page: &str, wanted: &[&str]) {
-    for word in wanted {
-        assert!(page.contains(word), "{word:?} is not in {page}");
-    }
-}
-
 /// Backs up incrementally, and gives the words of the round's page.
 fn round(ada: &Client, task: &str) -> String {
-    let round = id(&ada.call("back_up_now", &format!("task={task}&kind=incremental")));
+    let round = ada.call("back_up_now", &format!("task={task}&kind=incremental")).id();
     let ended = ada.with("Accept", "text/event-stream").get(&format!("/live/rounds/{round}")).text();
     assert!(ended.contains("\"state\":\"succeeded\""), "{ended}");
     ended
@@ -50,15 +37,15 @@ fn round(ada: &Client, task: &str) -> String {
 fn slots_are_listed_and_dropped_by_plain_forms() {
     let (world, console, postgres) = (World::new(), Console::start(&[]), server());
     let ada = console.set_up();
-    let place = id(&ada.call("add_destination", &format!("name=disk&root={}&note=", world.root())));
+    let place = ada.call("add_destination", &format!("name=disk&root={}&note=", world.root())).id();
     let reached = format!("name=db&dbms=postgresql&folder=&host=127.0.0.1&port={}&user=postgres&tls=disable", postgres.port());
-    let db = id(&ada.call("add_server", &reached));
+    let db = ada.call("add_server", &reached).id();
     let page = format!("/servers/{db}/slots");
     holds(&ada.get(&page).words(), &["The server keeps nothing for incrementals", "more than 4 GiB is dropped"]);
     let fields = format!(
         "servers={db}&name=nightly&full=0+0+1+1+*&incremental=0+0+2+1+*&time_zone=UTC&excluded=postgres%0Atemplate1&encryption=none"
     );
-    let task = id(&ada.call("add_task", &format!("{fields}&recipients=&backup_type=logical&catch_up=on&destination={place}")));
+    let task = ada.call("add_task", &format!("{fields}&recipients=&backup_type=logical&catch_up=on&destination={place}")).id();
     round(&ada, &task);
     let shown = ada.get(&page);
     holds(&shown.words(), &["1 slot", "shop", "nightly", "Reserved", "Change the limit"]);
@@ -73,7 +60,7 @@ fn slots_are_listed_and_dropped_by_plain_forms() {
     let back = ada.get(wrong.header("location").unwrap()).words();
     holds(&back, &["Give a whole number with its unit from 64 MiB to 64 TiB"]);
     assert!(wrong.header("location").unwrap().contains("most_held=5+apples"), "{wrong:?}");
-    assert_eq!(id(&sent("100+MiB")), db);
+    assert_eq!(sent("100+MiB").id(), db);
     // From 80 to 96 MiB, by where in a segment the slot began.
     write_log(&postgres, 6);
     holds(&ada.get(&page).words(), &["more than 100 MiB is dropped", "Near the limit"]);

@@ -233,6 +233,32 @@ async fn retention_lets_chains_go_by_server_and_database() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_goes_for_a_server_that_cannot_be_read_whatever_was_backed_up_elsewhere() {
+    let world = World::new();
+    let console = world.start().await;
+    let (servers, _, task) = two(&world, &console).await;
+    console.back_up(task).await;
+    console.back_up(task).await;
+    console.control.enable_task(&console.permit, task, false).await.unwrap();
+    let (stored, version) = console.control.task_form(&console.permit, task).await.unwrap();
+    let keeping = stored.keeping(Some(&"count=1".parse().unwrap()));
+    console.control.change_task(&console.permit, task, version, &keeping).await.unwrap();
+    fs::rename(world.path("west"), world.path("away")).unwrap();
+    assert_state(&console.back_up(task).await, RoundState::Partly);
+    // A later round succeeds, and says nothing of the other server.
+    let only = OneDatabase { server: Some(servers[0]), name: "shop.db".into() };
+    let by_hand = console.control.back_up_now(&console.permit, task, Some(only), Some(BackupKind::Full)).await.unwrap();
+    assert_state(&console.round_ended(by_hand).await, RoundState::Succeeded);
+    let plan = console.control.retention_plan(&console.permit, task).await.unwrap();
+    let goes = |server: &str| {
+        let of_server = plan.databases.iter().filter(|one| one.server_name == server).flat_map(|one| &one.chains);
+        of_server.filter(|chain| !chain.keep).count()
+    };
+    assert!(goes("east") > 0 && goes("west") == 0, "{plan:#?}");
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn chains_of_a_server_that_left_its_task_are_forgotten() {
     let world = World::new();
     let console = world.start().await;

@@ -27,6 +27,13 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
+    /// What is at the end of the address that it leads to.
+    #[track_caller]
+    pub fn id(&self) -> String {
+        let location = self.header("location").unwrap_or_else(|| panic!("{}", self.text()));
+        location.rsplit('/').next().unwrap().to_owned()
+    }
+
     /// The words of a page, without its marks.
     #[track_caller]
     pub fn words(&self) -> String {
@@ -41,6 +48,14 @@ impl Answer {
             }
         }
         words.replace("&quot;", "\"").replace("&amp;", "&")
+    }
+}
+
+/// Fails unless all this is in a page.
+#[track_caller]
+pub fn holds(page: &str, wanted: &[&str]) {
+    for word in wanted {
+        assert!(page.contains(word), "{word:?} is not in {page}");
     }
 }
 

@@ -242,8 +242,13 @@ async fn a_rule_is_changed_by_whoever_typed_a_password_a_moment_ago() {
     control.change_task(&later, id, version, &keeping).await.unwrap();
     let view = control.task(&later, id).await.unwrap();
     assert_eq!(view.retention.rule.as_deref(), Some("Everything of the last 30 days."));
-    // To keep everything takes no password.
     let signed_in = control.sign_in_at("Ada", PASSWORD, &caller(), long_ago).await.unwrap();
     let later: Permit<Administer> = console.permit(&signed_in).await;
-    control.change_task(&later, id, version + 1, &form).await.unwrap();
+    // A rule for another server's backups is another rule.
+    let other = console.add_folder(&ada, "attic", &["b.db"]).await;
+    let both = TaskForm { servers: format!("{other} {server}"), ..keeping.clone() };
+    field(&control.change_task(&later, id, version + 1, &both).await.unwrap_err(), "current_password");
+    control.change_task(&later, id, version + 1, &keeping).await.unwrap();
+    // To keep everything takes no password, for whichever servers.
+    control.change_task(&later, id, version + 2, &TaskForm { servers: both.servers, ..form }).await.unwrap();
 }
