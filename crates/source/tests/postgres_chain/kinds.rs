@@ -69,9 +69,11 @@ fn rows_that_become_large_or_small_come_back() {
     follow(
         "create table docs(id int primary key, doc text, att text); create table small(id int primary key, doc text);
          insert into docs select i, repeat('d', 10 << 20), case when i % 2 = 1 then repeat('a', 8 << 20) end from generate_series(1, 4) i;
-         insert into small select i, 'x' from generate_series(1, 9) i",
+         insert into small select i, 'x' from generate_series(1, 9) i;
+         create table shrinks(id int primary key, doc text, att text); insert into shrinks select i, repeat('d', 10 << 20), repeat('a', 8 << 20) from generate_series(1, 2) i",
         &[
-            "update docs set att = null where id = 1; update docs set att = repeat('b', 7 << 20) where id = 2; update docs set att = repeat('c', 2 << 20) where id = 3; update small set doc = 'y' where id < 5",
+            // Nothing of this change is large, and the row that it names is.
+            "update shrinks set att = null where id = 1; update docs set att = null where id = 1; update docs set att = repeat('b', 7 << 20) where id = 2; update docs set att = repeat('c', 2 << 20) where id = 3; update small set doc = 'y' where id < 5",
             "insert into docs values (5, repeat('e', 10 << 20), null); delete from docs where id = 3; update small set doc = repeat('z', 2 << 20) where id = 2; update small set doc = 'w' where id = 2",
             "update docs set att = repeat('f', 7 << 20) where id = 5; delete from small where id = 9",
         ],
