@@ -153,6 +153,9 @@ pub struct Backup {
     /// Databases at the same time [default: the number of processors, at most 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
+    /// Take what the machine gives, even where others want all of it
+    #[arg(long)]
+    pub full_speed: bool,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,

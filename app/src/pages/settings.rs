@@ -7,8 +7,8 @@ use crate::{
         settings::{AcceptInstance, ChangeSettings, settings},
     },
     components::{
-        Button, ButtonKind, Card, Cell, Fact, Facts, Faults, Field, FormProblem, Hidden, Manner, Notice, OwnPassword, PageHead, Table,
-        Tone, When,
+        Button, ButtonKind, Card, Cell, Fact, Facts, Faults, Field, FormProblem, Hidden, Manner, Notice, OwnPassword, PageHead, Select,
+        Table, Tone, When,
     },
     done::successes,
     loaded::loaded,
@@ -41,7 +41,8 @@ pub fn Settings() -> impl IntoView {
 #[component]
 fn Limits(view: SettingsView, change: ServerAction<ChangeSettings>) -> impl IntoView {
     let faults = Faults::of(change.value());
-    let form = address::typed(&SettingsForm { jobs: view.jobs.to_string(), local_root: view.local_root });
+    let form = address::typed(&SettingsForm { jobs: view.jobs.to_string(), pace: view.pace, local_root: view.local_root });
+    let paces = [("gentle", "Give way to others on the machine"), ("full", "As fast as they can")];
     view! {
         <Card title="Limits">
             <ActionForm action=change attr:class="form">
@@ -54,6 +55,14 @@ fn Limits(view: SettingsView, change: ServerAction<ChangeSettings>) -> impl Into
                     value=form.jobs
                     error=faults.field("jobs")
                     hint="Those beyond wait in the queue and say for what. Each server has a limit of its own in its settings."
+                />
+                <Select
+                    label="Backups and verifications"
+                    name="pace"
+                    value=form.pace
+                    options=paces.map(|(value, word)| (value.into(), word.into())).into()
+                    error=faults.field("pace")
+                    hint="Where others want all processors of this machine, those that give way take a twentieth of them, and longer for it."
                 />
                 <Field
                     label="Allowed local root"

@@ -12,6 +12,10 @@ use std::path::{Path, PathBuf};
 
 /// Runs at once over all servers.
 pub(crate) const JOBS: &str = "jobs";
+/// Whether backups give way to others.
+const PACE: &str = "pace";
+/// The paces: the first holds unless another one is set.
+const PACES: [&str; 2] = ["gentle", "full"];
 /// The folder below which all local roots must lie.
 pub(crate) const LOCAL_ROOT: &str = "local_root";
 
@@ -28,6 +32,7 @@ impl Control {
         Ok(SettingsView {
             jobs: self.jobs_at_once().await?,
             edit: edit(&form),
+            pace: if form.pace.is_empty() { PACES[0].into() } else { form.pace },
             local_root: form.local_root,
             fingerprint: self.instance.fingerprint().to_string(),
             accepted: self.accepted(),
@@ -44,11 +49,17 @@ impl Control {
     /// [`Code::Invalid`] with every field that is wrong; [`Code::Conflict`] if somebody else was quicker.
     pub async fn change_settings(&self, permit: &Permit<Administer>, begun_from: i64, form: &SettingsForm) -> Result<()> {
         let is = self.settings_form().await?;
-        let wanted = SettingsForm { jobs: checked_jobs(&form.jobs)?, local_root: self.checked_root(&form.local_root).await? };
+        let wanted = SettingsForm {
+            jobs: checked_jobs(&form.jobs)?,
+            pace: checked_pace(&form.pace)?,
+            local_root: self.checked_root(&form.local_root).await?,
+        };
         if edit(&is) != begun_from {
             return Err(changed_meanwhile("setting", edit(&is), &is, &wanted));
         }
-        for (name, was, value) in [(JOBS, is.jobs, wanted.jobs), (LOCAL_ROOT, is.local_root, wanted.local_root)] {
+        for (name, was, value) in
+            [(JOBS, is.jobs, wanted.jobs), (PACE, is.pace, wanted.pace), (LOCAL_ROOT, is.local_root, wanted.local_root)]
+        {
             if was != value {
                 let stored = self.catalog.setting(name).await?;
                 let audit = permit.audit("setting changed", name, Some(PAGE.into()), format!("From {was:?} to {value:?}."));
@@ -93,14 +104,19 @@ impl Control {
         Ok(set.unwrap_or_else(|| u16::try_from(cores.max(2)).unwrap_or(MOST_JOBS)))
     }
 
+    /// Whether backups and verifications that begin now give way to others on the machine.
+    pub(crate) async fn gives_way(&self) -> Result<bool> {
+        Ok(self.catalog.setting(PACE).await?.is_none_or(|pace| pace != PACES[1]))
+    }
+
     /// The folder below which all local roots must lie, if it is set.
     pub(crate) async fn local_root(&self) -> Result<Option<PathBuf>> {
         Ok(self.catalog.setting(LOCAL_ROOT).await?.filter(|path| !path.is_empty()).map(PathBuf::from))
     }
 
     async fn settings_form(&self) -> Result<SettingsForm> {
-        let (jobs, local_root) = (self.catalog.setting(JOBS).await?, self.catalog.setting(LOCAL_ROOT).await?);
-        Ok(SettingsForm { jobs: jobs.unwrap_or_default(), local_root: local_root.unwrap_or_default() })
+        let stored = async |name| Ok::<_, Error>(self.catalog.setting(name).await?.unwrap_or_default());
+        Ok(SettingsForm { jobs: stored(JOBS).await?, pace: stored(PACE).await?, local_root: stored(LOCAL_ROOT).await? })
     }
 
     /// A folder that exists, and that holds the roots of all destinations that there are.
@@ -136,9 +152,20 @@ fn checked_jobs(text: &str) -> Result<String> {
     }
 }
 
+/// The pace that holds anyhow is stored as nothing, as it is before anything was set.
+fn checked_pace(text: &str) -> Result<String> {
+    match PACES.iter().position(|pace| *pace == text.trim()) {
+        Some(0) => Ok(String::new()),
+        Some(_) => Ok(text.trim().into()),
+        None if text.trim().is_empty() => Ok(String::new()),
+        None => Err(Error::invalid_field(PACE, format!("Give {}.", PACES.join(" or ")))),
+    }
+}
+
 /// The number of an edit is made from what it set: the same settings are the same edit.
 fn edit(form: &SettingsForm) -> i64 {
-    let hash = Sha256::new().chain_update(&form.jobs).chain_update("\n").chain_update(&form.local_root).finalize();
+    let parts = [&form.jobs, &form.pace, &form.local_root];
+    let hash = parts.into_iter().fold(Sha256::new(), |hash, part| hash.chain_update(part).chain_update("\n")).finalize();
     // Fewer bits than a browser's numbers can hold exactly.
     hash.iter().take(6).fold(0, |number, byte| number << 8 | i64::from(*byte))
 }

@@ -65,7 +65,7 @@ pub fn content(archive: &ArchiveReader, workers: usize, context: &Context) -> Re
         Ok(())
     };
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..workers.max(1)).map(|_| gently::spawn(scope, work)).collect();
+        let threads: Vec<_> = (0..workers.max(1)).map(|_| gently::spawn(scope, context, work)).collect();
         threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| Error::internal("A thread that checked the archive ended."))?)
     })?;
     let counted = counted.into_inner().map_err(|_| Error::internal("A thread that checked the archive ended."))?;
@@ -142,7 +142,7 @@ fn member(archive: &ArchiveReader, name: &str, context: &Context) -> Result<Cont
         }
         hash.update(&buffer[..count]);
         context.meter.add(0, count as u64);
-        context.check()?;
+        gently::go_on(context)?;
     }
     if name.starts_with("wide/") && name != encode::wide_member(hash.digest128()) {
         return Err(value::damaged(format!("The content of member {name} is not what its name says.")));
@@ -152,15 +152,18 @@ fn member(archive: &ArchiveReader, name: &str, context: &Context) -> Result<Cont
 
 fn changed(archive: &ArchiveReader, name: &str, context: &Context) -> Result<ChangeSummary> {
     let mut reader = ChangeReader::new(archive.open_member(name)?);
-    let mut counted = ChangeSummary::default();
+    let (mut counted, mut reported) = (ChangeSummary::default(), 0);
     while let Some(line) = reader.next_line()? {
-        changes::count(line, &mut counted)?;
-        for array in changes::arrays(line)? {
+        for array in changes::count(line, &mut counted)? {
             wide_values(archive, array)?;
         }
-        context.meter.add(0, line.len() as u64);
-        context.check()?;
+        reported += line.len() as u64;
+        if reported >= 256 << 10 {
+            context.meter.add(0, std::mem::take(&mut reported));
+            gently::go_on(context)?;
+        }
     }
+    context.meter.add(0, reported);
     Ok(counted)
 }
 
@@ -176,7 +179,7 @@ fn rows(archive: &ArchiveReader, name: &str, context: &Context) -> Result<TableS
         if part.bytes - reported >= 256 << 10 {
             context.meter.add(0, part.bytes - reported);
             reported = part.bytes;
-            context.check()?;
+            gently::go_on(context)?;
         }
     }
     context.meter.add(part.rows, part.bytes - reported);

@@ -34,7 +34,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 
 /// A context of its own for a run: cancelled with the caller's, and when the run's future is dropped.
 fn guarded(context: &Context) -> (Context, tokio_util::sync::DropGuard) {
-    let inner = Context { cancel: context.cancel.child_token(), meter: std::sync::Arc::clone(&context.meter) };
+    let inner = Context { cancel: context.cancel.child_token(), ..context.clone() };
     let guard = inner.cancel.clone().drop_guard();
     (inner, guard)
 }

@@ -76,7 +76,7 @@ pub async fn round(request: &RoundRequest, observer: &dyn Observer, context: &Co
 
 async fn run(request: &RoundRequest, scope: &Scope, observer: &dyn Observer, context: &Context) -> Run {
     let began = Instant::now();
-    let context = Context { cancel: context.cancel.clone(), meter: Arc::default() };
+    let context = Context { meter: Arc::default(), ..context.clone() };
     context.meter.enter(Phase::Waiting, 0);
     observer.began(scope, &context.meter);
     let one = BackupRequest {

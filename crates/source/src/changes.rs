@@ -228,33 +228,24 @@ impl<R: Read> ChangeReader<R> {
     }
 }
 
-/// Counts a line as the writer did.
+/// Counts a line as the writer did, and gives the rows and keys in it.
 ///
 /// # Errors
 /// [`domain::Code::Damaged`] if it is none.
-pub fn count(line: &[u8], counted: &mut ChangeSummary) -> Result<()> {
-    match parse(line)? {
-        Change::Begin(_) => counted.transactions += 1,
-        Change::Insert(..) => counted.inserts += 1,
-        Change::Update(..) => counted.updates += 1,
-        Change::Delete(..) => counted.deletes += 1,
-        Change::Truncate(tables) => counted.truncates += tables.len() as u64,
-        Change::Table(..) | Change::Commit => {}
+pub fn count<'l>(line: &'l [u8], counted: &mut ChangeSummary) -> Result<impl Iterator<Item = &'l [u8]>> {
+    let (counter, arrays) = match parse(line)? {
+        Change::Begin(_) => (Some((&mut counted.transactions, 1)), [None; 2]),
+        Change::Insert(_, row) => (Some((&mut counted.inserts, 1)), [Some(row), None]),
+        Change::Update(_, key, row) => (Some((&mut counted.updates, 1)), [Some(key), Some(row)]),
+        Change::Delete(_, key) => (Some((&mut counted.deletes, 1)), [Some(key), None]),
+        Change::Truncate(tables) => (Some((&mut counted.truncates, tables.len() as u64)), [None; 2]),
+        Change::Table(..) | Change::Commit => (None, [None; 2]),
+    };
+    if let Some((counter, more)) = counter {
+        *counter += more;
     }
     counted.digest.add(encode::row_hash(line));
-    Ok(())
-}
-
-/// The rows and keys of a line.
-///
-/// # Errors
-/// [`domain::Code::Damaged`] if it is none.
-pub fn arrays(line: &[u8]) -> Result<Vec<&[u8]>> {
-    Ok(match parse(line)? {
-        Change::Insert(_, array) | Change::Delete(_, array) => vec![array],
-        Change::Update(_, key, row) => vec![key, row],
-        Change::Table(..) | Change::Begin(_) | Change::Truncate(_) | Change::Commit => vec![],
-    })
+    Ok(arrays.into_iter().flatten())
 }
 
 /// Takes one line apart.

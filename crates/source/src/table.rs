@@ -3,7 +3,7 @@
 //! A table's rows lie in members `data/<table>/<part>.ndjson.zst`, each beginning with a header line.
 //! Several threads may write parts of the same table; which rows are in which part means nothing.
 
-use crate::{Context, Members, Sink, encode, members::from_io, value};
+use crate::{Context, Members, Sink, encode, gently, members::from_io, value};
 use domain::{Code, Error, Result, RowDigest, TableSummary, name};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -127,7 +127,7 @@ impl RowWriter<'_> {
     fn report(&mut self) -> Result<()> {
         let (rows, bytes) = std::mem::take(&mut self.unreported);
         self.context.meter.add(rows, bytes);
-        self.context.check()
+        gently::go_on(self.context)
     }
 }
 

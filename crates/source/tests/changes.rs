@@ -19,14 +19,15 @@ fn shape() -> Shape {
 
 /// The lines of all parts, and what was counted in each way.
 fn lines(archive: &Archive) -> (Vec<String>, ChangeSummary) {
-    let (mut lines, mut counted) = (vec![], ChangeSummary::default());
+    let (mut lines, mut counted, mut arrays) = (vec![], ChangeSummary::default(), 0);
     for part in parts(archive) {
         let mut reader = ChangeReader::new(archive.open(&part).unwrap());
         while let Some(line) = reader.next_line().unwrap() {
-            count(line, &mut counted).unwrap();
+            arrays += count(line, &mut counted).unwrap().filter(|array| array.starts_with(b"[")).count() as u64;
             lines.push(String::from_utf8(line.to_vec()).unwrap());
         }
     }
+    assert_eq!(arrays, counted.inserts + 2 * counted.updates + counted.deletes);
     (lines, counted)
 }
 

@@ -49,6 +49,7 @@ struct RunReport<'a> {
 
 /// Backs up every database of a server that was not left out.
 pub async fn run(arguments: Backup, home: Home, output: &Output, context: &Context) -> Result<Exit> {
+    let context = &Context { gives_way: !arguments.full_speed, ..context.clone() };
     let request = prepare(&arguments, home, context).await?;
     let progress = Progress::new(request.scopes.len());
     let done = round(&request, &progress, context).await;

@@ -54,7 +54,7 @@ pub async fn run(arguments: Restore, home: Home, output: &Output, context: &Cont
     super::blocking(move || sweeping.sweep(&swept)).await?;
 
     let meter: Arc<Meter> = Arc::default();
-    let watched = Context { cancel: context.cancel.clone(), meter: Arc::clone(&meter) };
+    let watched = Context { meter: Arc::clone(&meter), ..context.clone() };
     let progress = Progress::new(1);
     progress.watch(&arguments.name, &meter);
     let request = RestoreRequest {

@@ -59,7 +59,7 @@ async fn roots_outside_the_allowed_one_are_refused_through_links_too() {
     symlink(console.path("outside"), console.path("allowed/link")).unwrap();
     let earlier = console.add_destination(&ada, "outside/earlier").await;
     let edit = control.settings(&ada).await.unwrap().edit;
-    let limit = |root: PathBuf| SettingsForm { jobs: String::new(), local_root: root.display().to_string() };
+    let limit = |root: PathBuf| SettingsForm { local_root: root.display().to_string(), ..SettingsForm::default() };
 
     let error = control.change_settings(&ada, edit, &limit(console.path("allowed"))).await.unwrap_err();
     assert!(field(&error, "local_root").contains("outside/earlier"), "{error:?}");
@@ -95,7 +95,7 @@ async fn settings_are_checked_kept_and_not_lost() {
     let view = control.settings(&ada).await.unwrap();
     assert_eq!((view.local_root.as_str(), view.version.as_str(), view.fingerprint.len()), ("", "1.2.3", 39));
     assert!(view.jobs >= 2 && view.catalog.starts_with("sqlite:"));
-    let jobs = |jobs: &str| SettingsForm { jobs: jobs.into(), local_root: String::new() };
+    let jobs = |jobs: &str| SettingsForm { jobs: jobs.into(), ..SettingsForm::default() };
     for bad in ["0", "many", "257", "-1"] {
         field(&control.change_settings(&ada, view.edit, &jobs(bad)).await.unwrap_err(), "jobs");
     }
@@ -105,4 +105,20 @@ async fn settings_are_checked_kept_and_not_lost() {
     assert_eq!((error.code(), field(&error, "jobs")), (Code::Conflict, "It is now: 7"));
     let line = control.audit(&ada, &domain::view::people::AuditQuery { filter: "SETTING".into(), page: 1 }).await.unwrap().items.remove(0);
     assert_eq!((line.actor.as_str(), line.action.as_str(), line.subject.as_str()), ("Ada", "setting changed", "jobs"));
+}
+
+#[tokio::test]
+async fn backups_give_way_unless_that_is_set_otherwise() {
+    let (console, ada) = Console::with_ada().await;
+    let control = &console.control;
+    let set = async |pace: &str| {
+        let edit = control.settings(&ada).await.unwrap().edit;
+        control.change_settings(&ada, edit, &SettingsForm { pace: pace.into(), ..SettingsForm::default() }).await?;
+        Ok::<_, domain::Error>((control.settings(&ada).await?.pace, control.gives_way().await?))
+    };
+    assert!(control.gives_way().await.unwrap());
+    assert_eq!(set("").await.unwrap(), ("gentle".into(), true));
+    assert_eq!(set("full").await.unwrap(), ("full".into(), false));
+    field(&set("fast").await.unwrap_err(), "pace");
+    assert_eq!(set("gentle").await.unwrap(), ("gentle".into(), true));
 }

@@ -72,6 +72,8 @@ pub struct AuditQuery {
 pub struct SettingsView {
     /// Runs at once over all servers.
     pub jobs: u16,
+    /// Whether backups give way to others on the machine: `gentle`, or `full` for full speed.
+    pub pace: String,
     /// Only folders below this one can be local roots, if it is set.
     pub local_root: String,
     /// Fingerprint of this installation.
@@ -96,6 +98,8 @@ pub struct SettingsView {
 pub struct SettingsForm {
     /// Runs at once over all servers.
     pub jobs: String,
+    /// `gentle` or `full`; empty for what it was at first, which is `gentle`.
+    pub pace: String,
     /// Folder below which all local roots must lie; empty for anywhere.
     pub local_root: String,
 }

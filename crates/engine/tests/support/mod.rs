@@ -80,7 +80,7 @@ impl World {
 }
 
 pub fn context() -> Context {
-    Context { cancel: tokio_util::sync::CancellationToken::new(), meter: Arc::new(Meter::default()) }
+    Context::default()
 }
 
 /// What an archive's reader says, for tests that look inside.

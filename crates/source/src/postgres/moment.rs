@@ -63,7 +63,7 @@ impl Moment {
     /// The same, and the moment is still held afterwards.
     pub fn read_on(&mut self, sink: &dyn Sink, keeps_values: bool, context: &Context) -> Result<Vec<TableSummary>> {
         // A wish to stop of our own: the first error ends the other sessions as well.
-        let context = &Context { cancel: context.cancel.child_token(), meter: context.meter.clone() };
+        let context = &Context { cancel: context.cancel.child_token(), ..context.clone() };
         let sessions = if self.stored_bytes() < ALONE_BYTES && self.objects.is_empty() { 1 } else { self.workers };
         let oids: Vec<_> = self.objects.iter().map(|object| object.oid).collect();
         let Snapshot { leader, id, tables, .. } = &mut self.snapshot;
@@ -82,9 +82,9 @@ impl Moment {
         };
         thread::scope(|scope| {
             for _ in 1..sessions.min(reader.left()) {
-                gently::spawn(scope, || guard(reader.help(&snapshotted)));
+                gently::spawn(scope, context, || guard(reader.help(&snapshotted)));
             }
-            gently::spawn(scope, || guard(reader.lead(leader)));
+            gently::spawn(scope, context, || guard(reader.lead(leader)));
         });
         if !context.cancel.is_cancelled() {
             guard(reader.lead_kept(leader));

@@ -61,7 +61,7 @@ impl Reader<'_> {
         std::thread::scope(|scope| {
             let shared = &shared;
             for connection in &mut *connections {
-                gently::spawn(scope, move || self.work(connection, shared));
+                gently::spawn(scope, context, move || self.work(connection, shared));
             }
         });
         if let Some(error) = shared.first_error.into_inner().unwrap_or_else(PoisonError::into_inner) {

@@ -94,7 +94,7 @@ impl<'a> Crew<'a> {
         if items.is_empty() {
             return Ok(());
         }
-        let stop = Context { cancel: self.context.cancel.child_token(), meter: self.context.meter.clone() };
+        let stop = Context { cancel: self.context.cancel.child_token(), ..self.context.clone() };
         let (next, begun) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let toil = || -> Result<()> {
             let mut hand = prepare(self.take(&stop)?)?;

@@ -48,6 +48,14 @@ impl Endpoint {
         Err(unreachable(target, reason, last))
     }
 
+    /// Whether both ends are on this machine.
+    pub fn is_of_this_machine(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => matches!((stream.local_addr(), stream.peer_addr()), (Ok(here), Ok(there)) if here.ip() == there.ip()),
+            Self::Unix(_) => true,
+        }
+    }
+
     /// Whether nobody can listen in, because both ends are on this machine.
     pub fn is_unix(&self) -> bool {
         matches!(self, Self::Unix(_))

@@ -7,13 +7,16 @@ use super::{
     error::ServerError,
     socket::{Socket, Wait},
 };
-use crate::Context;
+use crate::{Context, gently::Helper};
 use domain::{Error, Result};
 use std::{io::Write, time::Duration};
 
 /// How long a server may send nothing in the middle of a COPY. There is no reason for silence then but
 /// skipping rows that nobody may see any more.
 const COPY_SILENCE: Option<Duration> = Some(Duration::from_secs(600));
+
+/// How long a server has to stop what it was asked, once nobody wants the answer.
+const STOP: Duration = Duration::from_secs(5);
 
 /// Encodings of a database whose texts all have a place in Unicode and come back as the same bytes.
 /// The others (EUC, MULE, and SQL_ASCII, which is no encoding at all) are read as they are.
@@ -26,6 +29,9 @@ const LOSSLESS: [&str; 5] = ["UTF8", "LATIN", "WIN", "KOI8", "ISO_8859_"];
 pub struct Session {
     pub(super) channel: Channel,
     greeting: Greeting,
+    /// Whether a statement runs whose answer nobody has taken yet.
+    is_asked: bool,
+    _helper: Option<Helper>,
 }
 
 impl Session {
@@ -55,7 +61,8 @@ impl Session {
             ));
         }
         let (channel, greeting) = log_in(target, database, purpose, context)?;
-        let mut session = Self { channel, greeting };
+        let helper = if channel.socket.is_of_this_machine() { Helper::new(greeting.process_id, "postgres") } else { None };
+        let mut session = Self { channel, greeting, is_asked: false, _helper: helper };
         let own = session.greeting.server_encoding.clone();
         let wanted = if LOSSLESS.iter().any(|known| own.starts_with(known)) { "UTF8" } else { own.as_str() };
         if session.greeting.client_encoding != wanted {
@@ -131,8 +138,23 @@ impl Session {
     /// that is one row with its line end.
     ///
     /// An error of `each` ends the COPY at the server too and leaves the session unusable.
-    pub fn copy_out(&mut self, sql: &str, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    pub fn copy_out(&mut self, sql: &str, each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        self.ask(sql)?;
+        self.copied(each)
+    }
+
+    /// Lets the server begin a `COPY … TO STDOUT`, whose answer [`Self::copied`] takes. Nothing else can be asked before that.
+    pub fn ask(&mut self, sql: &str) -> Result<()> {
         self.begin(sql.as_bytes())?;
+        self.is_asked = true;
+        Ok(())
+    }
+
+    /// Takes the answer to what was asked, as [`Self::copy_out`] does.
+    pub fn copied(&mut self, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        if !std::mem::take(&mut self.is_asked) {
+            return Err(Error::internal("An answer of PostgreSQL was to be read to which there was no question."));
+        }
         let mut silence = None;
         loop {
             let message = self.next(silence)?;
@@ -179,6 +201,9 @@ impl Session {
             return Err(Error::internal("A statement for PostgreSQL holds a zero byte."));
         }
         self.usable()?;
+        if self.is_asked {
+            return Err(Error::internal("PostgreSQL was to be asked something before its last answer was read."));
+        }
         self.channel.put(b'Q', |out| {
             out.extend_from_slice(sql);
             out.push(0);
@@ -308,6 +333,13 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        if self.is_asked && !self.channel.broken {
+            self.abandon();
+            // Until it has stopped it holds what it works on.
+            self.channel.cancel = tokio_util::sync::CancellationToken::new();
+            while self.channel.next(Some(STOP)).is_ok_and(|message| message.tag != b'Z') {}
+            return;
+        }
         if !self.channel.broken {
             self.channel.put(b'X', |_| {});
             // The server notices a closed socket as well; this only spares its log a line.

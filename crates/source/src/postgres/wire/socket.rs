@@ -64,6 +64,14 @@ impl Socket {
         }
     }
 
+    /// Whether the server runs on this machine, or somebody here leads to it.
+    pub fn is_of_this_machine(&self) -> bool {
+        match self {
+            Self::Plain(endpoint) => endpoint.is_of_this_machine(),
+            Self::Tls(stream) => stream.sock.is_of_this_machine(),
+        }
+    }
+
     /// The server's certificate (DER), if TLS is used.
     pub fn certificate(&self) -> Option<&[u8]> {
         match self {
