@@ -70,6 +70,29 @@ fn copy_goes_both_ways_and_an_unfinished_one_is_undone() {
 }
 
 #[test]
+fn what_was_asked_ahead_is_taken_later_or_called_off() {
+    let (mut asking, mut watching) = (session("postgres"), session("postgres"));
+    asking.ask("copy (select 1) to stdout").unwrap();
+    assert_eq!(asking.query("select 2").unwrap_err().code(), Code::Internal);
+    let mut rows = vec![];
+    let taken = asking.copied(|row| {
+        rows.extend_from_slice(row);
+        Ok(())
+    });
+    taken.unwrap();
+    assert_eq!(rows, b"1\n");
+    assert_eq!(asking.copied(|_| Ok(())).unwrap_err().code(), Code::Internal);
+    // An error is told when the answer is taken.
+    asking.ask("copy nowhere to stdout").unwrap();
+    assert_eq!(sqlstate(&asking.copied(|_| Ok(())).unwrap_err()), Some("42P01"));
+    asking.ask("copy (select 'called off', pg_sleep(600)) to stdout").unwrap();
+    let running = "select 1 from pg_stat_activity where state = 'active' and wait_event = 'PgSleep' and query like '%''called off''%'";
+    while watching.query(running).unwrap().is_empty() {}
+    drop(asking);
+    assert!(watching.query(running).unwrap().is_empty());
+}
+
+#[test]
 fn large_parameters_are_streamed() {
     let server = testkit::shared().unwrap();
     let mut session = session(&server.fresh_database().unwrap());

@@ -105,7 +105,7 @@ impl Now {
                         Ok(taken) => taken,
                         Err(why) => return Ok(Err(why)),
                     };
-                    stream.reach(&mut leader)?;
+                    stream.reach(&mut leader, context)?;
                 }
                 looked.map(|stream| News::Stream(Box::new(stream)))
             }

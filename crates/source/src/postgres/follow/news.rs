@@ -71,6 +71,8 @@ pub(super) struct Streaming {
     next: Option<Slot>,
     /// The session that reads from the slot, once it was looked at.
     session: Option<Session>,
+    /// Whether the server has begun with the lines of the stream.
+    is_asked: bool,
 }
 
 impl Streaming {
@@ -91,7 +93,18 @@ impl Streaming {
         }
         let from = found.and_then(|slot| slot.confirmed).unwrap_or(place.advance);
         let (chain, place, state) = (chain.clone(), place.clone(), state.to_owned());
-        Ok(Ok(Self { chain, place, from, upto: from, has_changes: false, advance: from, state, next: None, session: None }))
+        Ok(Ok(Self {
+            chain,
+            place,
+            from,
+            upto: from,
+            has_changes: false,
+            advance: from,
+            state,
+            next: None,
+            session: None,
+            is_asked: false,
+        }))
     }
 
     /// Finds out, once `leader` has taken its snapshot, whether there is a change at all; or says why the stream gives none.
@@ -128,9 +141,12 @@ impl Streaming {
         Ok(())
     }
 
-    /// Goes on to a later moment, which `leader` has taken.
-    pub fn reach(&mut self, leader: &mut Session) -> Result<()> {
+    /// Goes on to a later moment, which `leader` has taken. The server begins to decode, for there is more to be found out meanwhile.
+    pub fn reach(&mut self, leader: &mut Session, context: &Context) -> Result<()> {
         self.upto = end_of_log(leader)?;
+        let mut session = self.ready(context)?;
+        self.is_asked = self.stretch().ask(&mut session)?;
+        self.session = Some(session);
         Ok(())
     }
 
@@ -226,8 +242,8 @@ impl Streaming {
     /// Reads the stream: what was written of it, and the tables that it leaves unclear.
     pub fn write(&mut self, mut translator: Translator<'_, '_>, context: &Context) -> Result<(ChangeSummary, BTreeSet<u32>)> {
         if self.has_changes {
-            let (mut session, mut unreported) = (self.ready(context)?, (0, 0));
-            let read = self.stretch().read(&mut session, context, |lsn, line| {
+            let (mut session, mut unreported) = (self.open(context)?, (0, 0));
+            let read = self.stretch().read(&mut session, self.is_asked, context, |lsn, line| {
                 unreported = (unreported.0 + 1, unreported.1 + line.len() as u64);
                 if unreported.1 > 256 << 10 {
                     let (lines, bytes) = std::mem::take(&mut unreported);

@@ -14,7 +14,7 @@ use domain::{Error, Result};
 
 /// Size of the windows. Each is decoded from where the slot began to remember transactions, which may be long before it: many
 /// small ones read the same log again and again. The temporary file is about as large as the window at worst.
-const WINDOW_BYTES: u64 = 512 << 20;
+const WINDOW_BYTES: u64 = 1 << 30;
 
 /// A window is not cut smaller than this.
 const LEAST_BYTES: u64 = 16 << 10;
@@ -43,22 +43,44 @@ impl Stretch<'_> {
 
     /// Gives the first lines, whole transactions, until there are at least `count` (`None`: all).
     pub fn look(&self, session: &mut Session, count: Option<u32>, mut each: impl FnMut(Lsn, &[u8]) -> Result<()>) -> Result<()> {
-        let count = count.map_or("NULL".into(), |count| count.to_string());
-        let function = format!("pg_logical_slot_peek_changes({}, '{}', {count}, {OPTIONS})", quote_literal(self.slot), self.upto);
-        copy(session, &function, &mut each)
+        session.ask(&self.peek(count))?;
+        lines(session, &mut each)
     }
 
-    /// Gives every line.
-    pub fn read(&self, session: &mut Session, context: &Context, mut each: impl FnMut(Lsn, &[u8]) -> Result<()>) -> Result<()> {
-        let bytes = self.upto.0.saturating_sub(self.from.0);
-        if bytes <= self.window_bytes {
-            let mut lines = 0_u64;
-            let looked = self.look(session, None, |lsn, line| {
-                lines += 1;
+    /// Lets the server begin with all lines, if they are to come at once; [`Self::read`] then takes them.
+    pub fn ask(&self, session: &mut Session) -> Result<bool> {
+        let at_once = self.bytes() <= self.window_bytes;
+        if at_once {
+            session.ask(&self.peek(None))?;
+        }
+        Ok(at_once)
+    }
+
+    fn peek(&self, count: Option<u32>) -> String {
+        let count = count.map_or("NULL".into(), |count| count.to_string());
+        copy(&format!("pg_logical_slot_peek_changes({}, '{}', {count}, {OPTIONS})", quote_literal(self.slot), self.upto))
+    }
+
+    fn bytes(&self) -> u64 {
+        self.upto.0.saturating_sub(self.from.0)
+    }
+
+    /// Gives every line; `is_asked` says whether the server has begun with them.
+    pub fn read(
+        &self,
+        session: &mut Session,
+        is_asked: bool,
+        context: &Context,
+        mut each: impl FnMut(Lsn, &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        if is_asked || self.ask(session)? {
+            let mut count = 0_u64;
+            let looked = lines(session, &mut |lsn, line| {
+                count += 1;
                 each(lsn, line)
             });
             match looked {
-                Err(error) if is_too_much(&error) && lines == 0 => {}
+                Err(error) if is_too_much(&error) && count == 0 => {}
                 other => return other,
             }
         }
@@ -81,20 +103,21 @@ impl Stretch<'_> {
     /// Takes every line out of a slot that is ours alone.
     fn windows(&self, session: &mut Session, slot: &str, context: &Context, each: &mut dyn FnMut(Lsn, &[u8]) -> Result<()>) -> Result<()> {
         let (mut at, mut most) = (self.from, WINDOW_BYTES);
-        let mut size = self.window_bytes.min(self.upto.0.saturating_sub(self.from.0) / 2).max(1);
+        let mut size = self.window_bytes.min(self.bytes() / 2).max(1);
         while at < self.upto {
             context.check()?;
             let end = Lsn(at.0.saturating_add(size).min(self.upto.0));
             let function = format!("pg_logical_slot_get_changes({}, '{end}', NULL, {OPTIONS})", quote_literal(slot));
-            let mut lines = 0_u64;
-            let taken = copy(session, &function, &mut |lsn, line| {
-                lines += 1;
+            let mut count = 0_u64;
+            session.ask(&copy(&function))?;
+            let taken = lines(session, &mut |lsn, line| {
+                count += 1;
                 each(lsn, line)
             });
             match taken {
                 Ok(()) => (at, size) = (end, (size * 2).min(most)),
                 // It fails before it gives a line. A temporary slot goes with any error: another one is moved to where it was.
-                Err(error) if is_too_much(&error) && lines == 0 && size > LEAST_BYTES => {
+                Err(error) if is_too_much(&error) && count == 0 && size > LEAST_BYTES => {
                     self.copy_slot(session, slot)?;
                     if at > self.from {
                         session.query(&format!("SELECT pg_replication_slot_advance({}, '{at}')", quote_literal(slot)))?;
@@ -115,8 +138,13 @@ pub(in crate::postgres) fn is_too_much(error: &Error) -> bool {
 }
 
 /// Runs a function of the server that gives lines of a stream.
-fn copy(session: &mut Session, function: &str, each: &mut dyn FnMut(Lsn, &[u8]) -> Result<()>) -> Result<()> {
-    session.copy_out(&format!("COPY (SELECT lsn, data FROM {function}) TO STDOUT (FORMAT binary)"), |message| {
+fn copy(function: &str) -> String {
+    format!("COPY (SELECT lsn, data FROM {function}) TO STDOUT (FORMAT binary)")
+}
+
+/// Takes the lines that were asked for.
+fn lines(session: &mut Session, each: &mut dyn FnMut(Lsn, &[u8]) -> Result<()>) -> Result<()> {
+    session.copied(|message| {
         let row = if message.starts_with(SIGNATURE) { message.get(HEADER_BYTES..).unwrap_or_default() } else { message };
         // Number of fields, and for each its length and bytes; a place in the log has eight. The trailer has -1 fields.
         match row.split_first_chunk::<18>() {
