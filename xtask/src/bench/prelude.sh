@@ -59,9 +59,9 @@ bank() {
   pgbench -iqs "$((ACCOUNTS / 100000 + 1))" bank 2>/dev/null
 }
 
-# transactions: as many each time
+# transactions: as many each time, of pgbench's kind MIX: by default those that rarely change the same rows
 transactions() {
-  pgbench -nc 8 -j 1 -t "$((TRANSACTIONS / 8))" bank >/dev/null
+  pgbench -b "${MIX:-simple-update}" -nc 8 -j 1 -t "$((TRANSACTIONS / 8))" bank >/dev/null
 }
 
 # meanwhile COMMANDS: transactions, and the commands again and again until these have ended

@@ -71,8 +71,22 @@ impl Way {
 }
 
 /// Every scenario, in the order of the report.
-pub const SCENARIOS: [Scenario; 13] =
-    [FULL, SEALED, RESTORE, INCREMENTAL, COMPARED, UNCHANGED, CHAIN, USERS, USERS_INCREMENTAL, MANY, SQLITE, SQLITE_INCREMENTAL, MEMORY];
+pub const SCENARIOS: [Scenario; 14] = [
+    FULL,
+    SEALED,
+    RESTORE,
+    INCREMENTAL,
+    COMPARED,
+    UNCHANGED,
+    CHAIN,
+    USERS,
+    USERS_HOT,
+    USERS_INCREMENTAL,
+    MANY,
+    SQLITE,
+    SQLITE_INCREMENTAL,
+    MEMORY,
+];
 
 const FULL: Scenario = Scenario {
     name: "full",
@@ -245,14 +259,13 @@ drop_slots; dropdb mixed",
     bytes: None,
 };
 
-const BUSY: &str = "pgbench and the server use both cores alone, and a backup takes its share of them for as long as it lasts. Its own threads give \
-                    way; those of the server that read the rows do not.";
+const BUSY: &str = "pgbench and the server use both cores alone, and a backup takes a part of them for as long as it lasts.";
 
 const USERS: Scenario = Scenario {
     name: "users",
     title: "PostgreSQL: what users feel of full backups",
-    note: "Seconds for the same number of pgbench's transactions, by eight clients, while full backups of their database are made one after \
-           another without a pause; the last way is without any.",
+    note: "Seconds for the same number of pgbench's transactions (simple-update), by eight clients, while full backups of their database are \
+           made one after another without a pause; the last way is without any.",
     once: "bank",
     after: "quiet; dropdb bank",
     ways: &[
@@ -263,6 +276,29 @@ const USERS: Scenario = Scenario {
     apart: None,
     bytes: None,
 };
+
+const USERS_HOT: Scenario = Scenario {
+    name: "users-hot",
+    title: "PostgreSQL: what users who change the same rows feel",
+    note: "The same with pgbench's other kind of transactions, which all change one of 51 rows, too: the server keeps every version of \
+           these for as long as a snapshot is held, and looks through them. The third way does nothing but hold one.",
+    once: "bank",
+    after: "quiet; dropdb bank",
+    ways: &[
+        way("during rookery backup", "MIX=tpcb-like meanwhile 'rookery backup $SERVER --to $OUT --database bank'").after("quiet"),
+        way("during pg_dump -Fd -j2", "MIX=tpcb-like meanwhile 'rm -rf $OUT/dump; pg_dump -Fd -j2 -f $OUT/dump bank'").after("quiet"),
+        way(
+            "during a snapshot",
+            "MIX=tpcb-like meanwhile 'psql -Xqd bank -c \"begin isolation level repeatable read; select 1; select pg_sleep(30); commit\"'",
+        )
+        .after("quiet"),
+        peer("alone", 1.11, "MIX=tpcb-like transactions", HOT).after("quiet"),
+    ],
+    apart: None,
+    bytes: None,
+};
+
+const HOT: &str = "Holding a snapshot is a good part of it: a slower backup would take less of the processors, and hold it longer.";
 
 const USERS_INCREMENTAL: Scenario = Scenario {
     name: "users-incremental",
