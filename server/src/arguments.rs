@@ -281,6 +281,9 @@ pub struct Verify {
     /// Only this database
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub database: Option<String>,
+    /// Take what the machine gives, even where others want all of it
+    #[arg(long)]
+    pub full_speed: bool,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,

@@ -62,7 +62,7 @@ fn Limits(view: SettingsView, change: ServerAction<ChangeSettings>) -> impl Into
                     value=form.pace
                     options=paces.map(|(value, word)| (value.into(), word.into())).into()
                     error=faults.field("pace")
-                    hint="Where others want all processors of this machine, those that give way take a twentieth of them, and longer for it."
+                    hint="Those that give way take a small part of a machine that others keep busy, and longer for it. This holds for what begins from now on, and where the database server is on this machine. Restores never wait."
                 />
                 <Field
                     label="Allowed local root"

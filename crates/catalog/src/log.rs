@@ -18,18 +18,26 @@ statements! {
 
 impl Record for LogLine {
     fn read(row: &Row) -> Result<Self> {
-        Ok(Self { at: row.get("at")?, database: row.get("database_name")?, text: row.get("line")?, bad: row.get("bad")? })
+        Ok(Self {
+            at: row.get("at")?,
+            run: row.get("run_id")?,
+            // Whoever shows it knows whether it is of interest.
+            server: String::new(),
+            database: row.get("database_name")?,
+            text: row.get("line")?,
+            bad: row.get("bad")?,
+        })
     }
 }
 
 impl Write {
-    /// Adds a line to the log of a run, of a round, or of both.
-    pub(crate) async fn line(&mut self, round: Option<RoundId>, run: Option<RunId>, line: &LogLine) -> Result<()> {
+    /// Adds a line to the log of its run, of a round, or of both.
+    pub(crate) async fn line(&mut self, round: Option<RoundId>, line: &LogLine) -> Result<()> {
         sql(INSERT)
             // Identifiers of this process order as they were made, so the log reads in the order of its writing.
             .with(&Uuid::now_v7().to_string())
             .with(&round)
-            .with(&run)
+            .with(&line.run)
             .with(&line.at)
             .with(&line.database)
             .with(&line.text)
@@ -41,13 +49,13 @@ impl Write {
 }
 
 impl Catalog {
-    /// Adds a line to the log of a run, of a round, or of both.
+    /// Adds a line to the log of its run, of a round, or of both.
     ///
     /// # Errors
     /// [`domain::Code::Conflict`] if the round or the run was deleted meanwhile.
-    pub async fn append_log(&self, round: Option<RoundId>, run: Option<RunId>, line: &LogLine) -> Result<()> {
+    pub async fn append_log(&self, round: Option<RoundId>, line: &LogLine) -> Result<()> {
         let mut write = self.begin().await?;
-        write.line(round, run, line).await?;
+        write.line(round, line).await?;
         write.commit().await
     }
 

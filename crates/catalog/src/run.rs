@@ -350,7 +350,7 @@ impl Write {
         if done == 0 {
             return Ok(false);
         }
-        self.line(run.round, Some(run.id), &change.line).await?;
+        self.line(run.round, &change.line).await?;
         self.audit(&change.audit).await?;
         Ok(true)
     }

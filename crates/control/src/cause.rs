@@ -2,7 +2,7 @@
 
 use crate::{Level, Permit};
 use catalog::AuditRecord;
-use domain::view::run::LogLine;
+use domain::{RunId, view::run::LogLine};
 use jiff::Timestamp;
 
 /// Why something changes: for the audit log, and for the log of the run or round.
@@ -52,7 +52,7 @@ impl Cause {
     }
 
     /// The line of the run's or the round's log.
-    pub fn line(&self, at: Timestamp, database: &str) -> LogLine {
-        LogLine { at, database: database.into(), text: self.said.clone(), bad: self.bad }
+    pub fn line(&self, at: Timestamp, run: Option<RunId>, database: &str) -> LogLine {
+        LogLine { at, run, server: String::new(), database: database.into(), text: self.said.clone(), bad: self.bad }
     }
 }

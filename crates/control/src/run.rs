@@ -97,7 +97,7 @@ impl Control {
 
     /// Adds a line to the log of a round or run. That the log cannot be written stops nothing.
     pub(crate) async fn log(&self, round: Option<RoundId>, run: Option<RunId>, database: &str, cause: &Cause) {
-        if let Err(error) = self.catalog.append_log(round, run, &cause.line(Timestamp::now(), database)).await {
+        if let Err(error) = self.catalog.append_log(round, &cause.line(Timestamp::now(), run, database)).await {
             tracing::warn!(?error, "a line of a run's log was lost");
         }
         self.underway.changed();
@@ -192,7 +192,7 @@ fn change_of(run: &RunRecord, to: RunState, cause: &Cause, with: impl FnOnce(&mu
     changed.state = to;
     with(&mut changed);
     let audit = cause.audit(now, &action(changed.kind, to), &changed.database, format!("/runs/{}", changed.id));
-    Ok(RunChange { audit, line: cause.line(now, &changed.database), run: changed, expected: run.state })
+    Ok(RunChange { audit, line: cause.line(now, Some(run.id), &changed.database), run: changed, expected: run.state })
 }
 
 /// What the audit log calls it.

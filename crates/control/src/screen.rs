@@ -86,7 +86,21 @@ impl RoundFacts {
         let mut runs: Vec<_> = self.runs.iter().map(|run| run_line(run, name_of(run, &self.names), glance)).collect();
         // They come by name, and stay so within each kind.
         runs.sort_by_key(|run| urgency(run.state));
-        RoundView { line: round_line(self.round.clone(), &self.names, totals), runs, log: self.log.clone(), now }
+        RoundView { line: round_line(self.round.clone(), &self.names, totals), runs, log: self.told_apart(), now }
+    }
+}
+
+impl RoundFacts {
+    /// The log; where the round has several servers, with the one that each line is about.
+    fn told_apart(&self) -> Vec<LogLine> {
+        let mut log = self.log.clone();
+        if self.round.servers.len() > 1 {
+            let servers: HashMap<_, _> = self.runs.iter().map(|run| (run.id, name_of(run, &self.names))).collect();
+            for line in &mut log {
+                line.server = line.run.and_then(|run| servers.get(&run).cloned()).unwrap_or_default();
+            }
+        }
+        log
     }
 }
 

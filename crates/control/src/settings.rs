@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// Runs at once over all servers.
 pub(crate) const JOBS: &str = "jobs";
-/// Whether backups give way to others.
+/// Whether backups and verifications give way to others.
 const PACE: &str = "pace";
 /// The paces: the first holds unless another one is set.
 const PACES: [&str; 2] = ["gentle", "full"];

@@ -9,7 +9,7 @@ use domain::{
     view::run::{RoundView, RunLine},
 };
 use rusqlite::Connection;
-use std::fs;
+use std::{collections::BTreeSet, fs};
 use world::{Console, World, assert_state, refused};
 
 /// A folder with databases, beside the others of a world.
@@ -70,6 +70,9 @@ async fn a_round_covers_all_servers_and_databases_of_one_name_stay_apart() {
     assert_state(&round, RoundState::Succeeded);
     assert_eq!(names(&round), pairs(&[("east", "blog.db"), ("east", "shop.db"), ("west", "shop.db"), ("west", "till.db")]));
     assert_eq!(round.line.server_names(), ["east", "west"]);
+    let told: BTreeSet<_> = round.log.iter().filter_map(|line| Some((line.run?, line.server.clone(), line.database.clone()))).collect();
+    let runs = round.runs.iter().map(|run| (run.id, run.server_name.clone(), run.database.clone())).collect();
+    assert_eq!(told, runs, "lines about databases of one name cannot be told apart");
     let folder = console.control.folder(&console.permit, destination, "shop.db").await.unwrap();
     assert_eq!(folder.chains.len(), 2, "each server has a chain of its own");
 
@@ -101,6 +104,7 @@ async fn one_database_is_backed_up_on_the_server_that_is_meant() {
     assert!(error.told().field("server").is_some(), "{error:?}");
     let round = console.round_ended(back_up(Some(servers[1]), "shop.db").await.unwrap()).await;
     assert_eq!((names(&round), round.line.server_names()), (pairs(&[("west", "shop.db")]), vec!["west".to_owned()]));
+    assert!(round.log.iter().all(|line| line.server.is_empty()), "there is nothing to tell apart");
     // Where just one of them has it, it need not be said.
     let round = console.round_ended(back_up(None, "blog.db").await.unwrap()).await;
     assert_eq!(names(&round), pairs(&[("east", "blog.db")]));

@@ -35,7 +35,8 @@ pub struct Context {
     pub cancel: CancellationToken,
     /// Counters that a screen reads.
     pub meter: Arc<Meter>,
-    /// Whether the work gives way to others on the machine (see [`gently`]): backups do, a restore that people wait for does not.
+    /// Whether the work gives way to others on the machine (see [`gently`]). Programs say so of backups and verifications; a restore
+    /// that people wait for does not.
     pub gives_way: bool,
 }
 

@@ -115,7 +115,7 @@ pub async fn run(arguments: Verify, home: Home, output: &Output, context: &Conte
         let name = format!("{} {}", point.database(), point.place.label());
         let meter: Arc<Meter> = Arc::default();
         progress.watch(&name, &meter);
-        let watched = Context { cancel: context.cancel.clone(), meter, gives_way: true };
+        let watched = Context { cancel: context.cancel.clone(), meter, gives_way: !arguments.full_speed };
         let report = match verify(&repository, point, keys.of(point), workers, &watched).await {
             Err(error) if error.code() == Code::Cancelled => return Err(error),
             verified => one(point, verified, &keys),

@@ -35,8 +35,9 @@ pub fn Log(
         // Once the new lines are on the page.
         request_animation_frame(move || list.set_scroll_top(list.scroll_height()));
     });
-    let line = move |(_, LogLine { at, database, text, bad })| {
-        let name = (named && !database.is_empty()).then(|| view! { <b>{title_of(&database)}</b> " " });
+    let line = move |(_, LogLine { at, server, database, text, bad, .. })| {
+        let server = (!server.is_empty()).then(|| format!("on {server} "));
+        let name = (named && !database.is_empty()).then(|| view! { <b>{title_of(&database)}</b> " " {server} });
         view! { <li class:bad=bad><When at now manner=Manner::Clock/> " " {name} <span>{text}</span></li> }
     };
     view! {
@@ -56,7 +57,7 @@ pub fn Log(
 /// Each line with a key of its own, also where two say the same.
 fn keyed(lines: Vec<LogLine>) -> Vec<(String, LogLine)> {
     let mut seen = HashMap::<String, usize>::new();
-    let key = |line: &LogLine| format!("{} {} {}", line.at, line.database, line.text);
+    let key = |line: &LogLine| format!("{} {} {} {}", line.at, line.server, line.database, line.text);
     let lines = lines.into_iter().map(|line| {
         let key = key(&line);
         let count = seen.entry(key.clone()).or_default();

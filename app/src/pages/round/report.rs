@@ -40,8 +40,7 @@ pub fn Report(
         let more = failures.len().saturating_sub(MOST);
         (!failures.is_empty()).then(|| {
             let lines = failures.into_iter().take(MOST).map(move |run| {
-                let lines =
-                    log.with_untracked(|log| log.iter().filter(|line| line.bad && line.database == run.database).cloned().collect());
+                let lines = log.with_untracked(|log| log.iter().filter(|line| line.bad && line.run == Some(run.id)).cloned().collect());
                 view! { <Failure run several lines now/> }
             });
             view! {

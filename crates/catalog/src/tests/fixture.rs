@@ -53,9 +53,9 @@ pub fn at(minutes: i64) -> Timestamp {
     "2026-11-22T02:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_mins(minutes)
 }
 
-/// A line of a log.
-pub fn line(text: &str) -> LogLine {
-    LogLine { at: at(0), database: "orders".into(), text: text.into(), bad: false }
+/// A line of a run's log.
+pub fn line(run: RunId, text: &str) -> LogLine {
+    LogLine { at: at(0), run: Some(run), server: String::new(), database: "orders".into(), text: text.into(), bad: false }
 }
 
 pub fn audit() -> AuditRecord {

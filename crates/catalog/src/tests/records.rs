@@ -129,7 +129,7 @@ async fn what_is_in_use_is_not_deleted_and_history_outlives_task_and_destination
     assert_eq!(opened.delete_destination(destination, &audit()).await.unwrap_err().code(), Code::Busy);
 
     run.state = RunState::Failed;
-    let change = RunChange { run: run.clone(), expected: RunState::Queued, audit: audit(), line: line("Failed.") };
+    let change = RunChange { run: run.clone(), expected: RunState::Queued, audit: audit(), line: line(run.id, "Failed.") };
     assert_eq!(opened.change_runs(&[change]).await.unwrap(), [true]);
     opened.delete_destination(destination, &audit()).await.unwrap();
     let kept = opened.round(round.id).await.unwrap();

@@ -142,11 +142,11 @@ async fn a_run_reads_back_as_it_was_stored_and_changes_only_from_the_state_that_
         error: Some(Error::cancelled().told().clone()),
         ..run
     };
-    let change = |text: &str| RunChange { run: changed.clone(), expected: RunState::Queued, audit: audit(), line: line(text) };
+    let change = |text: &str| RunChange { run: changed.clone(), expected: RunState::Queued, audit: audit(), line: line(changed.id, text) };
     assert_eq!(opened.change_runs(&[change("Restored.")]).await.unwrap(), [true]);
     assert_eq!(opened.run(changed.id).await.unwrap(), changed);
     assert_eq!(opened.change_runs(&[change("Again.")]).await.unwrap(), [false]);
-    assert_eq!(opened.log_of_run(changed.id).await.unwrap(), [line("Restored.")]);
+    assert_eq!(opened.log_of_run(changed.id).await.unwrap(), [line(changed.id, "Restored.")]);
     assert_eq!(opened.running_runs().await.unwrap(), [changed]);
 }
 
@@ -165,7 +165,7 @@ async fn many_runs_change_together_but_for_those_that_are_elsewhere_by_now() {
         run: RunRecord { state: RunState::Aborted, ..run.clone() },
         expected: RunState::Queued,
         audit: audit(),
-        line: line("Stopped."),
+        line: line(run.id, "Stopped."),
     };
     let changes: Vec<_> = runs.iter().chain([&gone]).map(change).collect();
     assert_eq!(opened.change_runs(&changes).await.unwrap(), [true, false, true, false]);
@@ -250,9 +250,16 @@ async fn the_log_reads_in_the_order_of_its_writing() {
     opened.insert_round(&round, &audit()).await.unwrap();
     let run = run(&round, "orders");
     opened.insert_runs(std::slice::from_ref(&run), &audit()).await.unwrap();
-    let line = |number: i64| LogLine { at: at(number), database: "orders".into(), text: format!("line {number}"), bad: number == 2 };
+    let line = |number: i64| LogLine {
+        at: at(number),
+        run: (number % 2 == 0).then_some(run.id),
+        server: String::new(),
+        database: "orders".into(),
+        text: format!("line {number}"),
+        bad: number == 2,
+    };
     for number in 0..5 {
-        opened.append_log(Some(round.id), (number % 2 == 0).then_some(run.id), &line(number)).await.unwrap();
+        opened.append_log(Some(round.id), &line(number)).await.unwrap();
     }
     assert_eq!(opened.log_of_round(round.id, 3).await.unwrap(), [line(2), line(3), line(4)]);
     assert_eq!(opened.log_of_run(run.id).await.unwrap(), [line(0), line(2), line(4)]);

@@ -72,7 +72,7 @@ pub struct AuditQuery {
 pub struct SettingsView {
     /// Runs at once over all servers.
     pub jobs: u16,
-    /// Whether backups give way to others on the machine: `gentle`, or `full` for full speed.
+    /// Whether backups and verifications give way to others on the machine: `gentle`, or `full` for full speed.
     pub pace: String,
     /// Only folders below this one can be local roots, if it is set.
     pub local_root: String,

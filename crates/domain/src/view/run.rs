@@ -143,6 +143,10 @@ impl Progress {
 pub struct LogLine {
     /// When.
     pub at: Timestamp,
+    /// The run that it is about; none for the round as a whole.
+    pub run: Option<RunId>,
+    /// Its server, in a round of several.
+    pub server: String,
     /// The database; empty for the round as a whole.
     pub database: String,
     /// What happened, a sentence.

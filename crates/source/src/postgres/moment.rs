@@ -87,7 +87,7 @@ impl Moment {
             gently::spawn(scope, context, || guard(reader.lead(leader)));
         });
         if !context.cancel.is_cancelled() {
-            guard(reader.lead_kept(leader));
+            gently::run(context, || guard(reader.lead_kept(leader)));
         }
         if let Some(error) = first.into_inner().unwrap_or_else(PoisonError::into_inner) {
             // The server was there a moment ago: one that cannot be reached any more, by whichever session, was lost.

@@ -6,8 +6,9 @@
 
 use super::{known::Known, prior::Prior};
 use crate::{
-    Sink,
+    Context, Sink,
     changes::{ChangeWriter, Transaction},
+    gently::{self, Stride},
     keys::{self, Difference, Keys, Sorter, Writer, differences},
     postgres::{
         copy::{Encoder, Kind},
@@ -68,8 +69,9 @@ impl Comparing {
         whole: &BTreeSet<u32>,
         counts: &BTreeMap<u32, u64>,
         session: &mut Session,
+        context: &Context,
     ) -> Result<(BTreeSet<u32>, BTreeMap<u32, u64>)> {
-        let scanned = scan(session, tables, Some(&self.newer), &self.after)?;
+        let scanned = scan(session, tables, Some(&self.newer), &self.after, context)?;
         let mut dirty = BTreeSet::new();
         for known in tables.iter().filter(|known| !known.is_compared && !whole.contains(&known.oid)) {
             let is_newer = scanned.newer.contains(&known.oid);
@@ -97,8 +99,15 @@ impl Comparing {
     }
 
     /// Writes the changes, as one transaction: a row that changed is deleted and inserted again.
-    pub fn write(&self, at: Timestamp, tables: &[Known], session: &mut Session, sink: &dyn Sink) -> Result<ChangeSummary> {
-        let mut out = ChangeWriter::new(sink);
+    pub fn write(
+        &self,
+        at: Timestamp,
+        tables: &[Known],
+        session: &mut Session,
+        sink: &dyn Sink,
+        context: &Context,
+    ) -> Result<ChangeSummary> {
+        let (mut out, mut stride) = (ChangeWriter::new(sink), Stride::default());
         if self.has_changes {
             out.begin(&Transaction { xid: None, at })?;
         }
@@ -112,7 +121,8 @@ impl Comparing {
             let (encoder, mut row) = (Encoder::new(known.columns.iter().filter_map(|column| column.kind).collect()), vec![]);
             session.copy_out(&sql, |line| {
                 encoder.row(line, &mut row)?;
-                out.insert(&known.label, &known.shape, &row)
+                out.insert(&known.label, &known.shape, &row)?;
+                stride.add(line.len(), context)
             })?;
         }
         if self.has_changes {
@@ -135,7 +145,11 @@ fn marked(folder: &Path, known: &Known) -> PathBuf {
 }
 
 /// Writes the keys of all tables, in order, into `folder`: beside each file another, in which rows that are `newer` are marked.
-pub(super) fn scan(session: &mut Session, tables: &[Known], newer: Option<&str>, folder: &Path) -> Result<Scanned> {
+pub(super) fn scan(session: &mut Session, tables: &[Known], newer: Option<&str>, folder: &Path, context: &Context) -> Result<Scanned> {
+    gently::run(context, || scan_all(session, tables, newer, folder, context))
+}
+
+fn scan_all(session: &mut Session, tables: &[Known], newer: Option<&str>, folder: &Path, context: &Context) -> Result<Scanned> {
     let (mut scanned, newer) = (Scanned::default(), newer.unwrap_or("false"));
     for known in tables.iter().filter(|known| !known.is_compared) {
         if known.is_keyless() {
@@ -145,7 +159,7 @@ pub(super) fn scan(session: &mut Session, tables: &[Known], newer: Option<&str>,
             if row.parse::<u64>(1)? > 0 {
                 scanned.newer.insert(known.oid);
             }
-        } else if keys_of(session, known, newer, folder)? {
+        } else if keys_of(session, known, newer, folder, context)? {
             scanned.newer.insert(known.oid);
         }
     }
@@ -153,20 +167,21 @@ pub(super) fn scan(session: &mut Session, tables: &[Known], newer: Option<&str>,
 }
 
 /// Writes the keys of one table; says whether there are rows that are newer.
-fn keys_of(session: &mut Session, known: &Known, newer: &str, folder: &Path) -> Result<bool> {
+fn keys_of(session: &mut Session, known: &Known, newer: &str, folder: &Path, context: &Context) -> Result<bool> {
     let columns: Vec<_> = known.shape.key.iter().map(|column| quote_ident(column)).collect();
     let kinds: Option<Vec<Kind>> =
         known.shape.key.iter().map(|key| known.columns.iter().find(|column| column.name == *key).and_then(|column| column.kind)).collect();
     let kinds = kinds.ok_or_else(|| Error::internal(format!("A column of the key of {} is not there.", known.label)))?;
     let (encoder, mut key) = (Encoder::new(kinds), vec![]);
-    let (mut sorter, mut found) = (Sorter::new(folder), false);
+    let (mut sorter, mut found, mut stride) = (Sorter::new(folder), false, Stride::default());
     let sql = format!("COPY (SELECT ({newer})::int, {} FROM ONLY {}) TO STDOUT", columns.join(", "), known.label);
     session.copy_out(&sql, |line| {
         let (mark, rest) = line.split_at_checked(2).ok_or_else(|| Error::internal("A key came without its mark."))?;
         encoder.row(rest, &mut key)?;
         let is_newer = mark == b"1\t";
         found |= is_newer;
-        sorter.push(&key, is_newer.into())
+        sorter.push(&key, is_newer.into())?;
+        stride.add(line.len(), context)
     })?;
     keys::merge(vec![sorter], &marked(folder, known))?;
     let (mut all, mut plain) = (Keys::open(&marked(folder, known))?, Writer::create(&file(folder, known))?);

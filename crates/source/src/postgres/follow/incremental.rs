@@ -15,6 +15,7 @@ use super::{
 use crate::{
     Begun, Context, Description, Nowhere, Reading, Since, Sink,
     changes::ChangeWriter,
+    gently,
     postgres::{
         archive::{Extra, LARGE_OBJECTS_METADATA, LargeObject, POST_DATA, PRE_DATA, SCHEMA_ARCHIVE, to_json},
         blobs,
@@ -137,7 +138,7 @@ impl Now {
         let mut description = full::describe(&mut self.leader, database, &properties, &after.tool)?;
         description.notes.extend(prior.position.no_stream.as_deref().map(full::no_moments));
         if let News::Rows(rows) = &mut self.news {
-            let (unclear, counts) = rows.scan(&tables, &whole, &before.counts, &mut self.leader)?;
+            let (unclear, counts) = rows.scan(&tables, &whole, &before.counts, &mut self.leader, context)?;
             whole.extend(unclear);
             after.counts = counts;
         }
@@ -302,14 +303,14 @@ impl Reading for Incremental {
         }
         let Snapshot { at, before, ref visible, .. } = self.moment.snapshot;
         let visible = visible.clone();
-        let (changes, unclear) = match &mut self.news {
+        let (news, leader) = (&mut self.news, &mut self.moment.snapshot.leader);
+        let (changes, unclear) = gently::run(context, || match news {
             News::Stream(stream) => {
                 let sieve = Sieve::new(&visible, &self.saw, stream.from);
-                let translator = Translator::new(sieve, &self.tables, &self.whole, ChangeWriter::new(sink));
-                stream.write(translator, context)?
+                stream.write(Translator::new(sieve, &self.tables, &self.whole, ChangeWriter::new(sink)), context)
             }
-            News::Rows(rows) => (rows.write(at, &self.tables, &mut self.moment.snapshot.leader, sink)?, BTreeSet::new()),
-        };
+            News::Rows(rows) => rows.write(at, &self.tables, leader, sink, context).map(|changes| (changes, BTreeSet::new())),
+        })?;
         let unstreamed = self.labels(&self.whole);
         self.whole.extend(unclear);
         self.choose_tables(context)?;

@@ -8,7 +8,7 @@ use super::{
     prior,
 };
 use crate::{
-    Context,
+    Context, gently,
     postgres::{
         snapshot::pinned,
         stream::{
@@ -248,7 +248,7 @@ impl Streaming {
                 if unreported.1 > 256 << 10 {
                     let (lines, bytes) = std::mem::take(&mut unreported);
                     context.meter.add(lines, bytes);
-                    context.check()?;
+                    gently::go_on(context)?;
                 }
                 translator.line(lsn, line)
             });

@@ -82,7 +82,7 @@ impl<'a> Start<'a> {
         };
         state.take_marks(leader, &tables)?;
         if self.slot.is_none() {
-            state.counts = compare::scan(leader, &tables, None, next)?.counts;
+            state.counts = compare::scan(leader, &tables, None, next, self.context)?.counts;
         }
         let mut reads_objects = false;
         state.objects = state::objects(leader, &moment.objects, || {

@@ -137,7 +137,7 @@ pub(in crate::postgres) fn is_too_much(error: &Error) -> bool {
     sqlstate(error) == Some("53400")
 }
 
-/// Runs a function of the server that gives lines of a stream.
+/// The COPY of what a function of the server gives: lines of a stream.
 fn copy(function: &str) -> String {
     format!("COPY (SELECT lsn, data FROM {function}) TO STDOUT (FORMAT binary)")
 }

@@ -48,7 +48,7 @@ impl Endpoint {
         Err(unreachable(target, reason, last))
     }
 
-    /// Whether both ends are on this machine.
+    /// Whether the server runs on this machine, or somebody here leads to it.
     pub fn is_of_this_machine(&self) -> bool {
         match self {
             Self::Tcp(stream) => matches!((stream.local_addr(), stream.peer_addr()), (Ok(here), Ok(there)) if here.ip() == there.ip()),

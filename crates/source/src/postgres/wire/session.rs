@@ -9,11 +9,17 @@ use super::{
 };
 use crate::{Context, gently::Helper};
 use domain::{Error, Result};
-use std::{io::Write, time::Duration};
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
 
 /// How long a server may send nothing in the middle of a COPY. There is no reason for silence then but
 /// skipping rows that nobody may see any more.
 const COPY_SILENCE: Option<Duration> = Some(Duration::from_secs(600));
+
+/// What servers' processes are called.
+const PROGRAMS: [&str; 3] = ["postgres", "postmaster", "edb-postgres"];
 
 /// How long a server has to stop what it was asked, once nobody wants the answer.
 const STOP: Duration = Duration::from_secs(5);
@@ -31,7 +37,8 @@ pub struct Session {
     greeting: Greeting,
     /// Whether a statement runs whose answer nobody has taken yet.
     is_asked: bool,
-    _helper: Option<Helper>,
+    /// The server's process, if it is on this machine.
+    helper: Option<Helper>,
 }
 
 impl Session {
@@ -61,8 +68,9 @@ impl Session {
             ));
         }
         let (channel, greeting) = log_in(target, database, purpose, context)?;
-        let helper = if channel.socket.is_of_this_machine() { Helper::new(greeting.process_id, "postgres") } else { None };
-        let mut session = Self { channel, greeting, is_asked: false, _helper: helper };
+        let is_here = channel.socket.is_of_this_machine();
+        let helper = is_here.then(|| Helper::new(greeting.process_id, &PROGRAMS, context.gives_way)).flatten();
+        let mut session = Self { channel, greeting, is_asked: false, helper };
         let own = session.greeting.server_encoding.clone();
         let wanted = if LOSSLESS.iter().any(|known| own.starts_with(known)) { "UTF8" } else { own.as_str() };
         if session.greeting.client_encoding != wanted {
@@ -201,9 +209,6 @@ impl Session {
             return Err(Error::internal("A statement for PostgreSQL holds a zero byte."));
         }
         self.usable()?;
-        if self.is_asked {
-            return Err(Error::internal("PostgreSQL was to be asked something before its last answer was read."));
-        }
         self.channel.put(b'Q', |out| {
             out.extend_from_slice(sql);
             out.push(0);
@@ -305,6 +310,9 @@ impl Session {
         if self.channel.broken {
             return Err(super::error::lost(&self.channel.target, &self.channel.database, "the session had failed before"));
         }
+        if self.is_asked {
+            return Err(Error::internal("PostgreSQL was to be asked something before its last answer was read."));
+        }
         Ok(())
     }
 
@@ -333,11 +341,17 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        // While the process is still there.
+        self.helper = None;
         if self.is_asked && !self.channel.broken {
             self.abandon();
             // Until it has stopped it holds what it works on.
             self.channel.cancel = tokio_util::sync::CancellationToken::new();
-            while self.channel.next(Some(STOP)).is_ok_and(|message| message.tag != b'Z') {}
+            let until = Instant::now() + STOP;
+            let left = || until.checked_duration_since(Instant::now());
+            while let Some(left) = left()
+                && self.channel.next(Some(left)).is_ok_and(|message| message.tag != b'Z')
+            {}
             return;
         }
         if !self.channel.broken {
