@@ -62,7 +62,7 @@ fn Limits(view: SettingsView, change: ServerAction<ChangeSettings>) -> impl Into
                     value=form.pace
                     options=paces.map(|(value, word)| (value.into(), word.into())).into()
                     error=faults.field("pace")
-                    hint="Those that give way take a small part of a machine that others keep busy, and longer for it. This holds for what begins from now on, and where the database server is on this machine. Restores never wait."
+                    hint="Where others keep this machine busy, those that give way take a small part of it, and last longer. This holds for what begins from now on, with a database server on this machine. Restores never wait."
                 />
                 <Field
                     label="Allowed local root"
