@@ -217,7 +217,7 @@ const INCREMENTAL_RECENT: Scenario = Scenario {
     bytes: Some(0.02),
 };
 
-const DECODED: &str = "The server takes most of it to decode its log, as in the last way.";
+const DECODED: &str = "The server takes half of it to decode its log, as in the last way.";
 
 const COMPARED: Scenario = Scenario {
     name: "compared",
