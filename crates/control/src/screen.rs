@@ -88,9 +88,7 @@ impl RoundFacts {
         runs.sort_by_key(|run| urgency(run.state));
         RoundView { line: round_line(self.round.clone(), &self.names, totals), runs, log: self.told_apart(), now }
     }
-}
 
-impl RoundFacts {
     /// The log; where the round has several servers, with the one that each line is about.
     fn told_apart(&self) -> Vec<LogLine> {
         let mut log = self.log.clone();

@@ -2,7 +2,7 @@
 
 use crate::{Administer, Control, Permit, conflict::changed_meanwhile, destination::allowed, underway::Nudge};
 use domain::{
-    Code, Destination, Error, Result,
+    Code, Destination, Error, Result, RunKind,
     view::people::{SettingsForm, SettingsView},
 };
 use jiff::Timestamp;
@@ -104,9 +104,9 @@ impl Control {
         Ok(set.unwrap_or_else(|| u16::try_from(cores.max(2)).unwrap_or(MOST_JOBS)))
     }
 
-    /// Whether backups and verifications that begin now give way to others on the machine.
-    pub(crate) async fn gives_way(&self) -> Result<bool> {
-        Ok(self.catalog.setting(PACE).await?.is_none_or(|pace| pace != PACES[1]))
+    /// Whether a run that begins now gives way to others on the machine. Somebody waits for a restore.
+    pub(crate) async fn gives_way(&self, kind: RunKind) -> Result<bool> {
+        Ok(kind != RunKind::Restore && self.catalog.setting(PACE).await?.is_none_or(|pace| pace != PACES[1]))
     }
 
     /// The folder below which all local roots must lie, if it is set.
@@ -154,11 +154,10 @@ fn checked_jobs(text: &str) -> Result<String> {
 
 /// The pace that holds anyhow is stored as nothing, as it is before anything was set.
 fn checked_pace(text: &str) -> Result<String> {
-    match PACES.iter().position(|pace| *pace == text.trim()) {
-        Some(0) => Ok(String::new()),
-        Some(_) => Ok(text.trim().into()),
-        None if text.trim().is_empty() => Ok(String::new()),
-        None => Err(Error::invalid_field(PACE, format!("Give {}.", PACES.join(" or ")))),
+    match text.trim() {
+        pace if pace.is_empty() || pace == PACES[0] => Ok(String::new()),
+        pace if PACES.contains(&pace) => Ok(pace.into()),
+        _ => Err(Error::invalid_field(PACE, format!("Give {}.", PACES.join(" or ")))),
     }
 }
 

@@ -77,8 +77,7 @@ impl Control {
     }
 
     async fn perform(self, run: RunRecord, context: Context) -> Result<Done> {
-        // Somebody waits for a restore.
-        let context = Context { gives_way: run.kind != RunKind::Restore && self.gives_way().await?, ..context };
+        let context = Context { gives_way: self.gives_way(run.kind).await?, ..context };
         match run.kind {
             RunKind::Backup => self.perform_backup(&run, &context).await,
             RunKind::Restore => self.perform_restore(&run, &context).await,
