@@ -36,7 +36,7 @@ pub fn Log(
         request_animation_frame(move || list.set_scroll_top(list.scroll_height()));
     });
     let line = move |(_, LogLine { at, server, database, text, bad, .. })| {
-        let server = (!server.is_empty()).then(|| format!("on {server} "));
+        let server = (!server.is_empty()).then(|| format!("on {server}: "));
         let name = (named && !database.is_empty()).then(|| view! { <b>{title_of(&database)}</b> " " {server} });
         view! { <li class:bad=bad><When at now manner=Manner::Clock/> " " {name} <span>{text}</span></li> }
     };

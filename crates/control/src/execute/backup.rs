@@ -85,8 +85,9 @@ impl Control {
             reason: Some(manifest.reason.clone()),
             notes,
             said: format!(
-                "Backed up and verified: {} rows, {} stored.",
+                "Backed up and verified: {} {}, {} stored.",
                 display::count(manifest.archive.rows),
+                if manifest.archive.rows == 1 { "row" } else { "rows" },
                 display::size(manifest.archive.size_bytes)
             ),
             ..Done::default()
