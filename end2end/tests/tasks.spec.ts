@@ -125,6 +125,36 @@ test("a round at work is put off, and aborted, and tried again", async ({ page }
   await expect(page.getByText("Succeeded", { exact: true }).first()).toBeVisible({ timeout: 60_000 });
 });
 
+test("one run at work is put off, then aborted, and the others of its round go on", async ({ page }) => {
+  await signIn(page);
+  const holder = hold(join(folder, "shop.db"));
+  await goto(page, task);
+  // A task that is paused is due at no time that the run could stand in the way of.
+  await page.getByRole("button", { name: "Pause" }).click();
+  await expect(page.getByRole("button", { name: "Resume" })).toBeVisible();
+  await page.getByRole("button", { name: "Full now" }).click();
+  await expect(page).toHaveURL(/\/rounds\//);
+  const round = new URL(page.url()).pathname;
+  await expect(page.getByRole("row", { name: /shop\.db/ })).toContainText(/Preparing|Starting|Reading/, { timeout: 30_000 });
+  await page.getByRole("link", { name: "shop.db", exact: true }).click();
+  const heading = page.getByRole("heading", { level: 1 });
+  await expect(heading).toContainText("Backing up shop.db");
+  await page.locator("summary", { hasText: "Put off" }).click();
+  await page.getByLabel("For how long").selectOption("15");
+  await page.getByRole("button", { name: "Put it off" }).click();
+  await expect(heading).toContainText("Waiting to back up shop.db", { timeout: 30_000 });
+  await pictures(page, "run-put-off");
+  await page.locator("summary", { hasText: "Abort" }).click();
+  await page.getByRole("button", { name: "Abort it" }).click();
+  await expect(heading).toContainText("shop.db was not backed up", { timeout: 30_000 });
+  holder.kill();
+  await goto(page, round);
+  await expect(page.getByRole("row", { name: /blog\.db/ })).toContainText("Backed up", { timeout: 60_000 });
+  await goto(page, task);
+  await page.getByRole("button", { name: "Resume" }).click();
+  await expect(page.getByRole("button", { name: "Pause" })).toBeVisible();
+});
+
 test("one task covers two servers, and each database lies in its own folder", async ({ page, rookery }) => {
   await signIn(page);
   const till = join(rookery.folder, "tills");

@@ -37,3 +37,10 @@ pub async fn abort_run(run: RunId) -> Result<(), Failure> {
     let (control, permit) = asked::<Operate>().await?;
     Ok(control.abort_run(&permit, run).await?)
 }
+
+/// Puts a backup off by so many minutes.
+#[server(endpoint = "delay_run")]
+pub async fn delay_run(run: RunId, minutes: u32) -> Result<(), Failure> {
+    let (control, permit) = asked::<Operate>().await?;
+    Ok(control.delay_run(&permit, run, minutes).await?)
+}

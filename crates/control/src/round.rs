@@ -4,6 +4,7 @@ mod asked;
 mod delay;
 
 pub use asked::OneDatabase;
+pub(crate) use delay::later;
 
 use crate::{Control, Permit, View, cause::Cause, run::carried_through, underway::Nudge};
 use catalog::RoundRecord;

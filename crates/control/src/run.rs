@@ -1,23 +1,17 @@
-//! Runs: the one function that changes them, and what can be asked of them.
+//! Runs: the one function that changes them, and how they are shown.
 
-use crate::{
-    Control, Operate, Permit, View,
-    cause::Cause,
-    underway::{Ending, Nudge},
-};
+mod end;
+
+use crate::{Control, Permit, View, cause::Cause, underway::Nudge};
 use catalog::{RunChange, RunRecord};
 use domain::{
-    Code, Error, Result, RoundId, RunAction, RunId, RunKind, RunState,
+    Code, Error, Result, RoundId, RunId, RunKind, RunState,
     view::{
         Page,
         run::{RunLine, RunQuery, RunView},
     },
 };
 use jiff::Timestamp;
-use std::time::Duration;
-
-/// How often an abort looks again, where a run changed its state at the same moment.
-const ABORT_ATTEMPTS: u32 = 5;
 
 impl Control {
     /// Changes the state of a run: the one place where that happens. The run, the audit log and the run's log are written,
@@ -142,36 +136,6 @@ impl Control {
         let now = Timestamp::now();
         Ok(self.run_facts(id).await?.show(&self.underway.glance(now), now))
     }
-
-    /// Stops a run that waits or works. One that works ends by itself a little later, when it has cleaned up.
-    ///
-    /// # Errors
-    /// [`Code::Conflict`] if it has ended; [`Code::NotFound`].
-    pub async fn abort_run(&self, permit: &Permit<Operate>, id: RunId) -> Result<()> {
-        let cause = Cause::user(permit, format!("Stopped by {}.", permit.actor().name()));
-        self.abort(id, &cause).await
-    }
-
-    pub(crate) async fn abort(&self, id: RunId, cause: &Cause) -> Result<()> {
-        for _ in 0..ABORT_ATTEMPTS {
-            let run = self.catalog.run(id).await?;
-            run.state.allows(RunAction::Abort).map_err(|reason| Error::new(Code::Conflict, reason, "Nothing is left to stop."))?;
-            if self.underway.end(id, &Ending::Abort(cause.clone())) {
-                self.log(run.round, Some(id), &run.database, &cause.saying(format!("{} asked to stop it.", cause.who()), false)).await;
-                return Ok(());
-            }
-            if run.state == RunState::Queued {
-                match self.change(&run, RunState::Aborted, cause, |run| (run.ended_at, run.retry_at) = (Some(Timestamp::now()), None)).await
-                {
-                    Err(error) if error.code() == Code::Conflict => {}
-                    changed => return changed.map(drop),
-                }
-            }
-            // It is just beginning or ending: what becomes of it is known in a moment.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        Err(Error::new(Code::Busy, "The run could not be stopped: it is between two states.", "Look at it again in a moment."))
-    }
 }
 
 /// Runs work to its end, whether or not somebody still waits for it: what the catalog says and what this process knows of
@@ -208,6 +172,7 @@ fn action(kind: RunKind, state: RunState) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[tokio::test]
     #[allow(clippy::panic, reason = "that is what is tested")]

@@ -17,7 +17,7 @@ use domain::{
         task::{TaskDatabase, TaskLine, TaskView},
     },
 };
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use uuid::Uuid;
 
 /// Rounds on a task's page.
@@ -254,6 +254,12 @@ pub(crate) fn kind_at(task: &TaskRecord, then: Timestamp) -> BackupKind {
 /// When a task is due first after a moment.
 pub(crate) fn next_at(task: &Task, after: Timestamp) -> Option<Timestamp> {
     task.schedules.next_after(after).map(|due| due.at)
+}
+
+/// A moment as the clocks of the schedules' time zone show it.
+pub(crate) fn clock(schedules: &Schedules, at: Timestamp) -> String {
+    let zone = TimeZone::get(&schedules.time_zone).unwrap_or(TimeZone::UTC);
+    at.to_zoned(zone).strftime("%a %-d %b %Y, %H:%M %Z").to_string()
 }
 
 pub(crate) fn page(id: TaskId) -> String {

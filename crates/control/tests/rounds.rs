@@ -370,6 +370,34 @@ async fn a_run_that_works_can_be_put_off_and_is_made_at_its_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_run_that_works_is_put_off_and_the_others_go_on() {
+    let world = World::new();
+    ["a.db", "b.db"].iter().for_each(|name| world.make(name));
+    let console = world.start().await;
+    let (_, _, task) = world.task(&console, "1").await;
+    let _held = world.hold("a.db");
+    let round = console.at_work(task).await;
+    let (id, a) = (round.line.id, of(&round, "a.db").id);
+    assert_eq!(of(&round, "a.db").state, RunState::Running);
+    let error = refused(console.control.delay_run(&console.permit, a, 7 * 24 * 60 + 1).await);
+    assert!(error.told().field("minutes").is_some(), "{error:?}");
+    console.control.delay_run(&console.permit, a, 60).await.unwrap();
+    let is_done = |round: &domain::view::run::RoundView| {
+        let (a, b) = (of(round, "a.db"), of(round, "b.db"));
+        a.state == RunState::Queued && a.retry_at.is_some() && b.state == RunState::Succeeded
+    };
+    let round = console.round_when(id, "put off", is_done).await;
+    assert_state(&round, RoundState::Running);
+    assert_eq!((of(&round, "a.db").attempt, of(&round, "a.db").error.clone()), (1, None));
+    let log = console.run(a).await.log;
+    assert!(log.iter().any(|line| line.text.starts_with("Put off until") && line.text.ends_with("by ana.")), "{log:?}");
+    console.control.abort_run(&console.permit, a).await.unwrap();
+    assert_state(&console.round_ended(id).await, RoundState::Partly);
+    assert_eq!(refused(console.control.delay_run(&console.permit, a, 60).await).code(), Code::Conflict);
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn incrementals_come_after_a_full_backup_and_write_nothing_where_nothing_changed() {
     let world = World::new();
     world.make("shop.db");
@@ -396,5 +424,27 @@ async fn incrementals_come_after_a_full_backup_and_write_nothing_where_nothing_c
     assert_eq!(line.restore_points, 2);
     let folder = console.control.folder(&console.permit, destination, "shop.db").await.unwrap();
     assert_eq!(folder.chains.iter().map(|chain| chain.points.len()).collect::<Vec<_>>(), [2]);
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_by_another_name_begins_with_full_backups() {
+    let world = World::new();
+    world.make("shop.db");
+    let console = world.start().await;
+    let (server, destination, task) = world.task(&console, "").await;
+    assert_state(&console.back_up_changes(task).await, RoundState::Succeeded);
+    let folder = world.path("dbs").display().to_string();
+    let form = domain::ServerForm { name: "programs".into(), dbms: "sqlite".into(), folder, ..Default::default() };
+    console.control.change_server(&console.permit, server, 1, &form).await.unwrap();
+    // Folders of chains carry the server's name, as the form says.
+    world.insert("shop.db");
+    let round = console.back_up_changes(task).await;
+    assert!(round.runs[0].label.as_ref().unwrap().contains("full"), "{round:#?}");
+    world.insert("shop.db");
+    let round = console.back_up_changes(task).await;
+    assert!(round.runs[0].label.as_ref().unwrap().contains("incremental"), "{round:#?}");
+    let folder = console.control.folder(&console.permit, destination, "shop.db").await.unwrap();
+    assert_eq!(folder.chains.iter().map(|chain| chain.points.len()).collect::<Vec<_>>(), [2, 1]);
     console.stop().await;
 }

@@ -107,6 +107,19 @@ pub enum RunAction {
     Delay,
 }
 
+impl RunKind {
+    /// Whether the action is possible with a run of this kind at all, or in words why not.
+    ///
+    /// # Errors
+    /// The reason, a sentence.
+    pub fn allows(self, action: RunAction) -> Result<(), &'static str> {
+        match (action, self) {
+            (RunAction::Delay, Self::Restore | Self::Verify) => Err("Only backups can be put off."),
+            (RunAction::Abort | RunAction::Retry | RunAction::Delay, _) => Ok(()),
+        }
+    }
+}
+
 impl RunState {
     /// Whether nothing will happen to the run any more.
     #[must_use]
@@ -200,5 +213,7 @@ mod tests {
             assert_eq!(state.allows(RunAction::Retry).is_ok(), state.has_ended() && state.may_become(RunState::Queued));
             assert_eq!(RunState::from_word(state.as_str()), Some(state));
         }
+        let later: Vec<_> = RunKind::ALL.iter().filter(|kind| kind.allows(RunAction::Delay).is_ok()).collect();
+        assert_eq!(later, [&RunKind::Backup]);
     }
 }

@@ -40,10 +40,11 @@ pub fn PutOffRound(
         <details class="ask">
             <summary class="button"><Icon name=Glyph::Clock/>"Put off"</summary>
             <ActionForm action=delay attr:class="stack tight">
-                <p>"What is running stops, nothing half-made is kept, and it waits with the rest. What is backed up already stays."</p>
-                <Hidden values=vec![("round", id.to_string())]/>
-                <HowLong/>
-                <div class="actions"><Button busy=delay.pending()>"Put it off"</Button></div>
+                <HowLong
+                    text="What is running stops, nothing half-made is kept, and it waits with the rest. What is backed up already stays."
+                    values=vec![("round", id.to_string())]
+                    busy=delay.pending()
+                />
             </ActionForm>
         </details>
     }

@@ -10,7 +10,7 @@ pub use list::Runs;
 
 use crate::{
     address::param,
-    api::run::{AbortRun, run},
+    api::run::{AbortRun, DelayRun, run},
     loaded::loaded_page,
 };
 use domain::RunId;
@@ -22,6 +22,8 @@ use one::One;
 pub fn RunPage() -> impl IntoView {
     let id = param::<RunId>("id");
     let abort = ServerAction::<AbortRun>::new();
-    let view = Resource::new_blocking(move || (id.get(), abort.version().get()), |(id, _)| async move { run(id?).await });
-    loaded_page(view, move |view| view! { <One view abort/> }.into_any())
+    let delay = ServerAction::<DelayRun>::new();
+    let view =
+        Resource::new_blocking(move || (id.get(), abort.version().get(), delay.version().get()), |(id, ..)| async move { run(id?).await });
+    loaded_page(view, move |view| view! { <One view abort delay/> }.into_any())
 }

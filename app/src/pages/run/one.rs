@@ -7,19 +7,22 @@ use super::{
 };
 use crate::{
     address::with_pairs,
-    api::run::{AbortRun, run},
+    api::run::{AbortRun, DelayRun, run},
     components::{
         Bar, Button, ButtonKind, Card, Faults, FormProblem, Glyph, Hidden, Icon, LinkButton, Manner, Notice, PageHead, RunBadge, Tone,
         When, lasted, may,
     },
     live::live,
-    pages::round::{
-        Following, Log, Reason, renew,
-        words::{amounts, next_attempt, phase, result},
+    pages::{
+        round::{
+            Following, Log, Reason, renew,
+            words::{amounts, next_attempt, phase, result},
+        },
+        task::HowLong,
     },
 };
 use domain::{
-    Role, RunAction, RunKind, RunState,
+    Role, RunAction, RunId, RunKind, RunState,
     view::run::{Progress, RunLine, RunView},
 };
 use jiff::Timestamp;
@@ -32,6 +35,8 @@ pub fn One(
     view: RunView,
     /// Stops it.
     abort: ServerAction<AbortRun>,
+    /// Puts it off.
+    delay: ServerAction<DelayRun>,
 ) -> impl IntoView {
     let (id, ended, begun) = (view.line.id, view.line.state.has_ended(), view.now);
     let news = live(move || (!ended).then(|| format!("/live/runs/{id}")), move || run(id));
@@ -52,21 +57,22 @@ pub fn One(
         let view = view.get();
         RunView { line: RunLine { progress: None, waits_for: None, ..view.line }, now: begun, ..view }
     });
-    let operates = may(Role::Operator);
+    let (operates, of) = (may(Role::Operator), view.read_untracked().line.kind);
+    let can = move |action| operates && of.allows(action).is_ok() && state.get().allows(action).is_ok();
     let badge = move || view! { {move || view! { <RunBadge state=state.get()/> }} };
     let actions = move || {
         let follow = move || (!state.get().has_ended()).then(|| view! { <Following line=news.line path=format!("/runs/{id}")/> });
-        let stop = move || {
-            (operates && state.get().allows(RunAction::Abort).is_ok()).then(|| view! { <StopRun view=view.get_untracked() abort/> })
-        };
+        let put_off = move || can(RunAction::Delay).then(|| view! { <PutOffRun id delay/> });
+        let stop = move || can(RunAction::Abort).then(|| view! { <StopRun view=view.get_untracked() abort/> });
         let onwards = move || view! { <Onwards view=still.get()/> };
-        view! { {follow} {onwards} {stop} }
+        view! { {follow} {onwards} {put_off} {stop} }
     };
     view! {
         <PageHead title=move || answer(&still.read()) window crumbs badge actions>
             {move || view! { <Under line=view.get().line now=view.get().now/> }}
         </PageHead>
         <FormProblem faults=Faults::of(abort.value())/>
+        <FormProblem faults=Faults::of(delay.value())/>
         {move || view! { <Work line=view.get().line/> }}
         {move || view! { <WentWrong view=still.get() log/> }}
         {move || view! { <Proof view=still.get()/> }}
@@ -169,6 +175,23 @@ fn Onwards(view: RunView) -> impl IntoView {
             href.map(|href| view! { <LinkButton href icon=Glyph::Database>"See it on its server"</LinkButton> }).into_any()
         }
         _ => ().into_any(),
+    }
+}
+
+/// Puts the run off.
+#[component]
+fn PutOffRun(id: RunId, delay: ServerAction<DelayRun>) -> impl IntoView {
+    view! {
+        <details class="ask">
+            <summary class="button"><Icon name=Glyph::Clock/>"Put off"</summary>
+            <ActionForm action=delay attr:class="stack tight">
+                <HowLong
+                    text="If it runs it stops, nothing half-made is kept, and it waits. The rest of its round goes on."
+                    values=vec![("run", id.to_string())]
+                    busy=delay.pending()
+                />
+            </ActionForm>
+        </details>
     }
 }
 

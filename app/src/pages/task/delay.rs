@@ -9,14 +9,33 @@ use jiff::Timestamp;
 use leptos::prelude::*;
 
 /// How long something can be put off for: minutes, and how people say it.
-pub const DELAYS: [(&str, &str); 5] =
-    [("60", "1 hour"), ("180", "3 hours"), ("720", "12 hours"), ("1440", "until tomorrow, 1 day"), ("2880", "2 days")];
+const DELAYS: [(&str, &str); 6] = [
+    ("15", "15 minutes"),
+    ("60", "1 hour"),
+    ("180", "3 hours"),
+    ("720", "12 hours"),
+    ("1440", "until tomorrow, 1 day"),
+    ("2880", "2 days"),
+];
 
-/// How long, as a field named `minutes`.
+/// Asks for how long, in a field named `minutes`. Stands inside of the form that puts something off.
 #[component]
-pub fn HowLong() -> impl IntoView {
+pub fn HowLong(
+    /// What it means, a sentence or two.
+    text: &'static str,
+    /// What the form carries along.
+    values: Vec<(&'static str, String)>,
+    /// Whether it is being put off at the moment.
+    #[prop(into)]
+    busy: Signal<bool>,
+) -> impl IntoView {
     let options = DELAYS.map(|(minutes, words)| (minutes.to_owned(), words.to_owned())).to_vec();
-    view! { <Select label="For how long" name="minutes" value="60" options/> }
+    view! {
+        <p>{text}</p>
+        <Hidden values/>
+        <Select label="For how long" name="minutes" value="60" options/>
+        <div class="actions"><Button busy>"Put it off"</Button></div>
+    }
 }
 
 /// Puts the next time off; if that was done already, also back.
@@ -44,10 +63,11 @@ pub fn PutOff(
             <details class="ask">
                 <summary class="button ghost"><Icon name=Glyph::Clock/>"Put off"</summary>
                 <ActionForm action=delay attr:class="stack tight">
-                    <p>"The next round begins later, and is full if a full one is due until then."</p>
-                    <Hidden values=carried()/>
-                    <HowLong/>
-                    <div class="actions"><Button busy=delay.pending()>"Put it off"</Button></div>
+                    <HowLong
+                        text="The next round begins later, and is full if a full one is due until then."
+                        values=carried()
+                        busy=delay.pending()
+                    />
                 </ActionForm>
             </details>
         }

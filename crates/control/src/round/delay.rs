@@ -4,9 +4,10 @@ use crate::{
     Control, Operate, Permit,
     cause::Cause,
     run::carried_through,
-    task::page,
+    task::{clock, page},
     underway::{Ending, Nudge},
 };
+use catalog::RoundRecord;
 use domain::{Code, Error, Result, RoundId, RoundState, RunAction, RunState, TaskId, run::LONGEST_DELAY_MINUTES};
 use jiff::{SignedDuration, Timestamp};
 
@@ -35,7 +36,8 @@ impl Control {
     /// backed up already stays.
     ///
     /// # Errors
-    /// [`Code::Conflict`] if it has ended; [`Code::Invalid`] at the field `minutes`; [`Code::NotFound`].
+    /// [`Code::Conflict`] if it has ended; [`Code::Invalid`] at the field `minutes`, for a round of one database also where its task is
+    /// due by then; [`Code::NotFound`].
     pub async fn delay_round(&self, permit: &Permit<Operate>, id: RoundId, minutes: u32) -> Result<()> {
         let until = later(Timestamp::now(), minutes)?;
         let (control, cause) = (self.clone(), Cause::user(permit, format!("Put off until {until} by {}.", permit.actor().name())));
@@ -47,6 +49,10 @@ impl Control {
         let round = self.catalog.round(id).await?;
         if round.state.has_ended() {
             return Err(Error::new(Code::Conflict, "The round has ended already.", "Nothing is left to put off."));
+        }
+        // One of all databases is made for the times that it is put off past.
+        if round.only_database.is_some() {
+            self.ensure_before_next(&round, until).await?;
         }
         let runs = self.catalog.runs_of_round(id).await?;
         if round.state == RoundState::Preparing && runs.is_empty() {
@@ -67,18 +73,32 @@ impl Control {
         for run in &working {
             self.underway.end(run.id, &ending);
         }
-        // Those that began at this very moment are asked to end like the others.
-        let put_off = self.change_all(&waiting, RunState::Queued, cause, |run| run.retry_at = Some(until)).await?;
-        for run in waiting.iter().filter(|run| !put_off.iter().any(|one| one.id == run.id)) {
+        self.change_all(&waiting, RunState::Queued, cause, |run| run.retry_at = Some(until)).await?;
+        // Those that begin at this very moment are asked to end like the others.
+        for run in &waiting {
             self.underway.end(run.id, &ending);
         }
         self.underway.changed();
         Ok(())
     }
+
+    /// An error at the field `minutes`, if the task of a round is due before something of it is done that is put off alone: the next
+    /// round would wait for that, or be skipped.
+    pub(crate) async fn ensure_before_next(&self, round: &RoundRecord, until: Timestamp) -> Result<()> {
+        let Some(id) = round.task else { return Ok(()) };
+        let task = self.catalog.task(id).await?;
+        let Some(next) = task.next_at.filter(|next| *next <= until) else { return Ok(()) };
+        let due = clock(&task.task.schedules, next);
+        let what = format!("The task {:?} is due at {due}, and this would be in the way", task.task.name);
+        Err(Error::invalid_field("minutes", format!("{what}: choose a shorter time, or put the task's next time off first.")))
+    }
 }
 
 /// So many minutes after a moment.
-fn later(from: Timestamp, minutes: u32) -> Result<Timestamp> {
+///
+/// # Errors
+/// [`Code::Invalid`] at the field `minutes`.
+pub(crate) fn later(from: Timestamp, minutes: u32) -> Result<Timestamp> {
     let until = (1..=LONGEST_DELAY_MINUTES).contains(&minutes).then(|| from.checked_add(SignedDuration::from_mins(minutes.into())).ok());
     until.flatten().ok_or_else(|| Error::invalid_field("minutes", "Choose a time of at most a week."))
 }
@@ -117,6 +137,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_about_to_begin_is_put_off_like_the_rest() {
+        let (control, _folder) = fixture::console().await;
+        let task = fixture::task();
+        fixture::add_task(&control, &task).await;
+        let round = fixture::looked_at(fixture::round(&task, RoundState::Running));
+        control.begin_round(round.clone(), &Cause::console("")).await.unwrap();
+        let run = catalog::RunRecord { round: Some(round.id), server: Some(round.servers[0].server), ..fixture::run("shop") };
+        control.queue_runs(vec![run], "backups queued", "nightly".into(), String::new(), &Cause::console("")).await.unwrap();
+        let places = control.take_places(at("02:00:00"));
+        control.delay(round.id, at("03:00:00"), &Cause::console("Put off by ana.")).await.unwrap();
+        assert!(places.len() == 1 && places[0].context.cancel.is_cancelled());
+    }
+
+    #[tokio::test]
     async fn a_round_that_prepares_waits_for_its_new_time() {
         let (control, _folder) = fixture::console().await;
         let task = fixture::task();
@@ -129,6 +163,30 @@ mod tests {
         assert!(!control.underway.is_busy());
         let now = control.catalog.round(round.id).await.unwrap();
         assert_eq!((now.state, now.retry_at.map(Timestamp::as_second)), (RoundState::Preparing, Some(later.as_second())));
+    }
+
+    #[tokio::test]
+    async fn a_round_of_one_database_stands_in_the_way_of_no_round_of_its_task() {
+        let (control, _folder) = fixture::console().await;
+        let task = fixture::task();
+        fixture::add_task(&control, &task).await;
+        let round = RoundRecord { only_database: Some("shop".into()), ..fixture::round(&task, RoundState::Preparing) };
+        control.begin_round(round.clone(), &Cause::console("")).await.unwrap();
+        let put_off = async |until: &str| control.delay(round.id, at(until), &Cause::console("Put off by ana.")).await;
+        put_off("01:59:00").await.unwrap();
+        for until in ["02:00:00", "09:00:00"] {
+            let error = put_off(until).await.unwrap_err();
+            let told = error.told().field("minutes").unwrap();
+            assert!(told.contains("\"nightly\" is due at Tue 24 Nov 2026, 02:00 UTC"), "{told}");
+        }
+        assert_eq!(control.catalog.round(round.id).await.unwrap().retry_at, Some(at("01:59:00")));
+        // Nothing of a task that is disabled is in anybody's way.
+        control
+            .catalog
+            .set_enabled(task.id, false, None, &Cause::console("").audit(at("01:00:00"), "test", "", String::new()))
+            .await
+            .unwrap();
+        put_off("09:00:00").await.unwrap();
     }
 
     #[test]

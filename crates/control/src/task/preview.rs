@@ -1,6 +1,6 @@
 //! What a task would do, told while its form is filled in.
 
-use super::{no_database, no_destination, no_key, no_server};
+use super::{clock, no_database, no_destination, no_key, no_server};
 use crate::{Control, Permit, View};
 use catalog::{DatabaseRecord, DestinationRecord, ServerRecord};
 use domain::{
@@ -153,9 +153,7 @@ fn in_words(cron: &str) -> Option<String> {
 
 /// The next times of both kinds, each as the clocks of the schedules' time zone will show it.
 fn next_times(schedules: &Schedules, now: Timestamp) -> Vec<NextTime> {
-    let Ok(zone) = tz::TimeZone::get(&schedules.time_zone) else { return vec![] };
-    let clock = |at: Timestamp| at.to_zoned(zone.clone()).strftime("%a %-d %b %Y, %H:%M %Z").to_string();
-    schedules.upcoming(now).take(TIMES).map(|due| NextTime { due, clock: clock(due.at) }).collect()
+    schedules.upcoming(now).take(TIMES).map(|due| NextTime { due, clock: clock(schedules, due.at) }).collect()
 }
 
 /// Where the first databases would lie, exactly as the repository names their folders: databases of one name share theirs, in which

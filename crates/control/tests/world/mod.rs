@@ -71,6 +71,11 @@ impl World {
         connection.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, x TEXT); INSERT INTO t (x) VALUES ('a'), ('b'), ('c');").unwrap();
     }
 
+    /// Adds a row to a database.
+    pub fn insert(&self, name: &str) {
+        Connection::open(self.db(name)).unwrap().execute_batch("INSERT INTO t (x) VALUES ('new')").unwrap();
+    }
+
     /// A file that says that it is a database and is none.
     pub fn make_broken(&self, name: &str) {
         self.make(name);
