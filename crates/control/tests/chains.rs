@@ -3,11 +3,11 @@
 
 mod world;
 
-use domain::{DestinationForm, DestinationId, ServerForm, view::people::AuditQuery};
+use domain::{DestinationForm, DestinationId, RoundState, ServerForm, TaskForm, view::people::AuditQuery};
 use source::Context;
 use std::time::{Duration, Instant};
 use testkit::PostgresServer;
-use world::{Console, World, of};
+use world::{Console, World, assert_state, of};
 
 fn postgres(databases: &[&str]) -> PostgresServer {
     let postgres = PostgresServer::builder().conf("wal_level = logical").start().unwrap();
@@ -171,6 +171,68 @@ async fn a_server_that_is_not_reached_holds_up_no_other() {
     let another = console.add_task("another", second, destination, excluded).await;
     console.control.remove_task(&console.permit, another, "another").await.unwrap();
     eventually("what was left goes", || kept(&gone).is_empty()).await;
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_is_made_once_ends_no_chain_of_a_task() {
+    let (world, postgres) = (World::new(), postgres(&["shop"]));
+    let console = world.start().await;
+    let (server, _) = console.add_postgres("db", &postgres, "").await;
+    let destination = vault(&console, &world).await;
+    let task = console.add_task("nightly", server, destination, "postgres\ntemplate1").await;
+    console.back_up_changes(task).await;
+    let once = TaskForm {
+        servers: server.to_string(),
+        only: "shop".into(),
+        encryption: "none".into(),
+        destination: destination.to_string(),
+        ..TaskForm::default()
+    };
+    let once = console.control.back_up_once(&console.permit, &once).await.unwrap();
+    assert_state(&console.round_ended(once).await, RoundState::Succeeded);
+    postgres.psql("shop", "INSERT INTO t VALUES (2, 'b')").unwrap();
+    let round = console.back_up_changes(task).await;
+    assert_eq!(of(&round, "shop").reason.as_deref(), Some("An incremental backup was asked for."));
+    let folder = console.control.folder(&console.permit, destination, "shop").await.unwrap();
+    let mut points: Vec<_> = folder.chains.iter().map(|chain| chain.points.len()).collect();
+    points.sort_unstable();
+    assert_eq!(points, [1, 2]);
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_that_is_not_mounted_ends_no_chain() {
+    let (world, postgres) = (World::new(), postgres(&["blog", "shop"]));
+    let console = world.start().await;
+    let (server, _) = console.add_postgres("db", &postgres, "").await;
+    let there = vault(&console, &world).await;
+    std::fs::create_dir(world.path("disk")).unwrap();
+    std::os::unix::fs::symlink(world.path("disk"), world.path("link")).unwrap();
+    let form = DestinationForm { name: "nas".into(), root: world.path("link").display().to_string(), note: String::new() };
+    let nas = console.control.add_destination(&console.permit, &form).await.unwrap();
+    let task = console.add_task("shops", server, nas, "postgres\ntemplate1\nblog").await;
+    let other = console.add_task("blogs", server, there, "postgres\ntemplate1\nshop").await;
+    for task in [task, other] {
+        console.back_up_changes(task).await;
+    }
+    assert_eq!(kept(&postgres), ["blog", "shop"]);
+
+    // The disk that the link leads to goes. What is known not to be under it is forgotten all the same.
+    std::fs::rename(world.path("disk"), world.path("unmounted")).unwrap();
+    console.control.remove_task(&console.permit, other, "blogs").await.unwrap();
+    let told = said(&console, "were forgotten (1)").await;
+    assert!(told.contains("nas: its root is not there at the moment"), "{told}");
+    assert_eq!(kept(&postgres), ["shop"]);
+    let round = console.back_up_changes(task).await;
+    assert_state(&round, RoundState::Failed);
+    let chains = engine::kept_chains(&world.path("data/chains"));
+    assert_eq!(chains.iter().map(|chain| chain.database.as_str()).collect::<Vec<_>>(), ["shop"], "{chains:?}");
+
+    std::fs::rename(world.path("unmounted"), world.path("disk")).unwrap();
+    postgres.psql("shop", "INSERT INTO t VALUES (2, 'b')").unwrap();
+    let round = console.back_up_changes(task).await;
+    assert_eq!(of(&round, "shop").reason.as_deref(), Some("An incremental backup was asked for."));
     console.stop().await;
 }
 

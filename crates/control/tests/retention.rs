@@ -54,10 +54,10 @@ fn chains(world: &World) -> Vec<String> {
     names
 }
 
-/// Changes one bit of the archive of a chain.
+/// Changes one bit of the first archive of a chain.
 fn damage(world: &World, chain: &str) {
     let files = fs::read_dir(world.path("root/shop.db").join(chain)).unwrap().map(|entry| entry.unwrap().path());
-    let archive = files.into_iter().find(|path| path.extension().is_some_and(|it| it == "zip")).unwrap();
+    let archive = files.filter(|path| path.extension().is_some_and(|it| it == "zip")).min().unwrap();
     let mut bytes = fs::read(&archive).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
@@ -276,6 +276,31 @@ async fn nothing_goes_while_the_newest_backup_does_not_hold() {
     pause(&console, task, false).await;
     assert_state(&console.back_up(task).await, RoundState::Succeeded);
     eventually("one chain is left", || chains(&world).len() == 1).await;
+    console.stop().await;
+}
+
+#[tokio::test]
+async fn a_chain_whose_verification_failed_takes_no_more_incrementals() {
+    let world = World::new();
+    let (console, destination, task) = with_backups(&world, 0).await;
+    let change = || world.insert("shop.db");
+    let full = console.back_up_changes(task).await.runs[0].label.clone().unwrap();
+    change();
+    let round = console.back_up_changes(task).await;
+    assert_eq!(round.runs[0].reason.as_deref(), Some("An incremental backup was asked for."));
+    damage(&world, &chains(&world)[0]);
+    let run = console.control.verify_now(&console.permit, destination, "shop.db", &full, None, None).await.unwrap();
+    let run = console.run_ended(run).await;
+    assert_eq!(run.line.state, RunState::Failed, "{run:?}");
+    change();
+    let round = console.back_up_changes(task).await;
+    assert_state(&round, RoundState::Succeeded);
+    let reason = round.runs[0].reason.clone().unwrap();
+    assert!(reason.starts_with("A verification of its chain failed: "), "{reason}");
+    // The new chain goes on.
+    change();
+    assert_eq!(console.back_up_changes(task).await.runs[0].reason.as_deref(), Some("An incremental backup was asked for."));
+    assert_eq!(chains(&world).len(), 2);
     console.stop().await;
 }
 

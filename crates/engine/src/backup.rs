@@ -18,7 +18,7 @@ use repository::{
 use seal::{DataKey, PublicKey};
 use serde_json::Value;
 use source::{Context, Description, Following, Reading, Scope, Since, Sink, Source};
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 /// What a backup is asked to do.
 #[derive(Clone)]
@@ -41,8 +41,9 @@ pub struct BackupRequest {
     pub kind: BackupKind,
     /// Why that kind, a sentence.
     pub reason: String,
-    /// Why the chain shall not go on, if something is known that does not show under the root: that a verification failed, a sentence.
-    pub doubt: Option<String>,
+    /// Folders of chains that shall not go on, each with why, if something is known that does not show under the root: that a
+    /// verification failed, a sentence.
+    pub doubts: HashMap<String, String>,
     /// How long the chain may grow.
     pub limit: ChainLimit,
     /// How the chain is followed; none for a full backup that no incremental will come after.
@@ -237,6 +238,7 @@ async fn begin(
         let making = Making { place, reading, reason: request.reason.clone(), prior: None, position: Value::Null };
         return Ok(Ok(Begun { making, state: None, hold: None }));
     };
+    follow.ensure_there()?;
     let owner = follow.owner(request.instance.fingerprint().to_string(), &request.server.name);
     let following: Arc<dyn Following> = request.source.follow(name, &owner).into();
     let kept = follow.kept(&request.server.name, database);

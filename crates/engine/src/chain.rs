@@ -20,8 +20,8 @@ pub(crate) async fn choose(request: &BackupRequest, database: &str, given_up: Op
     if request.kind == BackupKind::Full {
         return Ok(Choice::Full(request.reason.clone()));
     }
-    if let Some(doubt) = request.doubt.clone().or(given_up) {
-        return Ok(Choice::Full(doubt));
+    if let Some(why) = given_up {
+        return Ok(Choice::Full(why));
     }
     let chain = request.repository.newest_chain(database, &request.server.name, BackupType::Logical).await?;
     Ok(match why_not(request, &chain, now) {
@@ -33,6 +33,9 @@ pub(crate) async fn choose(request: &BackupRequest, database: &str, given_up: Op
 /// Why a chain takes no incremental.
 fn why_not(request: &BackupRequest, chain: &[Point], now: Timestamp) -> Option<String> {
     let (Some(full), Some(last)) = (chain.first(), chain.last()) else { return Some("There is no full backup yet.".into()) };
+    if let Some(doubt) = request.doubts.get(full.place.folder().as_str()) {
+        return Some(doubt.clone());
+    }
     for point in chain {
         if let Err(error) = request.repository.usable(point) {
             return Some(format!("The chain of the backups before it cannot be used. {error}"));

@@ -7,7 +7,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use repository::{
-    Point, Repository, ServerRef,
+    Manifest, Point, Repository, ServerRef,
     layout::{GLOBALS, database_folder},
 };
 use source::Context;
@@ -142,7 +142,22 @@ impl Group {
     /// What the rules see of each chain.
     #[must_use]
     pub fn judged(&self, repository: &Repository, known: &Known) -> Vec<Chain> {
-        self.chains.iter().map(|points| self.chain(repository, points, known)).collect()
+        let mut chains: Vec<_> = self.chains.iter().map(|points| self.chain(repository, points, known)).collect();
+        let followed = (0..chains.len()).filter(|at| self.is_followed(*at)).max_by_key(|at| chains[*at].began_at);
+        let newest = chains.iter().map(|chain| chain.began_at).max();
+        // The newest by its beginning may be a backup that was made once, and ended no chain.
+        if let (Some(at), Some(newest)) = (followed, newest)
+            && (chains[at].began_at < newest && newest <= chains[at].ended_at)
+        {
+            chains[at].held.get_or_insert_with(|| "Incremental backups go on with it.".into());
+        }
+        chains
+    }
+
+    /// Whether others are meant to come after the last one of a chain.
+    fn is_followed(&self, at: usize) -> bool {
+        let last = self.chains[at].iter().max_by_key(|point| point.place.label());
+        last.and_then(|last| last.manifest.as_ref().ok()).is_some_and(Manifest::is_followed)
     }
 
     fn chain(&self, repository: &Repository, points: &[Point], known: &Known) -> Chain {

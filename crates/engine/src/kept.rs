@@ -30,6 +30,8 @@ use std::{
 pub struct Follow {
     /// The root, by an address that stays the same.
     root: String,
+    /// Whether it cannot be found, so that its address may be another one once it is there.
+    away: bool,
     /// The folder under which state is kept.
     folder: PathBuf,
 }
@@ -68,7 +70,7 @@ pub fn kept_chains(folder: &Path) -> Vec<KeptChain> {
 impl KeptChain {
     /// How it is followed, with state under `folder`.
     fn follow(&self, folder: &Path) -> Follow {
-        Follow { root: self.root.clone(), folder: folder.to_owned() }
+        Follow { root: self.root.clone(), away: false, folder: folder.to_owned() }
     }
 
     /// What looks after it on its server.
@@ -121,11 +123,26 @@ impl Follow {
     /// How the chains under a root are followed, with their state under `folder`.
     #[must_use]
     pub fn new(root: &Destination, folder: PathBuf) -> Self {
-        let root = match root {
-            // The same folder by whatever way it is named.
-            Destination::Local { root } => root.canonicalize().unwrap_or_else(|_| root.clone()).to_string_lossy().into_owned(),
-        };
-        Self { root, folder }
+        let Destination::Local { root: named } = root;
+        // The same folder by whatever way it is named; where a link leads to is not known while its disk is not mounted.
+        let found = named.canonicalize();
+        let away = found.is_err();
+        Self { root: found.as_ref().unwrap_or(named).to_string_lossy().into_owned(), away, folder }
+    }
+
+    /// Whether the root cannot be found at the moment. Its chains may be known by another address than its name then.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        self.away
+    }
+
+    /// An error if the root cannot be found: what would be kept for a chain now would be found by nobody later.
+    pub(crate) fn ensure_there(&self) -> Result<()> {
+        if !self.away {
+            return Ok(());
+        }
+        let sentence = format!("The root {} is not there at the moment.", self.root);
+        Err(Error::new(Code::RootUnusable, sentence, "Check where it leads to, and whether its disk is mounted."))
     }
 
     /// Whose the chain is.

@@ -6,7 +6,7 @@ use futures::StreamExt;
 use repository::{Instance, Repository, ServerRef};
 use seal::PublicKey;
 use source::{Context, Scope, Source};
-use std::{sync::Arc, time::Instant};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 /// What a round is asked to do.
 #[derive(Clone)]
@@ -89,7 +89,7 @@ async fn run(request: &RoundRequest, scope: &Scope, observer: &dyn Observer, con
         task: request.task.clone(),
         kind: request.kind,
         reason: request.reason.clone(),
-        doubt: None,
+        doubts: HashMap::new(),
         limit: request.limit,
         follow: request.follow.clone(),
         workers: request.workers,

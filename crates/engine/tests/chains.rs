@@ -4,12 +4,15 @@
 
 mod support;
 
-use domain::{BackupKind, BackupType, ChainLimit, Code, Label, Result};
-use engine::{BackupRequest, Follow, Outcome, backup, restore, verify};
+use domain::{BackupKind, BackupType, ChainLimit, Code, Label, Result, retention::Wish};
+use engine::{BackupRequest, Follow, Known, Outcome, backup, restore, verify};
 use jiff::{SignedDuration, Timestamp};
 use repository::{Key, Manifest, Place, Repository};
 use seal::PrivateKey;
-use std::sync::Arc;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 use store::{Faulty, Memory, Store};
 use support::{FAULTS, Shared, World, context};
 
@@ -17,9 +20,11 @@ use support::{FAULTS, Shared, World, context};
 struct Chain {
     world: World,
     state: tempfile::TempDir,
+    /// What the root is called; what lies there is in `store`.
+    root: std::path::PathBuf,
     store: Arc<dyn Store>,
     limit: ChainLimit,
-    doubt: Option<String>,
+    doubts: HashMap<String, String>,
 }
 
 impl Chain {
@@ -27,16 +32,23 @@ impl Chain {
         let world = World::new();
         let rows = |count: u32| (0..count).map(|i| format!("[{i},\"row\"]")).collect();
         world.server.state().databases.insert("shop".into(), [("item".into(), rows(5)), ("other".into(), rows(2))].into());
-        Self { world, state: tempfile::tempdir().unwrap(), store: Arc::new(Memory::default()), limit: ChainLimit::default(), doubt: None }
+        Self {
+            world,
+            state: tempfile::tempdir().unwrap(),
+            root: "/".into(),
+            store: Arc::new(Memory::default()),
+            limit: ChainLimit::default(),
+            doubts: HashMap::new(),
+        }
     }
 
     async fn request(&self, store: &Arc<dyn Store>) -> Result<BackupRequest> {
         let repository = self.world.repository(store).await?;
-        let root = domain::Destination::Local { root: "/backups".into() };
+        let root = domain::Destination::Local { root: self.root.clone() };
         Ok(BackupRequest {
             kind: BackupKind::Incremental,
             limit: self.limit,
-            doubt: self.doubt.clone(),
+            doubts: self.doubts.clone(),
             follow: Some(Follow::new(&root, self.state.path().into())),
             ..self.world.backup(repository)
         })
@@ -59,6 +71,12 @@ impl Chain {
 
     async fn repository(&self) -> Repository {
         self.world.repository(&self.store).await.unwrap()
+    }
+
+    /// Folders of its chains, oldest first.
+    async fn folders(&self) -> Vec<String> {
+        let points = self.repository().await.points(None).await.unwrap();
+        BTreeSet::from_iter(points.iter().map(|point| point.place.folder().as_str().to_owned())).into_iter().collect()
     }
 
     /// Every backup that is listed holds and restores; the newest of all gives the database as it is, if `whole`.
@@ -90,15 +108,19 @@ async fn every_reason_for_a_full_backup_is_written_on_it() {
     full(chain.made().await, "as many incrementals");
     chain.limit = ChainLimit::default();
     chain.change("item", "[8,\"d\"]");
-    chain.doubt = Some("Its last verification failed.".into());
+    // What is known of an older chain does not matter to the newest one.
+    let folders = chain.folders().await;
+    chain.doubts.insert(folders[0].clone(), "An older chain.".into());
+    assert_eq!(chain.made().await.0, BackupKind::Incremental);
+    chain.change("item", "[8,\"e\"]");
+    chain.doubts.insert(folders[1].clone(), "Its last verification failed.".into());
     full(chain.made().await, "verification failed");
-    chain.doubt = None;
     chain.change("item", "[9,\"e\"]");
     chain.world.key = Some(Key::Private(PrivateKey::generate().unwrap()));
     full(chain.made().await, "keys");
     chain.change("item", "[10,\"f\"]");
     assert_eq!(chain.made().await.0, BackupKind::Incremental);
-    assert_eq!(chain.holds(true).await, 6);
+    assert_eq!(chain.holds(true).await, 7);
 
     std::fs::remove_dir_all(chain.state.path()).unwrap();
     chain.change("item", "[11,\"g\"]");
@@ -134,6 +156,68 @@ async fn what_a_crash_left_without_a_manifest_ends_no_chain() {
     let archive = Place::of_full("shop", "here", later).unwrap().archive(false).unwrap();
     store::put(chain.store.as_ref(), &archive, bytes::Bytes::from_static(b"half of it")).await.unwrap();
     assert_eq!(chain.made().await, (BackupKind::Incremental, "A test asked for it.".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_backup_that_nothing_was_meant_to_follow_ends_no_chain() {
+    let chain = Chain::new();
+    chain.back_up().await;
+    chain.change("item", "[6,\"b\"]");
+    let once = BackupRequest { kind: BackupKind::Full, follow: None, ..chain.request(&chain.store).await.unwrap() };
+    let made = backup(&once, &context()).await.unwrap().backed_up().unwrap().manifest.clone();
+    assert!(made.position.to.is_null() && made.kind == BackupKind::Full, "{made:?}");
+    // Whoever looks at what the server keeps takes nothing away for it.
+    let kept = engine::kept_chains(chain.state.path()).remove(0);
+    let hold = kept.hold(chain.state.path(), engine::A_LOOK, &context()).unwrap();
+    let following = kept.following(&chain.world.server, &chain.world.instance).into();
+    engine::let_go(&hold, &chain.repository().await, &following, &context()).await.unwrap();
+    drop(hold);
+
+    assert_eq!(chain.made().await, (BackupKind::Incremental, "A test asked for it.".into()));
+    assert!(chain.back_up().await.is_none(), "nothing changed since");
+    chain.change("item", "[7,\"c\"]");
+    assert_eq!(chain.made().await, (BackupKind::Incremental, "A test asked for it.".into()));
+    assert_eq!(chain.holds(false).await, 4);
+    assert!(chain.world.server.state().settled.iter().all(|position| !position.is_null()));
+    // A rule that would keep the newest chain alone keeps the newest backup, too.
+    let repository = chain.repository().await;
+    let groups = engine::groups(repository.points(None).await.unwrap()).unwrap();
+    let wish = Wish { task: String::new(), rule: Some("count=1".parse().unwrap()), zone: jiff::tz::TimeZone::UTC };
+    let later = Timestamp::now() + SignedDuration::from_hours(1);
+    let decisions = groups[0].decide(&repository, &[wish], &Known::default(), later);
+    assert!(decisions.len() == 2 && decisions.iter().all(|decision| decision.keep), "{decisions:?}");
+    assert!(decisions.iter().any(|decision| decision.reason == "Incremental backups go on with it."), "{decisions:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nothing_was_followed_the_newest_full_backup_is_gone_on_from() {
+    let chain = Chain::new();
+    let once = BackupRequest { kind: BackupKind::Full, follow: None, ..chain.request(&chain.store).await.unwrap() };
+    for _ in 0..2 {
+        backup(&once, &context()).await.unwrap();
+    }
+    chain.change("item", "[6,\"b\"]");
+    let made = chain.back_up().await.unwrap();
+    assert_eq!((made.kind, chain.holds(true).await), (BackupKind::Incremental, 3), "{}", made.reason);
+    let points = chain.repository().await.points(None).await.unwrap();
+    let point = points.iter().find(|point| point.place.label() == made.label).unwrap();
+    assert_eq!(Some(point.place.folder().as_str()), chain.folders().await.last().map(String::as_str));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_that_is_away_makes_no_chain_by_another_name() {
+    let mut chain = Chain::new();
+    chain.back_up().await;
+    let (there, folder) = (engine::kept_chains(chain.state.path()), tempfile::tempdir().unwrap());
+    chain.root = folder.path().join("link");
+    std::os::unix::fs::symlink(folder.path().join("mounted"), &chain.root).unwrap();
+    chain.change("item", "[6,\"b\"]");
+    let error = backup(&chain.request(&chain.store).await.unwrap(), &context()).await.unwrap_err();
+    assert_eq!(error.code(), Code::RootUnusable, "{error}");
+    assert_eq!(engine::kept_chains(chain.state.path()), there);
+    // Once it is there, its name is where it leads to.
+    std::os::unix::fs::symlink("/", folder.path().join("mounted")).unwrap();
+    assert_eq!(chain.made().await.0, BackupKind::Incremental);
 }
 
 #[tokio::test(flavor = "multi_thread")]

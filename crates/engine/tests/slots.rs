@@ -36,7 +36,7 @@ impl Chain {
     }
 
     async fn request(&self, store: &Arc<dyn Store>, kind: BackupKind) -> Result<BackupRequest> {
-        let root = Destination::Local { root: "/backups".into() };
+        let root = Destination::Local { root: "/".into() };
         Ok(BackupRequest {
             source: Arc::clone(&self.source),
             server: self.named.clone(),

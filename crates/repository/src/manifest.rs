@@ -118,6 +118,12 @@ struct Head {
 }
 
 impl Manifest {
+    /// Whether it was made so that others can come after it. One that was not says nothing of where the next one goes on from.
+    #[must_use]
+    pub fn is_followed(&self) -> bool {
+        self.prior.is_some() || !self.position.to.is_null()
+    }
+
     /// The signed bytes of this manifest.
     pub fn sign(&self, instance: &crate::Instance) -> Result<Vec<u8>> {
         let payload = serde_json::to_vec(self).map_err(|error| Error::internal("A manifest could not be written.").because(error))?;

@@ -147,21 +147,27 @@ impl Repository {
         Ok(points)
     }
 
-    /// The backups of the newest chain of a database on a server, by the names that its folder carries, oldest first; none if there
-    /// is no chain.
+    /// The backups of the newest chain of a database on a server that others are meant to come after, by the names that its folder
+    /// carries, oldest first; if none is, of the newest one. None if there is no chain.
     pub async fn newest_chain(&self, database: &str, server: &str, backup_type: BackupType) -> Result<Vec<Point>> {
         let chains = self.chains(Some(database)).await?;
         let mut chains: Vec<_> = chains.into_iter().filter(|chain| layout::is_chain_of(chain, database, server, backup_type)).collect();
         // Their names begin with their times.
         chains.sort_unstable();
-        while let Some(newest) = chains.pop() {
-            let points = self.points_of_chain(&newest).await?;
+        let mut newest = vec![];
+        while let Some(chain) = chains.pop() {
+            let points = self.points_of_chain(&chain).await?;
             // What a crash left without a manifest is no chain, and the one before it goes on.
-            if !points.is_empty() {
+            let Some(last) = points.last() else { continue };
+            // A backup that was made once, say, ends no chain.
+            if last.manifest.as_ref().map_or(true, Manifest::is_followed) {
                 return Ok(points);
             }
+            if newest.is_empty() {
+                newest = points;
+            }
         }
-        Ok(vec![])
+        Ok(newest)
     }
 
     /// The backups that a restore of this one needs, the full one first and itself last.

@@ -63,10 +63,16 @@ pub fn ServerFields(
         }
     });
     let Begin { form, server, has_password } = begin;
+    let name_hint = match server {
+        Some(_) => {
+            "How it is called here and in the folders of its backups. By another name, the next backup of each of its databases is a full one."
+        }
+        None => "How it is called here and in the folders of its backups.",
+    };
     let more = ["root_certificate", "maintenance_database", "most_held", "jobs", "note"].map(|name| all.field(name));
     view! {
         <FormProblem faults=all marked=true/>
-        <Field label="Name" name="name" value=form.name.clone() error=all.field("name") hint="How it is called here and in the folders of its backups." placeholder="orders-prod"/>
+        <Field label="Name" name="name" value=form.name.clone() error=all.field("name") hint=name_hint placeholder="orders-prod"/>
         <Kind form=form.clone() known=server.is_some() all/>
         <div class="stack for-sqlite">
             <Field label="Folder" name="folder" value=form.folder.clone() error=all.field("folder") code=true placeholder="/srv/apps"

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use seal::PublicKey;
 use serde::{Deserialize, Serialize};
 use source::{Context, Scope};
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 /// Why a backup is of the kind that was asked for. Where it becomes another one, the engine says why.
 fn reason(run: &RunRecord, asked: &Asked) -> &'static str {
@@ -111,7 +111,7 @@ impl Control {
         let asked = self.asked(&round, run).await?;
         let (scope, reason) = (asked.scope(run), reason(run, &asked).into());
         let destination = self.catalog.destination(run.destination).await?.destination;
-        let doubt = self.doubt(run, &ground.server.instance).await?;
+        let doubts = self.doubts(run, &ground.server.instance).await?;
         let request = BackupRequest {
             source: Arc::clone(&ground.source),
             server: ground.server.clone(),
@@ -122,7 +122,7 @@ impl Control {
             task: Some(round.task_name),
             kind: run.wanted.unwrap_or(BackupKind::Full),
             reason,
-            doubt,
+            doubts,
             limit: asked.limit,
             follow: asked.follow.then(|| Follow::new(&destination, self.chains())),
             workers: workers(),
@@ -157,18 +157,19 @@ impl Control {
         Ok(Asked { recipients: self.recipients(&order.recipients).await?, limit, follow, ..Asked::default() })
     }
 
-    /// Why the newest chain of a database shall not go on: a verification of one of its backups failed.
-    async fn doubt(&self, run: &RunRecord, instance: &str) -> Result<Option<String>> {
+    /// Chains of a database that shall not go on, by folder: a verification of one of their backups failed.
+    async fn doubts(&self, run: &RunRecord, instance: &str) -> Result<HashMap<String, String>> {
+        let mut doubts = HashMap::new();
         if run.wanted != Some(BackupKind::Incremental) {
-            return Ok(None);
+            return Ok(doubts);
         }
-        let records = self.catalog.backups_of(run.destination, Some(&run.database)).await?;
-        let mut of_server = records.iter().filter(|record| record.server_instance.as_deref() == Some(instance));
         // They come newest first.
-        let Some(newest) = of_server.next() else { return Ok(None) };
-        let chain = records.iter().filter(|record| record.folder == newest.folder);
-        let fault = chain.filter_map(|record| record.verify_fault.as_deref()).next();
-        Ok(fault.map(|fault| format!("A verification of its chain failed: {fault}")))
+        for record in self.catalog.backups_of(run.destination, Some(&run.database)).await? {
+            if let Some(fault) = record.verify_fault.filter(|_| record.server_instance.as_deref() == Some(instance)) {
+                doubts.entry(record.folder).or_insert_with(|| format!("A verification of its chain failed: {fault}"));
+            }
+        }
+        Ok(doubts)
     }
 
     /// What the runs of the round on a server share; opened anew after a restart or a failure.

@@ -3,11 +3,12 @@
 //! A chain is followed as long as a task covers its database at its root. One whose task was deleted, or leaves the database or its
 //! server out now, is forgotten: its backups stay, and what the server kept for the next one goes. So does what keeps back too much log,
 //! because its task is disabled or fails: then the next backup is a full one, and says why. Chains of the command line are its own.
+//! Where a root is not there at the moment, nobody knows which chains are under it: every one that may be is followed.
 //!
 //! Before it comes to that, what a slot keeps of an idle database's log, which others filled, is let go.
 
 use crate::{Control, cause::Cause};
-use catalog::{RunRecord, ServerRecord, TaskRecord};
+use catalog::{DestinationRecord, RunRecord, ServerRecord, TaskRecord};
 use domain::{Code, Dbms, DestinationId, Result, RunKind, ServerId, display, size};
 use engine::{A_LOOK, Follow, HeldChain, KeptChain, kept_chains, let_go};
 use jiff::Timestamp;
@@ -34,16 +35,27 @@ const BREATH: Duration = Duration::from_millis(100);
 pub(crate) struct Followers {
     servers: Vec<ServerRecord>,
     tasks: Vec<TaskRecord>,
-    roots: BTreeMap<DestinationId, Follow>,
+    roots: BTreeMap<DestinationId, Root>,
+}
+
+/// The root of a destination.
+struct Root {
+    /// What the destination is called.
+    name: String,
+    follow: Follow,
 }
 
 impl Followers {
     pub async fn of(control: &Control) -> Result<Self> {
         let (destinations, folder) = (control.catalog.destinations().await?, control.chains());
+        let root = |record: DestinationRecord| {
+            let follow = Follow::new(&record.destination, folder.clone());
+            (record.id, Root { name: record.name, follow })
+        };
         Ok(Self {
             servers: control.catalog.servers().await?,
             tasks: control.catalog.tasks().await?,
-            roots: destinations.iter().map(|destination| (destination.id, Follow::new(&destination.destination, folder.clone()))).collect(),
+            roots: destinations.into_iter().map(root).collect(),
         })
     }
 
@@ -58,13 +70,20 @@ impl Followers {
     /// The task that goes on with a chain.
     pub fn task(&self, chain: &KeptChain) -> Option<&TaskRecord> {
         let server = self.server(chain)?;
+        let is_known = self.roots.values().any(|root| root.follow.covers(chain));
         self.tasks.iter().find(|task| {
-            let is_there = self.roots.get(&task.task.destination).is_some_and(|root| root.covers(chain));
-            is_there
+            let may_be = |root: &Root| root.follow.covers(chain) || (root.follow.is_away() && !is_known);
+            self.roots.get(&task.task.destination).is_some_and(may_be)
                 && task.task.servers.contains(&server.id)
                 && server.server.name == chain.server
                 && task.task.selection.includes(&chain.database)
         })
+    }
+
+    /// The destination of a task, if its root is not there at the moment.
+    fn away(&self, task: &TaskRecord) -> Option<&str> {
+        let root = self.roots.get(&task.task.destination)?;
+        root.follow.is_away().then_some(root.name.as_str())
     }
 }
 
@@ -96,6 +115,8 @@ struct Done {
     given_up: Vec<String>,
     /// Servers that could not be reached. They are not asked for each of their chains.
     silent: BTreeSet<ServerId>,
+    /// Destinations whose roots are not there.
+    away: BTreeSet<String>,
     faults: Vec<String>,
 }
 
@@ -111,7 +132,8 @@ impl Done {
         if !self.given_up.is_empty() {
             said.push(format!("What kept back too much log was dropped: {}.", self.given_up.join(", ")));
         }
-        said.into_iter().chain(self.faults).collect::<Vec<_>>().join(" ")
+        let away = |name| format!("{name}: its root is not there at the moment, so what may be kept for chains under it stays.");
+        said.into_iter().chain(self.away.into_iter().map(away)).chain(self.faults).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -137,7 +159,9 @@ impl Control {
             if is_at_work(&running, server, &chain.database) || server.is_some_and(|it| done.silent.contains(&it.id)) {
                 continue;
             }
-            match self.look_at_chain(&chain, server, followers.task(&chain), &mut done.looking).await {
+            let task = followers.task(&chain);
+            done.away.extend(task.and_then(|task| followers.away(task)).map(str::to_owned));
+            match self.look_at_chain(&chain, server, task, &mut done.looking).await {
                 Ok(Looked::Kept { held, let_go }) => {
                     (done.held, done.let_go) = (done.held + held, done.let_go + let_go);
                     done.idle.extend((let_go > 0).then_some(chain.database));

@@ -72,3 +72,33 @@ impl Control {
         Ok(freed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{self, at};
+    use catalog::ExpiryRecord;
+
+    #[tokio::test]
+    async fn everything_is_looked_at_again_after_a_day_and_not_before() {
+        let (control, _folder) = fixture::console().await;
+        let mut task = fixture::task();
+        task.task.retention = Some("days=30".parse().unwrap());
+        fixture::add_task(&control, &task).await;
+        let (server, destination, done_at) = (task.task.servers[0], task.task.destination, Some(at("02:00:00")));
+        let last = ExpiryRecord { server, destination, tried_at: at("02:00:00"), done_at, chains: 0, size_bytes: 0, error: None };
+        control.catalog.set_expiry(&last).await.unwrap();
+        let look_at = async |now: Timestamp| {
+            control.expire_due(now).await.unwrap();
+            control.catalog.expiries().await.unwrap().remove(0)
+        };
+        let a_day_later = at("02:00:00") + SignedDuration::from_hours(24);
+        assert_eq!(look_at(a_day_later - SignedDuration::from_secs(1)).await, last);
+        let again = look_at(a_day_later).await;
+        assert!(again.tried_at > last.tried_at && again.done_at > last.done_at && again.error.is_none(), "{again:?}");
+        // One that failed is tried again at the next look.
+        let failed = ExpiryRecord { error: Some(domain::Error::cancelled().told().clone()), ..last };
+        control.catalog.set_expiry(&failed).await.unwrap();
+        assert!(look_at(at("02:00:01")).await.error.is_none());
+    }
+}

@@ -57,7 +57,7 @@ impl World {
             task: None,
             kind: BackupKind::Full,
             reason: "A test asked for it.".into(),
-            doubt: None,
+            doubts: Default::default(),
             limit: ChainLimit::default(),
             follow: None,
             workers: 2,

@@ -197,7 +197,11 @@ impl Reading for Moment {
         if let Some(next) = &self.next {
             std::fs::write(next.join(STATE), serde_json::to_vec(&self.tables).unwrap()).unwrap();
         }
-        let position = serde_json::json!({ "rows": self.tables.values().map(Vec::len).sum::<usize>() });
+        // Nothing comes after one that nobody follows.
+        let position = match self.next {
+            Some(_) => serde_json::json!({ "rows": self.tables.values().map(Vec::len).sum::<usize>() }),
+            None => serde_json::Value::Null,
+        };
         let Some(before) = &self.since else {
             return Ok(Summary { tables: write(&self.tables, sink, context)?, position, ..Summary::default() });
         };
