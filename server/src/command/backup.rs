@@ -63,13 +63,11 @@ async fn prepare(arguments: &Backup, home: Home, context: &Context) -> Result<Ro
     let workers = cores.clamp(2, 4);
     let server = credentials::server(&arguments.server)?;
     let source: Arc<dyn Source> = source::open(&server, workers)?.into();
-    let asked = (Arc::clone(&source), context.clone());
-    let (identity, databases) = super::blocking(move || {
-        let (source, context) = asked;
-        source.sweep(&context)?;
-        Ok((source.identify(&context)?, source.databases(&context)?))
-    })
-    .await?;
+    // A server that lets nobody in is not asked more than once.
+    let identity = asked(&source, context, |source, context| source.identify(context)).await?;
+    let sweep = asked(&source, context, |source, context| source.sweep(context));
+    let databases = asked(&source, context, |source, context| source.databases(context));
+    let ((), databases) = tokio::try_join!(sweep, databases)?;
     let mut scopes = chosen(&databases, arguments)?;
     if identity.has_globals && arguments.database.is_empty() {
         scopes.push(Scope::Globals);
@@ -104,6 +102,16 @@ async fn prepare(arguments: &Backup, home: Home, context: &Context) -> Result<Ro
         jobs: arguments.jobs.map_or(cores.min(MOST_JOBS), usize::from),
         workers,
     })
+}
+
+/// Asks the server for something, in a session of its own.
+async fn asked<T: Send + 'static>(
+    source: &Arc<dyn Source>,
+    context: &Context,
+    ask: impl FnOnce(&dyn Source, &Context) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let (source, context) = (Arc::clone(source), context.clone());
+    super::blocking(move || ask(source.as_ref(), &context)).await
 }
 
 /// The databases to back up: those named, else all; less those left out.
