@@ -38,3 +38,45 @@ impl Members for FromArchive<'_> {
         self.0.open_member(name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use source::{
+        Context,
+        changes::{self, Shape, Transaction},
+    };
+    use store::{Memory, ObjectName, Store};
+
+    /// A row that compresses to half its size.
+    fn row(bytes: usize) -> Vec<u8> {
+        let mut state = 1_u64;
+        let digits = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            b"0123456789abcdef"[(state >> 60) as usize]
+        });
+        [b"[\"".to_vec(), digits.take(bytes).collect(), b"\"]".to_vec()].concat()
+    }
+
+    /// Such a member keeps the archive to itself, and parts are ended in their order.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_change_that_is_larger_than_a_part_waits_for_nobody_who_waits_for_it() {
+        let upload = Memory::new().create(&ObjectName::new("archive").unwrap()).await.unwrap();
+        let writer = ArchiveWriter::new(upload);
+        let shape = Shape { columns: vec!["v".into()], types: vec!["text".into()], key: vec![] };
+        let (writer, counted) = crate::blocking(move || {
+            let counted = changes::write(&ToArchive(&writer), &Context::default(), |mut out| {
+                out.begin(&Transaction { xid: None, at: jiff::Timestamp::UNIX_EPOCH })?;
+                for bytes in [5 << 20, 40 << 20, 5 << 20, 40 << 20, 40 << 20, 1] {
+                    out.insert("t", &shape, &row(bytes))?;
+                }
+                out.commit()?;
+                out.finish()
+            })?;
+            Ok((writer, counted))
+        })
+        .await
+        .unwrap();
+        assert_eq!((counted.inserts, writer.finish().await.unwrap().members), (6, 6));
+    }
+}

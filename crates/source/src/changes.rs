@@ -14,7 +14,7 @@
 //!
 //! A value of an updated row that was not read because it did not change is `{"unchanged":true}`.
 
-use crate::{Member, Members, Sink, encode, members::from_io, value::damaged};
+use crate::{Context, Member, Members, Sink, encode, gently, members::from_io, value::damaged};
 use domain::{ChangeSummary, Error, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -23,9 +23,14 @@ use std::{
     borrow::Cow,
     collections::BTreeMap,
     io::{BufRead, BufReader, Read},
+    thread::{self, ScopedJoinHandle},
 };
 
 const FOLDER: &str = "changes/";
+
+/// Bytes after which the next change begins a new part: less than parts of tables have, for the last one is compressed, and all of them are
+/// checked, when nothing is left to do beside.
+const PART_BYTES: usize = 1 << 20;
 
 /// Stands for a value that did not change and was not read.
 pub const UNCHANGED: &[u8] = b"{\"unchanged\":true}";
@@ -51,9 +56,36 @@ pub struct Transaction {
     pub at: Timestamp,
 }
 
-/// Writes changes, a part at a time, and counts them.
+/// Lets `work` write changes into `sink`. While one part is gathered, the sink compresses the one before it, on a thread that gives way
+/// if `context` says so.
+///
+/// # Errors
+/// Those of `work` and of the sink.
+pub fn write<T>(sink: &dyn Sink, context: &Context, work: impl FnOnce(ChangeWriter<'_>) -> Result<T>) -> Result<T> {
+    thread::scope(|scope| {
+        work(ChangeWriter {
+            sink,
+            end: Box::new(move |member| gently::spawn(scope, context, || member.finish())),
+            ending: None,
+            member: None,
+            member_bytes: 0,
+            next_part: 0,
+            told: BTreeMap::new(),
+            line: vec![],
+            counted: ChangeSummary::default(),
+        })
+    })
+}
+
+/// The end of a member, under way.
+type Ending<'a> = ScopedJoinHandle<'a, Result<()>>;
+
+/// Writes changes, a part at a time, and counts them. See [`write()`].
 pub struct ChangeWriter<'a> {
     sink: &'a dyn Sink,
+    end: Box<dyn Fn(Box<dyn Member + 'a>) -> Ending<'a> + 'a>,
+    /// The part before.
+    ending: Option<Ending<'a>>,
     member: Option<Box<dyn Member + 'a>>,
     member_bytes: usize,
     next_part: u32,
@@ -63,12 +95,7 @@ pub struct ChangeWriter<'a> {
     counted: ChangeSummary,
 }
 
-impl<'a> ChangeWriter<'a> {
-    /// A writer into `sink`.
-    pub fn new(sink: &'a dyn Sink) -> Self {
-        Self { sink, member: None, member_bytes: 0, next_part: 0, told: BTreeMap::new(), line: vec![], counted: ChangeSummary::default() }
-    }
-
+impl ChangeWriter<'_> {
     /// Begins a transaction.
     pub fn begin(&mut self, transaction: &Transaction) -> Result<()> {
         self.counted.transactions += 1;
@@ -103,17 +130,18 @@ impl<'a> ChangeWriter<'a> {
     pub fn commit(&mut self) -> Result<()> {
         self.json(&("commit",))?;
         // Only here, so that no transaction lies in two parts unless it is larger than both.
-        if self.member_bytes >= encode::PART_BYTES { self.end_part() } else { Ok(()) }
+        if self.member_bytes >= PART_BYTES { self.end_part() } else { Ok(()) }
     }
 
     /// Ends the writer and says what it wrote.
     pub fn finish(mut self) -> Result<ChangeSummary> {
         self.end_part()?;
+        self.ended()?;
         Ok(self.counted)
     }
 
     fn change(&mut self, what: &str, table: &str, shape: &Shape, arrays: &[&[u8]]) -> Result<()> {
-        if self.member_bytes >= encode::PART_BYTES {
+        if self.member_bytes >= PART_BYTES {
             self.end_part()?;
         }
         if self.told.get(table) != Some(shape) {
@@ -141,6 +169,10 @@ impl<'a> ChangeWriter<'a> {
     }
 
     fn write_line(&mut self) -> Result<()> {
+        // A sink may keep all others waiting for the end of a member that grows large, and that is only ended after those before it.
+        if self.line.len() > PART_BYTES {
+            self.ended()?;
+        }
         if self.member.is_none() {
             self.member = Some(self.sink.member(&format!("{FOLDER}{:06}.ndjson.zst", self.next_part))?);
             self.next_part += 1;
@@ -155,7 +187,17 @@ impl<'a> ChangeWriter<'a> {
         self.member_bytes = 0;
         // Each part stands for itself, so that it can be read without those before it.
         self.told.clear();
-        self.member.take().map_or(Ok(()), Member::finish)
+        let Some(member) = self.member.take() else { return Ok(()) };
+        // One at a time, so that they stay in their order.
+        self.ended()?;
+        self.ending = Some((self.end)(member));
+        Ok(())
+    }
+
+    /// Waits for the end of the part before.
+    fn ended(&mut self) -> Result<()> {
+        let ended = self.ending.take().map_or(Ok(Ok(())), ScopedJoinHandle::join);
+        ended.map_err(|_| Error::internal("A thread that compressed changes ended."))?
     }
 }
 

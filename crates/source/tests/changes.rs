@@ -7,8 +7,8 @@ mod support;
 use domain::ChangeSummary;
 use jiff::Timestamp;
 use source::{
-    Members,
-    changes::{Change, ChangeReader, ChangeWriter, Shape, Transaction, count, parts},
+    Context, Members,
+    changes::{Change, ChangeReader, Shape, Transaction, count, parts, write},
 };
 use std::borrow::Cow;
 use support::Archive;
@@ -34,15 +34,17 @@ fn lines(archive: &Archive) -> (Vec<String>, ChangeSummary) {
 #[test]
 fn changes_are_read_as_they_were_written_and_counted() {
     let archive = Archive::default();
-    let mut writer = ChangeWriter::new(&archive);
     let transaction = Transaction { xid: Some("735".into()), at: "2026-11-22T03:10:12.123456Z".parse().unwrap() };
-    writer.begin(&transaction).unwrap();
-    writer.insert("a\"\\b", &shape(), b"[1,\"x\"]").unwrap();
-    writer.update("a\"\\b", &shape(), b"[1]", b"[2,{\"unchanged\":true}]").unwrap();
-    writer.delete("c", &shape(), b"[1.50]").unwrap();
-    writer.truncate(&["c", "d"]).unwrap();
-    writer.commit().unwrap();
-    let written = writer.finish().unwrap();
+    let written = write(&archive, &Context::default(), |mut writer| {
+        writer.begin(&transaction)?;
+        writer.insert("a\"\\b", &shape(), b"[1,\"x\"]")?;
+        writer.update("a\"\\b", &shape(), b"[1]", b"[2,{\"unchanged\":true}]")?;
+        writer.delete("c", &shape(), b"[1.50]")?;
+        writer.truncate(&["c", "d"])?;
+        writer.commit()?;
+        writer.finish()
+    })
+    .unwrap();
     let (lines, counted) = lines(&archive);
     assert_eq!(written, counted);
     assert_eq!((written.transactions, written.rows(), written.truncates), (1, 3, 2));
@@ -61,14 +63,16 @@ fn changes_are_read_as_they_were_written_and_counted() {
 #[test]
 fn each_part_can_be_read_by_itself() {
     let archive = Archive::default();
-    let mut writer = ChangeWriter::new(&archive);
     let row = format!("[1,\"{}\"]", "x".repeat(1 << 20));
-    writer.begin(&Transaction { xid: None, at: Timestamp::UNIX_EPOCH }).unwrap();
-    for _ in 0..10 {
-        writer.insert("t", &shape(), row.as_bytes()).unwrap();
-    }
-    writer.commit().unwrap();
-    let written = writer.finish().unwrap();
+    let written = write(&archive, &Context::default(), |mut writer| {
+        writer.begin(&Transaction { xid: None, at: Timestamp::UNIX_EPOCH })?;
+        for _ in 0..10 {
+            writer.insert("t", &shape(), row.as_bytes())?;
+        }
+        writer.commit()?;
+        writer.finish()
+    })
+    .unwrap();
     assert_eq!(lines(&archive).1, written);
     let parts = parts(&archive);
     assert!(parts.len() > 1, "{parts:?}");

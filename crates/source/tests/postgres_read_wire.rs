@@ -231,3 +231,31 @@ fn passwords_and_certificates_are_checked() {
     let local = Target { host: server.folder().display().to_string(), ..target(&server) };
     assert!(Session::connect(&local, "postgres", &Context::default()).is_ok());
 }
+
+#[test]
+fn an_answer_can_be_taken_in_pieces_and_given_up() {
+    let mut session = session("postgres");
+    assert_eq!(session.next_copied().unwrap_err().code(), Code::Internal);
+    session.ask("copy (select generate_series(1, 3)) to stdout").unwrap();
+    assert_eq!(session.next_copied().unwrap(), Some(&b"1\n"[..]));
+    assert_eq!(session.query("select 1").unwrap_err().code(), Code::Internal, "the rest comes first");
+    let mut rest = vec![];
+    session.copied(|row| Ok(rest.extend_from_slice(row))).unwrap();
+    assert_eq!(rest, b"2\n3\n");
+    session.ask("copy (select 1 / (3 - n) from generate_series(1, 3) n) to stdout").unwrap();
+    let mut rows = 0;
+    let error = loop {
+        match session.next_copied() {
+            Ok(row) => rows += usize::from(row.is_some()),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!((rows, sqlstate(&error)), (2, Some("22012")));
+    let process = session.query("select pg_backend_pid()").unwrap()[0].text(0).unwrap().to_owned();
+    session.ask("copy (select generate_series(1, 1000000000)) to stdout").unwrap();
+    assert!(session.next_copied().unwrap().is_some());
+    drop(session);
+    let server = testkit::shared().unwrap();
+    // Ended by our word, for it would go on for minutes.
+    while server.psql("postgres", &format!("select count(*) from pg_stat_activity where pid = {process}")).unwrap() != "0" {}
+}

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Context, Description, Reading, Sink,
-    changes::{ChangeWriter, Shape, Transaction},
+    changes::{self, ChangeWriter, Shape, Transaction},
     keys::{Difference, differences, lost},
     value,
 };
@@ -49,13 +49,14 @@ impl Reading for Incremental {
         // SQLite's own tables come last: loading the others changes them.
         self.changed.sort_by_key(|table| table.name.starts_with("sqlite_"));
         let (compared, whole): (Vec<_>, Vec<_>) = std::mem::take(&mut self.changed).into_iter().partition(|table| !table.key_at.is_empty());
-        let mut writer = ChangeWriter::new(sink);
-        writer.begin(&Transaction { xid: None, at: self.begun_at })?;
-        for table in &compared {
-            self.write(table, &mut writer, &wide, context)?;
-        }
-        writer.commit()?;
-        let changes = writer.finish()?;
+        let changes = changes::write(sink, context, |mut writer| {
+            writer.begin(&Transaction { xid: None, at: self.begun_at })?;
+            for table in &compared {
+                self.write(table, &mut writer, &wide, context)?;
+            }
+            writer.commit()?;
+            writer.finish()
+        })?;
 
         let is_whole = |name: &str| whole.iter().any(|table| table.name == name);
         let objects: Vec<_> = self.full.objects.iter().filter(|object| is_whole(&object.name)).cloned().collect();

@@ -74,6 +74,22 @@ fn what_has_no_key_or_another_definition_is_read_whole() {
     assert_eq!(changed(&mut chain), [""; 0]);
 }
 
+/// The tables of a template's copy have the numbers of those of an earlier copy, and its rows their marks.
+#[test]
+fn a_database_that_was_made_anew_from_its_template_is_another_one() {
+    let template = postgres::filled(server(), "create table t(id int primary key, v text); insert into t values (1, 'a'), (2, 'b')");
+    let name = postgres::fresh_name();
+    let copy = || server().psql("postgres", &format!("create database {name} template {template}")).unwrap();
+    copy();
+    let mut chain = Chain::begin(server(), &name);
+    chain.sql("update t set v = 'edited' where id = 1; delete from t where id = 2");
+    assert_eq!(chain.incremental().unwrap(), Came::Changes);
+    server().psql("postgres", &format!("drop database {name}")).unwrap();
+    copy();
+    let came = chain.incremental().unwrap();
+    assert_eq!(came, Came::MustBeFull("The database was made anew, or its name was given to another one, since.".into()));
+}
+
 #[test]
 fn keys_that_were_lost_end_the_chain() {
     let mut chain = begin("create table t(id int primary key); insert into t values (1)");

@@ -1,5 +1,6 @@
 //! Exactness under load: writers of every kind run while a full backup and twenty incrementals are taken. Each backup comes back as
-//! the server itself saw it in that backup's snapshot; so do the end, and moments in between at which nobody wrote.
+//! the server itself saw it in that backup's snapshot; so do the end, and moments in between at which nobody wrote. And so does each
+//! where definitions change, slots are dropped and the server crashes meanwhile.
 
 use crate::{
     chain::{Came, Chain, following_server},
@@ -8,9 +9,12 @@ use crate::{
         postgres::{self, connection},
     },
 };
-use domain::TableSummary;
+use domain::{Code, TableSummary};
 use jiff::Timestamp;
-use source::postgres::wire::{Session, sqlstate};
+use source::{
+    Context,
+    postgres::wire::{Session, sqlstate},
+};
 use std::collections::BTreeSet;
 use testkit::PostgresServer;
 
@@ -135,7 +139,7 @@ fn under_load(server: &PostgresServer, step: usize) {
     let source = source::postgres::Postgres::new(&connection(server, "postgres"), 3).unwrap().with_windows(64 << 10);
     let mut chain = Chain::none(server, &database, source);
     let (pace, mut barriers, mut seen) = (Pace::default(), vec![], vec![]);
-    let writers = WRITERS.iter().map(|writer| || write(postgres::session(server, &database), *writer, &pace));
+    let writers = WRITERS.iter().map(|writer| || write(server, &database, *writer, &pace));
     pace.beside(writers, || {
         pace.allow(400);
         chain.full().unwrap();
@@ -184,6 +188,108 @@ fn under_load(server: &PostgresServer, step: usize) {
     }
 }
 
+/// What happens beside the writers of [`through_trouble`].
+#[derive(Clone, Copy)]
+enum Trouble {
+    /// Before a backup.
+    Before(&'static str),
+    /// After it took its moment, before it reads; or not, where it holds a lock.
+    Within(&'static str),
+    /// A process of the server dies, so that it ends all others and begins anew.
+    Crash,
+    /// Somebody drops the slot.
+    NoSlot,
+}
+
+const TROUBLES: [Trouble; 14] = [
+    Trouble::Before("alter table docs add more text default 'more'; create table later(id int primary key, t text)"),
+    Trouble::Within("alter table docs add within int default 5; insert into later select i, 'l' from generate_series(1, 100) i"),
+    Trouble::Before("alter table items alter v type numeric(30, 3); truncate log"),
+    Trouble::Within("alter table items alter v type numeric"),
+    Trouble::Crash,
+    Trouble::Before("alter table by_index add z int; update by_index set z = 1 where u % 2 = 0; alter table later rename to renamed"),
+    Trouble::Within("alter table renamed rename to later; update later set t = 'again' where id % 2 = 0"),
+    Trouble::Before("vacuum full moved"),
+    Trouble::Within("truncate moved"),
+    Trouble::NoSlot,
+    Trouble::Within("alter table parted detach partition parted_2"),
+    Trouble::Before(
+        "do $$ begin if not (select relispartition from pg_class where relname = 'parted_2') then alter table parted attach partition parted_2 for values from (100) to (200); end if; end $$",
+    ),
+    Trouble::Within("drop table if exists later"),
+    Trouble::Before("cluster items using items_pkey"),
+];
+
+#[test]
+fn everything_comes_back_after_trouble() {
+    through_trouble(&following_server().start().unwrap());
+}
+
+#[test]
+fn everything_comes_back_after_trouble_where_rows_are_compared() {
+    through_trouble(&PostgresServer::start().unwrap());
+}
+
+/// After each trouble there is a backup that comes back as it was to be seen when it was made: an incremental, but where the slot is gone.
+fn through_trouble(server: &PostgresServer) {
+    let database = postgres::filled(server, TABLES);
+    let mut chain = Chain::none(server, &database, source::postgres::Postgres::new(&connection(server, "postgres"), 3).unwrap());
+    let pace = Pace::default();
+    let writers = WRITERS.iter().map(|writer| || write(server, &database, *writer, &pace));
+    pace.beside(writers, || {
+        pace.allow(200);
+        chain.full().unwrap();
+        let is_streamed = chain.last().summary.position.get("stream").is_some();
+        for trouble in TROUBLES {
+            pace.allow(100);
+            let mut needs_full = false;
+            match trouble {
+                Trouble::Before(sql) => drop(chain.sql(sql)),
+                Trouble::Within(_) => {}
+                Trouble::Crash => crash(server),
+                Trouble::NoSlot => {
+                    chain.sql("select pg_drop_replication_slot(slot_name) from pg_replication_slots");
+                    needs_full = is_streamed;
+                }
+            }
+            let mut saw = None;
+            let came = chain.unsettled_after(|| {
+                saw = Some(seen_by_the_backup(server, &database).1);
+                if let Trouble::Within(sql) = trouble {
+                    let mut session = postgres::session(server, &database);
+                    let done = session.execute(&format!("set lock_timeout = '500ms'; begin; {sql}; commit"));
+                    assert!(done.as_ref().map_or_else(|error| sqlstate(error) == Some("55P03"), |()| true), "{done:?}");
+                }
+            });
+            match came {
+                Ok(Came::Changes) if !needs_full => {
+                    chain.settle().unwrap();
+                    let (name, ..) = chain.restored(None).unwrap();
+                    assert_eq!(Some(counted(&mut postgres::session(server, &name))), saw);
+                    server.psql("postgres", &format!("drop database {name}")).unwrap();
+                }
+                Ok(Came::MustBeFull(_)) if needs_full => chain.full().unwrap(),
+                // What was emptied after the moment cannot be read as it was.
+                Err(error) if error.code() == Code::Busy => assert!(matches!(trouble, Trouble::Within(_)), "{error}"),
+                other => panic!("{other:?}"),
+            }
+        }
+        pace.allow(100);
+    });
+    assert_eq!(chain.incremental().unwrap(), Came::Changes);
+    chain.check();
+}
+
+/// Ends a process of the server as a defect of it would.
+fn crash(server: &PostgresServer) {
+    let [mut ended, mut other] = [(); 2].map(|()| postgres::session(server, "postgres"));
+    let process = ended.query("select pg_backend_pid()").unwrap()[0].parse(0).unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_raw(process).unwrap(), rustix::process::Signal::KILL).unwrap();
+    // The server has noticed when it has ended the others.
+    assert_eq!(other.query("select pg_sleep(600)").unwrap_err().code(), Code::ConnectionLost);
+    drop(after_crash(server, "postgres"));
+}
+
 /// The moment itself comes back, but for tables that are named.
 fn assert_barrier(chain: &Chain<'_>, Barrier { at, tables }: Barrier) {
     let (name, notes) = chain.restore(Some(at)).unwrap();
@@ -195,15 +301,34 @@ fn assert_barrier(chain: &Chain<'_>, Barrier { at, tables }: Barrier) {
     }
 }
 
-fn write(mut session: Session, turn: Turn, pace: &Pace) {
-    let mut n = 0;
+/// Failures that are part of a writer's turn: deadlocks, keys that are there already, statements after one that failed, and rows for
+/// which there is no partition.
+const EXPECTED: [&str; 5] = ["40P01", "40001", "23505", "25P02", "23514"];
+
+fn write(server: &PostgresServer, database: &str, turn: Turn, pace: &Pace) {
+    let (mut session, mut n) = (postgres::session(server, database), 0);
     pace.write(|_| {
-        if let Err(error) = session.execute(&turn(n)) {
-            assert!(matches!(sqlstate(&error), Some("40P01" | "40001" | "23505" | "25P02")), "{error}");
-            session.execute("rollback").unwrap();
+        match session.execute(&turn(n)) {
+            Ok(()) => {}
+            Err(error) if sqlstate(&error).is_some_and(|state| EXPECTED.contains(&state)) => session.execute("rollback").unwrap(),
+            Err(error) => {
+                assert_eq!(error.code(), Code::ConnectionLost, "{error}");
+                session = after_crash(server, database);
+            }
         }
         n += 1;
     });
+}
+
+/// A session with a server that is back after a crash.
+fn after_crash(server: &PostgresServer, database: &str) -> Session {
+    loop {
+        match Session::connect(&postgres::target(server), database, &Context::default()) {
+            Ok(session) => return session,
+            // It is still starting.
+            Err(error) => assert!(matches!(error.code(), Code::Unreachable | Code::ConnectionLost | Code::Busy), "{error}"),
+        }
+    }
 }
 
 /// Joins the snapshot of the backup that has just begun: its name, and all tables in it.

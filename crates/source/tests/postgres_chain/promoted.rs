@@ -12,11 +12,16 @@ fn timeline(server: &PostgresServer) -> String {
     server.psql("postgres", "select substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)").unwrap()
 }
 
-/// Makes the server a standby, and then a server of its own again.
-fn promote(server: &mut PostgresServer) {
+/// Makes the server a standby.
+fn demote(server: &mut PostgresServer) {
     std::fs::write(server.folder().join("data/standby.signal"), "").unwrap();
     server.restart().unwrap();
     assert_eq!(server.psql("postgres", "select pg_is_in_recovery()").unwrap(), "t");
+}
+
+/// Makes the server a standby, and then a server of its own again.
+fn promote(server: &mut PostgresServer) {
+    demote(server);
     assert_eq!(server.psql("postgres", "select pg_promote()").unwrap(), "t");
 }
 
@@ -62,4 +67,29 @@ fn a_new_history_ends_a_change_stream() {
 #[test]
 fn a_new_history_ends_a_comparison() {
     a_new_history_needs_a_full_backup(PostgresServer::builder(), 0);
+}
+
+/// One that is made anew from a primary that was promoted has the name and the number of the one before, and lacks what that had
+/// and the new primary did not.
+#[test]
+fn a_standby_of_another_history_ends_a_comparison() {
+    let mut server = PostgresServer::start().unwrap();
+    server.create_database("d").unwrap();
+    server.psql("d", "create table t(id int primary key); insert into t values (1)").unwrap();
+    demote(&mut server);
+    let chain = Chain::begin(&server, "d");
+    let Chain { backups, folder, .. } = chain;
+    let incremental = |server: &PostgresServer, backups, folder| {
+        let mut chain = Chain::none(server, "d", Postgres::new(&connection(server, "postgres"), 2).unwrap());
+        (chain.backups, chain.folder) = (backups, folder);
+        (chain.incremental().unwrap(), chain.backups, chain.folder)
+    };
+    server.restart().unwrap();
+    let (came, backups, folder) = incremental(&server, backups, folder);
+    assert_eq!(came, Came::Unchanged);
+    promote(&mut server);
+    server.psql("postgres", "checkpoint").unwrap();
+    demote(&mut server);
+    let (came, ..) = incremental(&server, backups, folder);
+    assert_eq!(came, Came::MustBeFull("The server is another one than before, or was restored or promoted since.".into()));
 }

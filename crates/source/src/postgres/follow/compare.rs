@@ -6,7 +6,7 @@
 
 use super::{known::Known, prior::Prior};
 use crate::{
-    Context, Sink,
+    Context,
     changes::{ChangeWriter, Transaction},
     gently::{self, Stride},
     keys::{self, Difference, Keys, Sorter, Writer, differences},
@@ -104,10 +104,10 @@ impl Comparing {
         at: Timestamp,
         tables: &[Known],
         session: &mut Session,
-        sink: &dyn Sink,
+        mut out: ChangeWriter<'_>,
         context: &Context,
     ) -> Result<ChangeSummary> {
-        let (mut out, mut stride) = (ChangeWriter::new(sink), Stride::default());
+        let mut stride = Stride::default();
         if self.has_changes {
             out.begin(&Transaction { xid: None, at })?;
         }

@@ -7,14 +7,14 @@ use super::{
     Chain,
     compare::Comparing,
     known::{self, Known},
-    news::{News, Streaming},
+    news::{self, News, Streaming},
     position::{History, Position, await_seen},
     prior::{self, Prior},
     state::{self, State},
 };
 use crate::{
     Begun, Context, Description, Nowhere, Reading, Since, Sink,
-    changes::ChangeWriter,
+    changes::{self, ChangeWriter},
     gently,
     postgres::{
         archive::{Extra, LARGE_OBJECTS_METADATA, LargeObject, POST_DATA, PRE_DATA, SCHEMA_ARCHIVE, to_json},
@@ -24,10 +24,7 @@ use crate::{
         moment::{Moment, gone},
         properties,
         snapshot::{self, ATTEMPTS, Snapshot, Taken},
-        stream::{
-            translate::{Sieve, Translator},
-            visible::Visible,
-        },
+        stream::{translate::Translator, visible::Visible},
         tools::{self, Asked, Schema},
         wire::{Session, sqlstate},
     },
@@ -71,6 +68,7 @@ struct Now {
     leader: Session,
     taken: Taken,
     history: History,
+    written: Option<u64>,
     news: News,
 }
 
@@ -87,6 +85,8 @@ impl Now {
             Ok(stream) => stream,
             Err(why) => return Ok(Err(why)),
         };
+        // Before the moment: what is written after it is to be noticed the next time.
+        let written = news::written(&mut leader)?;
         let mut taken = match prior.moment(&mut leader)? {
             Ok(taken) => taken,
             Err(why) => return Ok(Err(why)),
@@ -96,9 +96,10 @@ impl Now {
         }
         let news = match stream {
             Some(stream) => {
-                let mut looked = stream.look(&taken.visible, &prior.visible, &mut leader, context)?;
+                let is_expected = written != prior.written;
+                let mut looked = stream.look(is_expected, &taken.visible, &prior.visible, &mut leader, context)?;
                 if let Ok(stream) = &mut looked
-                    && stream.has_changes
+                    && stream.may_have_changes()
                 {
                     leader.execute("COMMIT")?;
                     stream.renew(context)?;
@@ -115,7 +116,7 @@ impl Now {
                 Comparing::new(prior, (since.state, since.next), &mut leader)?.map(News::Rows)
             }
         };
-        Ok(news.map(|news| Some(Self { leader, taken, history, news })))
+        Ok(news.map(|news| Some(Self { leader, taken, history, written, news })))
     }
 
     /// Compares what no stream tells. `None` if tables changed meanwhile in a way that heeds no snapshot.
@@ -126,6 +127,7 @@ impl Now {
             catalogs: known::catalogs(&mut self.leader)?,
             properties: state::fingerprint(&properties)?,
             extra: properties::extra(&mut self.leader, database)?,
+            written: self.written,
             ..before.clone()
         };
         let is_needed = after.catalogs != before.catalogs || self.news.needs_tables() || !before.compared.is_empty();
@@ -137,13 +139,18 @@ impl Now {
         let Some(readable) = lock(&mut self.leader, database, &locked, context)? else { return Ok(None) };
         let mut description = full::describe(&mut self.leader, database, &properties, &after.tool)?;
         description.notes.extend(prior.position.no_stream.as_deref().map(full::no_moments));
+        if let News::Stream(stream) = &mut self.news
+            && let Err(why) = stream.confirm(&self.taken.visible, &prior.visible, &mut self.leader, context)?
+        {
+            return Ok(Some(Begun::MustBeFull(why)));
+        }
         if let News::Rows(rows) = &mut self.news {
             let (unclear, counts) = rows.scan(&tables, &whole, &before.counts, &mut self.leader, context)?;
             whole.extend(unclear);
             after.counts = counts;
         }
 
-        let Self { leader, taken, history, news } = self;
+        let Self { leader, taken, history, news, .. } = self;
         let snapshot = Snapshot { leader, id: taken.id, visible: taken.visible, at: taken.at, before: taken.before, tables: vec![] };
         let mut moment = Moment::of(&chain.target, database, chain.workers, snapshot, vec![])?;
         after.compared = digests(&mut moment, &tables, &readable, context)?;
@@ -162,6 +169,7 @@ impl Now {
                 prior::keep_catalogs(&after.catalogs, since.state)?;
             }
             prior::keep_seen(&moment.snapshot.visible, since.state)?;
+            prior::keep_written(after.written, since.state)?;
             return Ok(Some(Begun::Unchanged));
         }
         let (chain, saw, no_stream) = (chain.clone(), prior.visible.clone(), prior.position.no_stream.clone());
@@ -304,13 +312,14 @@ impl Reading for Incremental {
         let Snapshot { at, before, ref visible, .. } = self.moment.snapshot;
         let visible = visible.clone();
         let (news, leader) = (&mut self.news, &mut self.moment.snapshot.leader);
-        let (changes, unclear) = gently::run(context, || match news {
+        let write = |out: ChangeWriter<'_>| match news {
             News::Stream(stream) => {
-                let sieve = Sieve::new(&visible, &self.saw, stream.from);
-                stream.write(Translator::new(sieve, &self.tables, &self.whole, ChangeWriter::new(sink)), context)
+                let sieve = stream.sieve(&visible, &self.saw);
+                stream.write(Translator::new(sieve, &self.tables, &self.whole, out), context)
             }
-            News::Rows(rows) => rows.write(at, &self.tables, leader, sink, context).map(|changes| (changes, BTreeSet::new())),
-        })?;
+            News::Rows(rows) => rows.write(at, &self.tables, leader, out, context).map(|changes| (changes, BTreeSet::new())),
+        };
+        let (changes, unclear) = gently::run(context, || changes::write(sink, context, write))?;
         let unstreamed = self.labels(&self.whole);
         self.whole.extend(unclear);
         self.choose_tables(context)?;

@@ -18,7 +18,7 @@ use crate::{
 };
 use domain::{Error, Result};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt::Display,
 };
 use xxhash_rust::xxh3::xxh3_128;
@@ -61,12 +61,22 @@ impl Known {
 /// Numbers of `pg_type` whose texts are names of objects: the `reg…` types and `aclitem`, with their arrays.
 const NAMES_OBJECTS: &str = "24, 1008, 2202, 2207, 2203, 2208, 2204, 2209, 2205, 2210, 2206, 2211, 4096, 4097, 4089, 4090, 3734, 3735, 3769, 3770, 4191, 4192, 1033, 1034";
 
+/// SQL: whether a table's rows are compared, as [`Known::is_compared`] says; NULL if they are not.
+const IS_COMPARED: &str = "c.relpersistence = 'u' OR x.condition <> ''";
+
+/// Names of the tables whose changes a backup takes from the stream. The rows of others are told there, too: those of materialized
+/// views that are refreshed bit by bit, and of tables that belong to an extension.
+pub(in crate::postgres) fn streamed(session: &mut Session) -> Result<HashSet<String>> {
+    let rows = session.query(&format!("SELECT n.nspname, c.relname {FROM_TABLES} AND c.relkind = 'r' AND ({IS_COMPARED}) IS NOT TRUE"))?;
+    rows.iter().map(|row| Ok(names::label(row.text(0)?, row.text(1)?))).collect()
+}
+
 /// Every table of the session's snapshot. Its key is that which the stream gives: of the primary key, or of the index that is
 /// the replica identity; neither counts where it is checked at the end of a transaction only. A constraint keeps its number
 /// when its index is built anew, and has another one after it was dropped and made again.
 pub(in crate::postgres) fn tables(session: &mut Session) -> Result<Vec<Known>> {
     let rows = session.query(&format!(
-        "SELECT c.oid, n.nspname, c.relname, c.relpersistence = 'u' OR x.condition <> '', array_to_json(key.columns),
+        "SELECT c.oid, n.nspname, c.relname, {IS_COMPARED}, array_to_json(key.columns),
                 concat_ws(' ', n.oid, n.xmin, c.xmin, c.relreplident, key.mark, x.condition, checks.mark, bounds.mark)
          {} AND c.relkind = 'r'",
         FROM_TABLES.replace("WHERE c.relpersistence", &format!("{KEY} {} {}\n    WHERE c.relpersistence", checks(), bounds()))

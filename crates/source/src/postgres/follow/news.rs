@@ -3,7 +3,7 @@
 use super::{
     Chain,
     compare::Comparing,
-    known::Known,
+    known::{self, Known},
     position::{Place, await_disk, end_of_log},
     prior,
 };
@@ -14,9 +14,9 @@ use crate::{
         stream::{
             lsn::Lsn,
             slot::{self, Shown, Slot},
-            translate::{Sieve, Translator},
+            translate::{Progress, Sieve, Translator},
             visible::Visible,
-            window::{Stretch, is_too_much},
+            window::{self, Stretch, is_too_much},
         },
         wire::{Session, quote_ident, sqlstate},
     },
@@ -37,20 +37,23 @@ impl News {
     /// Whether there are changes of rows.
     pub fn has_changes(&self) -> bool {
         match self {
-            Self::Stream(stream) => stream.has_changes,
+            Self::Stream(stream) => stream.changes == Some(true),
             Self::Rows(rows) => rows.has_changes,
         }
     }
 
     /// Whether anything has to be known of tables.
     pub fn needs_tables(&self) -> bool {
-        self.has_changes() || matches!(self, Self::Rows(_))
+        match self {
+            Self::Stream(stream) => stream.may_have_changes(),
+            Self::Rows(_) => true,
+        }
     }
 
     /// Whether a table may have to be read whole although nothing happened to its definition.
     pub fn may_need(&self, known: &Known) -> bool {
         match self {
-            Self::Stream(stream) => stream.has_changes && known.is_keyless(),
+            Self::Stream(stream) => stream.may_have_changes() && known.is_keyless(),
             Self::Rows(_) => true,
         }
     }
@@ -62,7 +65,8 @@ pub(super) struct Streaming {
     pub place: Place,
     pub from: Lsn,
     upto: Lsn,
-    pub has_changes: bool,
+    /// Whether there are changes; `None` as long as only the lines can tell that the server is at (see [`Streaming::confirm`]).
+    changes: Option<bool>,
     /// How far the stream may be forgotten if there are none.
     pub advance: Lsn,
     /// The prior's state.
@@ -73,6 +77,23 @@ pub(super) struct Streaming {
     session: Option<Session>,
     /// Whether the server has begun with the lines of the stream.
     is_asked: bool,
+    /// The first change, where that was taken out of them already.
+    first: Option<First>,
+}
+
+/// The first change of a stream.
+struct First {
+    /// How far the stream was looked at when it came.
+    progress: Progress,
+    lsn: Lsn,
+    line: Vec<u8>,
+}
+
+/// Rows that were written in the session's database since its statistics began. Where it is another number than before, something was most
+/// likely written; where it is the same, that may not be counted yet.
+pub(super) fn written(session: &mut Session) -> Result<Option<u64>> {
+    let rows = session.query("SELECT tup_inserted + tup_updated + tup_deleted FROM pg_stat_database WHERE datname = current_database()")?;
+    Ok(rows.first().and_then(|row| row.parse(0).ok()))
 }
 
 impl Streaming {
@@ -98,18 +119,21 @@ impl Streaming {
             place,
             from,
             upto: from,
-            has_changes: false,
+            changes: Some(false),
             advance: from,
             state,
             next: None,
             session: None,
             is_asked: false,
+            first: None,
         }))
     }
 
-    /// Finds out, once `leader` has taken its snapshot, whether there is a change at all; or says why the stream gives none.
+    /// Finds out, once `leader` has taken its snapshot, whether there is a change at all; or says why the stream gives none. Where a change
+    /// `is_expected`, that is left to [`Self::confirm`], for the server would have to decode all up to the first one twice.
     pub fn look(
         mut self,
+        is_expected: bool,
         sees: &Visible,
         saw: &Visible,
         leader: &mut Session,
@@ -119,18 +143,78 @@ impl Streaming {
         if self.upto < self.place.advance {
             return Ok(Err("The server's log ends before the place of the last backup: it was set back.".into()));
         }
-        let looked = self.find_change(sees, saw, context);
-        match looked.as_ref().err().and_then(|error| self.refusal(error)) {
-            Some(why) => {
-                // The next chain makes a slot of its own, and there may be no room for two.
-                let session = pinned(&self.chain.target, &self.chain.database, context);
-                if let Err(error) = session.and_then(|mut session| slot::drop_slot(&mut session, &self.place.slot)) {
-                    tracing::warn!(slot = self.place.slot, %error, "a replication slot could not be dropped; the full backup tries again");
-                }
-                Ok(Err(why))
-            }
-            None => looked.map(|()| Ok(self)),
+        if is_expected && self.stretch().is_one_window() {
+            self.changes = None;
+            return Ok(Ok(self));
         }
+        let looked = self.find_change(sees, saw, leader, context);
+        Ok(self.told(looked, context)?.map(|()| self))
+    }
+
+    /// Finds out by the lines that the server has begun with whether there is a change, if that is not known yet; or says why the stream
+    /// gives none.
+    pub fn confirm(
+        &mut self,
+        sees: &Visible,
+        saw: &Visible,
+        leader: &mut Session,
+        context: &Context,
+    ) -> Result<std::result::Result<(), String>> {
+        if self.changes.is_some() {
+            return Ok(Ok(()));
+        }
+        let looked = match self.take_first(sees, saw, leader, context) {
+            Ok(true) => Ok(()),
+            Ok(false) => self.find_change(sees, saw, leader, context),
+            Err(error) => Err(error),
+        };
+        self.told(looked, context)
+    }
+
+    /// What came of a look. Where another one would not fare better, the slot goes, and the reason is told.
+    fn told(&self, looked: Result<()>, context: &Context) -> Result<std::result::Result<(), String>> {
+        let Some(why) = looked.as_ref().err().and_then(|error| self.refusal(error)) else { return looked.map(Ok) };
+        // The next chain makes a slot of its own, and there may be no room for two.
+        let session = pinned(&self.chain.target, &self.chain.database, context);
+        if let Err(error) = session.and_then(|mut session| slot::drop_slot(&mut session, &self.place.slot)) {
+            tracing::warn!(slot = self.place.slot, %error, "a replication slot could not be dropped; the full backup tries again");
+        }
+        Ok(Err(why))
+    }
+
+    /// Whether it is not known that there are none.
+    pub fn may_have_changes(&self) -> bool {
+        self.changes != Some(false)
+    }
+
+    /// Takes lines up to the first change. `false` if the server does not give them at once.
+    fn take_first(&mut self, sees: &Visible, saw: &Visible, leader: &mut Session, context: &Context) -> Result<bool> {
+        if !std::mem::take(&mut self.is_asked) {
+            return Ok(false);
+        }
+        let mut session = self.open(context)?;
+        let (mut sieve, mut is_wanted, mut first) = (Sieve::new(sees, saw, Progress::none(self.from)), wanted(leader), None);
+        let found = window::lines_until(&mut session, |lsn, line| {
+            let is_change = sieve.is_change(lsn, line, &mut is_wanted)?;
+            first = is_change.then(|| (lsn, line.to_vec()));
+            Ok(is_change)
+        });
+        match found {
+            Ok(has_changes) => (self.changes, self.is_asked) = (Some(has_changes), has_changes),
+            Err(error) if is_too_much(&error) => {}
+            Err(error) => return Err(error),
+        }
+        self.session = Some(session);
+        self.advance = sieve.advance(self.upto);
+        let progress = sieve.progress();
+        self.first = first.map(|(lsn, line)| First { progress, lsn, line });
+        Ok(self.changes.is_some())
+    }
+
+    /// What takes the lines apart that [`Self::write`] reads.
+    pub fn sieve<'v>(&self, sees: &'v Visible, saw: &'v Visible) -> Sieve<'v> {
+        let progress = self.first.as_ref().map(|first| first.progress.clone());
+        Sieve::new(sees, saw, progress.unwrap_or(Progress::none(self.from)))
     }
 
     /// Makes the slot that the chain goes on with, if one can be had. The moment has to be taken after that.
@@ -161,12 +245,12 @@ impl Streaming {
         if self.upto < self.place.advance {
             return Ok(false);
         }
-        self.find_change(sees, saw, context)?;
-        if !self.has_changes {
+        self.find_change(sees, saw, session, context)?;
+        if !self.may_have_changes() {
             prior::pass(session, &self.place, self.advance, &self.state)?;
             slot::catch_up(session, &self.place.slot)?;
         }
-        Ok(!self.has_changes)
+        Ok(!self.may_have_changes())
     }
 
     /// Why the stream cannot be read, where another attempt would not fare better.
@@ -185,14 +269,14 @@ impl Streaming {
     }
 
     /// Most often the first transaction tells.
-    fn find_change(&mut self, sees: &Visible, saw: &Visible, context: &Context) -> Result<()> {
-        let mut session = self.ready(context)?;
+    fn find_change(&mut self, sees: &Visible, saw: &Visible, leader: &mut Session, context: &Context) -> Result<()> {
+        let (mut session, mut is_wanted) = (self.ready(context)?, wanted(leader));
         for count in [Some(1), Some(10_000), None] {
-            let mut sieve = Sieve::new(sees, saw, self.from);
+            let mut sieve = Sieve::new(sees, saw, Progress::none(self.from));
             let (mut lines, mut has_changes) = (0, false);
             let looked = self.stretch().look(&mut session, count, |lsn, line| {
                 lines += 1;
-                has_changes |= sieve.is_change(lsn, line)?;
+                has_changes |= !has_changes && sieve.is_change(lsn, line, &mut is_wanted)?;
                 Ok(())
             });
             match looked {
@@ -200,7 +284,7 @@ impl Streaming {
                 Err(error) if is_too_much(&error) && lines == 0 && count != Some(1) => has_changes = true,
                 other => other?,
             }
-            (self.has_changes, self.advance) = (has_changes, sieve.advance(self.upto));
+            (self.changes, self.advance) = (Some(has_changes), sieve.advance(self.upto));
             if has_changes || count.is_none_or(|count| lines < count) {
                 break;
             }
@@ -227,7 +311,7 @@ impl Streaming {
 
     /// Bytes of log to be read.
     pub fn bytes(&self) -> u64 {
-        if self.has_changes { self.upto.0.saturating_sub(self.from.0) } else { 0 }
+        if self.may_have_changes() { self.upto.0.saturating_sub(self.from.0) } else { 0 }
     }
 
     /// An error after which the next look gives the reason for a full backup.
@@ -241,8 +325,12 @@ impl Streaming {
 
     /// Reads the stream: what was written of it, and the tables that it leaves unclear.
     pub fn write(&mut self, mut translator: Translator<'_, '_>, context: &Context) -> Result<(ChangeSummary, BTreeSet<u32>)> {
-        if self.has_changes {
+        let has_changes = self.may_have_changes();
+        if has_changes {
             let (mut session, mut unreported) = (self.open(context)?, (0, 0));
+            if let Some(First { lsn, line, .. }) = self.first.take() {
+                translator.line(lsn, &line)?;
+            }
             let read = self.stretch().read(&mut session, self.is_asked, context, |lsn, line| {
                 unreported = (unreported.0 + 1, unreported.1 + line.len() as u64);
                 if unreported.1 > 256 << 10 {
@@ -255,7 +343,7 @@ impl Streaming {
             read.map_err(|error| self.unreadable(error))?;
         }
         let (changes, advance, unclear) = translator.finish(self.upto)?;
-        if self.has_changes {
+        if has_changes {
             self.advance = advance;
         }
         Ok((changes, unclear))
@@ -271,6 +359,18 @@ impl Streaming {
             }
             _ => Place { slot: self.place.slot, advance: self.advance },
         }
+    }
+}
+
+/// Whether changes of a table matter, as `leader` knows it. What happened to others by then, their definitions tell.
+fn wanted(leader: &mut Session) -> impl FnMut(&str) -> Result<bool> {
+    let mut streamed = None;
+    move |table| {
+        let streamed = match &mut streamed {
+            Some(streamed) => streamed,
+            none => none.insert(known::streamed(leader)?),
+        };
+        Ok(streamed.contains(table))
     }
 }
 

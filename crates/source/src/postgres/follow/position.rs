@@ -44,31 +44,61 @@ pub(in crate::postgres) struct Place {
     pub advance: Lsn,
 }
 
-/// What tells that a log is the one that was read before, going on.
+/// What tells that a log is the one that was read before, going on, and that it tells of the same database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::postgres) struct History {
     /// The system identifier; `None` if the role may not know it.
     pub system: Option<String>,
-    /// The timeline.
-    pub timeline: String,
+    /// The timeline, marked where it is that of a standby; `None` if the role may not know it.
+    pub timeline: Option<String>,
+    /// The database's number. One that was made anew under its name has another, and one that was made from a template has tables with
+    /// the numbers, and rows with the marks, of those that the template was copied to before.
+    #[serde(default)]
+    pub database: u32,
 }
 
 impl History {
-    /// That of the session's server.
+    /// That of the session's database.
     pub fn of(session: &mut Session) -> Result<Self> {
         // Asked for first, for an error would end the transaction.
-        let may = session.query("SELECT has_function_privilege('pg_control_system()', 'EXECUTE')")?;
-        let system = match may.first().is_some_and(|row| row.is_true(0)) {
-            true => session.query("SELECT system_identifier FROM pg_control_system()")?.first().map(|row| row.text(0).map(str::to_owned)),
-            false => None,
+        let may = session.query(
+            "SELECT has_function_privilege('pg_control_system()', 'EXECUTE'),
+                    has_function_privilege('pg_control_checkpoint()', 'EXECUTE') AND has_function_privilege('pg_control_recovery()', 'EXECUTE'),
+                    pg_is_in_recovery()",
+        )?;
+        let may = may.first().ok_or_else(untold)?;
+        let system = if may.is_true(0) { "(SELECT system_identifier FROM pg_control_system())" } else { "NULL" };
+        let timeline = match (may.is_true(2), may.is_true(1)) {
+            (false, _) => "substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)",
+            // A standby that was rewound or copied anew has the timeline in one of both at once.
+            (true, true) => {
+                "(SELECT 'standby ' || greatest(timeline_id, min_recovery_end_timeline) FROM pg_control_checkpoint(), pg_control_recovery())"
+            }
+            (true, false) => "NULL",
         };
-        let system = system.transpose()?;
-        // A standby's own functions for it are refused while it is one.
-        let rows = session
-            .query("SELECT CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END")?;
-        let timeline = rows.first().ok_or_else(|| Error::internal("The server told no timeline."))?.text(0)?.to_owned();
-        Ok(Self { system, timeline })
+        let told = session.query(&format!("SELECT {system}, {timeline}, oid FROM pg_database WHERE datname = current_database()"))?;
+        let told = told.first().ok_or_else(untold)?;
+        let text = |column| told.get(column).map(str::to_owned);
+        Ok(Self { system: text(0), timeline: text(1), database: told.parse(2)? })
     }
+
+    /// Why it is not how `before` goes on, if it is not: a sentence.
+    pub fn departs_from(&self, before: &Self) -> Option<String> {
+        let Some(timeline) = &self.timeline else {
+            return Some(
+                "The standby does not tell whether it was rewound: let the role execute pg_control_checkpoint() and pg_control_recovery()."
+                    .into(),
+            );
+        };
+        if self.system != before.system || before.timeline.as_ref() != Some(timeline) {
+            return Some("The server is another one than before, or was restored or promoted since.".into());
+        }
+        (self.database != before.database).then(|| "The database was made anew, or its name was given to another one, since.".into())
+    }
+}
+
+fn untold() -> Error {
+    Error::internal("The server did not tell its history.")
 }
 
 /// Waits until the log up to `upto` is on the server's disk.

@@ -29,6 +29,9 @@ const UNREADABLE: &str = "unreadable.json";
 /// catalogs change where no definition does.
 const CATALOGS: &str = "catalogs";
 
+/// The file in the prior's state with the number of rows (see [`written`](super::news::written)) at which nothing had changed lately.
+const WRITTEN: &str = "written";
+
 /// The file in the prior's state with the snapshot in which nothing had changed lately.
 const SEEN: &str = "seen";
 
@@ -38,6 +41,8 @@ pub(super) struct Prior {
     pub visible: Visible,
     /// A later snapshot that shows the same.
     seen: Option<Visible>,
+    /// Rows that had been written when that was so.
+    pub written: Option<u64>,
     pub state: State,
 }
 
@@ -66,12 +71,13 @@ impl Prior {
             state.catalogs = catalogs;
         }
         let seen = std::fs::read_to_string(folder.join(SEEN)).ok().and_then(|text| text.parse().ok());
-        Ok(Self { position, visible, seen, state })
+        let written = std::fs::read_to_string(folder.join(WRITTEN)).ok().and_then(|text| text.parse().ok()).or(state.written);
+        Ok(Self { position, visible, seen, written, state })
     }
 
     /// Why this server cannot be gone on from, if it cannot.
     pub fn refuses(&self, history: &History) -> Option<String> {
-        (*history != self.position.server).then(|| "The server is another one than before, or was restored or promoted since.".into())
+        history.departs_from(&self.position.server)
     }
 
     /// Whether all is as it was without a look at anything: nobody on the whole server has begun to write since. Whatever is
@@ -127,6 +133,11 @@ pub(super) fn keep_catalogs(catalogs: &str, state: &Path) -> Result<()> {
 /// Keeps a snapshot that shows what the prior's did.
 pub(super) fn keep_seen(visible: &Visible, state: &Path) -> Result<()> {
     state::write_file(state, SEEN, visible.to_string().as_bytes())
+}
+
+/// Keeps the number of rows at which nothing had changed.
+pub(super) fn keep_written(written: Option<u64>, state: &Path) -> Result<()> {
+    written.map_or(Ok(()), |written| state::write_file(state, WRITTEN, written.to_string().as_bytes()))
 }
 
 /// Why a slot cannot be gone on from, if it cannot. How much log it holds back is no reason: to read it is what frees it.

@@ -3,6 +3,7 @@
 use super::{
     Chain, compare,
     known::{self, Known},
+    news,
     position::{History, Place, Position, await_seen},
     state::{self, State},
 };
@@ -78,6 +79,7 @@ impl<'a> Start<'a> {
             tool: schema.tool.clone(),
             properties: state::fingerprint(properties)?,
             extra: extra.clone(),
+            written: news::written(leader)?,
             ..State::default()
         };
         state.take_marks(leader, &tables)?;

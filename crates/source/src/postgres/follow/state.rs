@@ -52,6 +52,9 @@ pub(in crate::postgres) struct State {
     /// Number of rows of each table without a key, where rows are compared.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counts: BTreeMap<u32, u64>,
+    /// See [`written`](super::news::written).
+    #[serde(default)]
+    pub written: Option<u64>,
     /// Tables that no stream shows as a backup has them.
     pub compared: Vec<TableSummary>,
 }

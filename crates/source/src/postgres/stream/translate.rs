@@ -27,6 +27,12 @@ const SPOOL_BYTES: usize = 8 << 20;
 pub(in crate::postgres) struct Sieve<'a> {
     sees: &'a Visible,
     saw: &'a Visible,
+    progress: Progress,
+}
+
+/// How far a stream was looked at.
+#[derive(Clone, Debug)]
+pub(in crate::postgres) struct Progress {
     /// The number of the transaction that is being read, if it is taken.
     taken: Option<u32>,
     /// End of the last transaction of which, with all before it, nothing is needed again.
@@ -35,41 +41,69 @@ pub(in crate::postgres) struct Sieve<'a> {
     is_held: bool,
 }
 
+impl Progress {
+    /// Nothing yet of a stream that begins at `from`.
+    pub fn none(from: Lsn) -> Self {
+        Self { taken: None, done: from, is_held: false }
+    }
+}
+
 impl<'a> Sieve<'a> {
-    /// For a stream that begins at `from`: what `sees` sees and `saw` did not.
-    pub fn new(sees: &'a Visible, saw: &'a Visible, from: Lsn) -> Self {
-        Self { sees, saw, taken: None, done: from, is_held: false }
+    /// For the rest of a stream: what `sees` sees and `saw` did not.
+    pub fn new(sees: &'a Visible, saw: &'a Visible, progress: Progress) -> Self {
+        Self { sees, saw, progress }
+    }
+
+    /// How far it is.
+    pub fn progress(self) -> Progress {
+        self.progress
+    }
+
+    fn is_taken(&self) -> bool {
+        self.progress.taken.is_some()
     }
 
     fn begin(&mut self, xid: u32) {
         let wide = self.sees.widen(xid);
-        self.is_held |= !self.sees.sees(wide);
-        self.taken = (self.sees.sees(wide) && !self.saw.sees(wide)).then_some(xid);
+        self.progress.is_held |= !self.sees.sees(wide);
+        self.progress.taken = (self.sees.sees(wide) && !self.saw.sees(wide)).then_some(xid);
     }
 
     fn commit(&mut self, end: Lsn) -> Option<u32> {
-        if !self.is_held {
-            self.done = end;
+        if !self.progress.is_held {
+            self.progress.done = end;
         }
-        self.taken.take()
+        self.progress.taken.take()
     }
 
-    /// Looks at a line without reading it whole; says whether it is a change that is taken.
-    pub fn is_change(&mut self, lsn: Lsn, line: &[u8]) -> Result<bool> {
-        if line.starts_with(b"table ") {
-            return Ok(self.taken.is_some());
+    /// Looks at a line; says whether it is a change that is taken, of a table whose name `is_wanted`.
+    pub fn is_change(&mut self, lsn: Lsn, line: &[u8], is_wanted: &mut dyn FnMut(&str) -> Result<bool>) -> Result<bool> {
+        if !self.is_taken() && line.starts_with(b"table ") {
+            return Ok(false);
         }
+        let mut is_wanted = |(schema, table): &line::Name| label(schema, table).map_or(Ok(false), |label| is_wanted(&label));
         match line::parse(line)? {
             Line::Begin { xid } => self.begin(xid),
             Line::Commit { .. } => drop(self.commit(lsn)),
-            _ => {}
+            Line::Message => {}
+            Line::Insert { table, .. } | Line::Update { table, .. } | Line::Delete { table, .. } => {
+                return line::table_name(table).map_or(Ok(false), |(name, _)| is_wanted(&name));
+            }
+            Line::Truncate { tables } => {
+                for name in line::table_names(tables)? {
+                    if is_wanted(&name)? {
+                        return Ok(true);
+                    }
+                }
+            }
         }
         Ok(false)
     }
 
     /// Where the next stream may begin, when this one was read up to `upto`.
     pub fn advance(&self, upto: Lsn) -> Lsn {
-        if self.is_held { self.done } else { self.done.max(upto) }
+        let Progress { done, is_held, .. } = self.progress;
+        if is_held { done } else { done.max(upto) }
     }
 }
 
@@ -125,7 +159,7 @@ impl<'a, 's> Translator<'a, 's> {
 
     /// Takes one line.
     pub fn line(&mut self, lsn: Lsn, text: &[u8]) -> Result<()> {
-        if self.sieve.taken.is_none() && text.starts_with(b"table ") {
+        if !self.sieve.is_taken() && text.starts_with(b"table ") {
             return Ok(());
         }
         match line::parse(text)? {
@@ -188,8 +222,7 @@ impl<'a, 's> Translator<'a, 's> {
     }
 
     fn by_parts(&self, schema: &[u8], table: &[u8]) -> Option<usize> {
-        let label = names::label(std::str::from_utf8(schema).ok()?, std::str::from_utf8(table).ok()?);
-        self.by_label.get(label.as_str()).copied()
+        self.by_label.get(label(schema, table)?.as_str()).copied()
     }
 
     /// From here on only reading the whole table tells its rows. A delete without a key stands for all that follows.
@@ -239,6 +272,11 @@ impl<'a, 's> Translator<'a, 's> {
         self.spool.set_len(0).and_then(|()| self.spool.seek(SeekFrom::Start(0))).map_err(spool_failed)?;
         self.out.commit()
     }
+}
+
+/// The name of a table as the archive has it; `None` if it is not UTF-8, and so not that of a table that is read.
+fn label(schema: &[u8], table: &[u8]) -> Option<String> {
+    Some(names::label(std::str::from_utf8(schema).ok()?, std::str::from_utf8(table).ok()?))
 }
 
 fn spool_failed(error: std::io::Error) -> Error {

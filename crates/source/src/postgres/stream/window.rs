@@ -47,9 +47,14 @@ impl Stretch<'_> {
         lines(session, &mut each)
     }
 
-    /// Lets the server begin with all lines, if they are to come at once; [`Self::read`] then takes them.
+    /// Whether all lines come at once.
+    pub fn is_one_window(&self) -> bool {
+        self.bytes() <= self.window_bytes
+    }
+
+    /// Lets the server begin with all lines, if they are to come at once; [`lines_until`] and [`Self::read`] then take them.
     pub fn ask(&self, session: &mut Session) -> Result<bool> {
-        let at_once = self.bytes() <= self.window_bytes;
+        let at_once = self.is_one_window();
         if at_once {
             session.ask(&self.peek(None))?;
         }
@@ -65,7 +70,7 @@ impl Stretch<'_> {
         self.upto.0.saturating_sub(self.from.0)
     }
 
-    /// Gives every line; `is_asked` says whether the server has begun with them.
+    /// Gives every line, or those that [`lines_until`] has left; `is_asked` says whether the server has begun with them.
     pub fn read(
         &self,
         session: &mut Session,
@@ -144,22 +149,37 @@ fn copy(function: &str) -> String {
 
 /// Takes the lines that were asked for.
 fn lines(session: &mut Session, each: &mut dyn FnMut(Lsn, &[u8]) -> Result<()>) -> Result<()> {
-    session.copied(|message| {
-        let row = if message.starts_with(SIGNATURE) { message.get(HEADER_BYTES..).unwrap_or_default() } else { message };
-        // Number of fields, and for each its length and bytes; a place in the log has eight. The trailer has -1 fields.
-        match row.split_first_chunk::<18>() {
-            Some(([0, 2, 0, 0, 0, 8, rest @ ..], line)) => {
-                let (lsn, length) = rest.split_first_chunk::<8>().ok_or_else(broken)?;
-                let length: [u8; 4] = length.try_into().map_err(|_| broken())?;
-                if u32::from_be_bytes(length) as usize != line.len() {
-                    return Err(broken());
-                }
-                each(Lsn(u64::from_be_bytes(*lsn)), line)
-            }
-            None if matches!(row, [] | [0xff, 0xff]) => Ok(()),
-            _ => Err(broken()),
+    session.copied(|message| line(message)?.map_or(Ok(()), |(lsn, line)| each(lsn, line)))
+}
+
+/// Takes the lines that were asked for up to the first of which `is_last` says so; whether there was one. The others stay to be taken.
+pub(in crate::postgres) fn lines_until(session: &mut Session, mut is_last: impl FnMut(Lsn, &[u8]) -> Result<bool>) -> Result<bool> {
+    while let Some(message) = session.next_copied()? {
+        if let Some((lsn, line)) = line(message)?
+            && is_last(lsn, line)?
+        {
+            return Ok(true);
         }
-    })
+    }
+    Ok(false)
+}
+
+/// The line in one message of the COPY, if there is one.
+fn line(message: &[u8]) -> Result<Option<(Lsn, &[u8])>> {
+    let row = if message.starts_with(SIGNATURE) { message.get(HEADER_BYTES..).unwrap_or_default() } else { message };
+    // Number of fields, and for each its length and bytes; a place in the log has eight. The trailer has -1 fields.
+    match row.split_first_chunk::<18>() {
+        Some(([0, 2, 0, 0, 0, 8, rest @ ..], line)) => {
+            let (lsn, length) = rest.split_first_chunk::<8>().ok_or_else(broken)?;
+            let length: [u8; 4] = length.try_into().map_err(|_| broken())?;
+            if u32::from_be_bytes(length) as usize != line.len() {
+                return Err(broken());
+            }
+            Ok(Some((Lsn(u64::from_be_bytes(*lsn)), line)))
+        }
+        None if matches!(row, [] | [0xff, 0xff]) => Ok(None),
+        _ => Err(broken()),
+    }
 }
 
 fn broken() -> Error {

@@ -238,3 +238,25 @@ pub(super) fn parameter(body: &[u8]) -> (String, String) {
     let mut parts = body.split(|&byte| byte == 0).map(|part| String::from_utf8_lossy(part).into_owned());
     (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
 }
+
+/// `15.18 (Debian …)` → 150018, `9.6.24` → 90624, `18beta1` → 180000.
+pub(super) fn version_number(text: &str) -> u32 {
+    let numbers: String = text.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+    let mut parts = numbers.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let mut next = || parts.next().unwrap_or(0).min(9999);
+    let (major, minor, patch) = (next(), next(), next());
+    if major >= 10 { major * 10_000 + minor } else { major * 10_000 + minor * 100 + patch }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::version_number;
+
+    #[test]
+    fn versions_are_numbers() {
+        assert_eq!(version_number("15.18 (Debian 15.18-0+deb12u1)"), 150_018);
+        assert_eq!(version_number("9.6.24"), 90_624);
+        assert_eq!(version_number("18beta1"), 180_000);
+        assert_eq!(version_number("99999999999999"), 0);
+    }
+}

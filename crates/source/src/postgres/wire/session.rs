@@ -2,7 +2,7 @@
 
 use super::{
     CopyIn, Row, Target,
-    auth::{Greeting, Purpose, log_in, parameter},
+    auth::{Greeting, Purpose, log_in, parameter, version_number},
     buffer::{Channel, Message},
     error::ServerError,
     socket::{Socket, Wait},
@@ -35,8 +35,10 @@ const LOSSLESS: [&str; 5] = ["UTF8", "LATIN", "WIN", "KOI8", "ISO_8859_"];
 pub struct Session {
     pub(super) channel: Channel,
     greeting: Greeting,
-    /// Whether a statement runs whose answer nobody has taken yet.
+    /// Whether a statement runs whose answer nobody has taken to its end yet.
     is_asked: bool,
+    /// How long that answer may be silent by now.
+    silence: Option<Duration>,
     /// The server's process, if it is on this machine.
     helper: Option<Helper>,
 }
@@ -70,7 +72,7 @@ impl Session {
         let (channel, greeting) = log_in(target, database, purpose, context)?;
         let is_here = channel.socket.is_of_this_machine();
         let helper = is_here.then(|| Helper::new(greeting.process_id, &PROGRAMS, context.gives_way)).flatten();
-        let mut session = Self { channel, greeting, is_asked: false, helper };
+        let mut session = Self { channel, greeting, is_asked: false, silence: None, helper };
         let own = session.greeting.server_encoding.clone();
         let wanted = if LOSSLESS.iter().any(|known| own.starts_with(known)) { "UTF8" } else { own.as_str() };
         if session.greeting.client_encoding != wanted {
@@ -151,36 +153,53 @@ impl Session {
         self.copied(each)
     }
 
-    /// Lets the server begin a `COPY … TO STDOUT`, whose answer [`Self::copied`] takes. Nothing else can be asked before that.
+    /// Lets the server begin a `COPY … TO STDOUT`, whose answer [`Self::copied`] or [`Self::next_copied`] takes. Nothing else can be
+    /// asked before its end.
     pub fn ask(&mut self, sql: &str) -> Result<()> {
         self.begin(sql.as_bytes())?;
-        self.is_asked = true;
+        (self.is_asked, self.silence) = (true, None);
         Ok(())
     }
 
-    /// Takes the answer to what was asked, as [`Self::copy_out`] does.
+    /// Takes the answer to what was asked, or the rest of it, as [`Self::copy_out`] does.
     pub fn copied(&mut self, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        if !std::mem::take(&mut self.is_asked) {
+        while let Some(payload) = self.next_copied()? {
+            if let Err(error) = each(payload) {
+                self.is_asked = false;
+                self.abandon();
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next CopyData payload of the answer to what was asked, or `None` at its end.
+    pub fn next_copied(&mut self) -> Result<Option<&[u8]>> {
+        if !self.is_asked {
             return Err(Error::internal("An answer of PostgreSQL was to be read to which there was no question."));
         }
-        let mut silence = None;
         loop {
-            let message = self.next(silence)?;
-            match message.tag {
-                b'd' => {
-                    if let Err(error) = each(message.body) {
-                        self.abandon();
-                        return Err(error);
-                    }
+            let tag = self.next_tag(self.silence)?;
+            if tag == b'd' {
+                return Ok(Some(self.channel.next(self.silence)?.body));
+            }
+            let body = self.channel.next(self.silence)?.body;
+            match tag {
+                b'H' => self.silence = COPY_SILENCE,
+                b'c' => {
+                    self.is_asked = false;
+                    return self.finish(None, drop).map(|()| None);
                 }
-                b'H' => silence = COPY_SILENCE,
-                b'c' => return self.finish(None, drop),
                 b'E' => {
-                    let error = ServerError::decode(message.body);
+                    let error = ServerError::decode(body);
+                    self.is_asked = false;
                     return Err(self.failed(error));
                 }
                 // The statement was no COPY: its end is the end.
-                b'Z' => return Err(self.channel.protocol("a COPY gave no data")),
+                b'Z' => {
+                    self.is_asked = false;
+                    return Err(self.channel.protocol("a COPY gave no data"));
+                }
                 _ => {}
             }
         }
@@ -272,11 +291,15 @@ impl Session {
 
     /// The next message that is not a mere notice.
     pub(super) fn next(&mut self, silence: Option<Duration>) -> Result<Message<'_>> {
+        self.next_tag(silence)?;
+        self.channel.next(silence)
+    }
+
+    /// The tag of the next message, which is not a mere notice and still to be taken.
+    fn next_tag(&mut self, silence: Option<Duration>) -> Result<u8> {
         loop {
-            // The borrow checker cannot see that a message returned from a loop ends the loop: look first, take then.
             let peeked = self.channel.peek(silence);
-            let tag = self.cancelled_or(peeked)?;
-            match tag {
+            match self.cancelled_or(peeked)? {
                 b'N' | b'A' => {
                     self.channel.next(silence)?;
                 }
@@ -286,7 +309,7 @@ impl Session {
                         self.greeting.client_encoding = value;
                     }
                 }
-                _ => return self.channel.next(silence),
+                tag => return Ok(tag),
             }
         }
     }
@@ -369,26 +392,4 @@ fn not_utf8(database: &str) -> Error {
         format!("The catalog of the database {database:?} holds a name, setting or comment that is not UTF-8."),
         "Rename it, or change the comment, to UTF-8 (the rows themselves may hold any bytes).",
     )
-}
-
-/// `15.18 (Debian …)` → 150018, `9.6.24` → 90624, `18beta1` → 180000.
-fn version_number(text: &str) -> u32 {
-    let numbers: String = text.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
-    let mut parts = numbers.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-    let mut next = || parts.next().unwrap_or(0).min(9999);
-    let (major, minor, patch) = (next(), next(), next());
-    if major >= 10 { major * 10_000 + minor } else { major * 10_000 + minor * 100 + patch }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::version_number;
-
-    #[test]
-    fn versions_are_numbers() {
-        assert_eq!(version_number("15.18 (Debian 15.18-0+deb12u1)"), 150_018);
-        assert_eq!(version_number("9.6.24"), 90_624);
-        assert_eq!(version_number("18beta1"), 180_000);
-        assert_eq!(version_number("99999999999999"), 0);
-    }
 }
