@@ -3,6 +3,7 @@
 mod console;
 mod measure;
 mod report;
+mod scenario;
 mod scenarios;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +17,8 @@ use testkit::{PostgresServer, postgres_binaries};
 use crate::packages;
 use crate::run::{release_binary, repository};
 use measure::{Measured, measure};
-use scenarios::{SCENARIOS, Scenario};
+use scenario::Scenario;
+use scenarios::SCENARIOS;
 
 const PRELUDE: &str = include_str!("prelude.sh");
 

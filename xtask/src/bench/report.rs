@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use testkit::postgres_binaries;
 
 use super::Figures;
-use super::scenarios::{Apart, Scenario};
+use super::scenario::{Apart, Scenario};
 use crate::run::release_binary;
 
 /// The whole report.
