@@ -65,9 +65,14 @@ mod tests {
         let writer = ArchiveWriter::new(upload);
         let shape = Shape { columns: vec!["v".into()], types: vec!["text".into()], key: vec![] };
         let (writer, counted) = crate::blocking(move || {
-            let counted = changes::write(&ToArchive(&writer), &Context::default(), |mut out| {
+            let archive = ToArchive(&writer);
+            let counted = changes::write(&archive, &Context::default(), |mut out| {
                 out.begin(&Transaction { xid: None, at: jiff::Timestamp::UNIX_EPOCH })?;
-                for bytes in [5 << 20, 40 << 20, 5 << 20, 40 << 20, 40 << 20, 1] {
+                for (number, bytes) in [5 << 20, 40 << 20, 5 << 20, 40 << 20, 40 << 20, 1].into_iter().enumerate() {
+                    // As a source does before a row with a value that lies out of line.
+                    let mut wide = archive.member(&format!("wide/{number}"))?;
+                    wide.write(&row(20 << 20))?;
+                    wide.finish()?;
                     out.insert("t", &shape, &row(bytes))?;
                 }
                 out.commit()?;
@@ -77,6 +82,6 @@ mod tests {
         })
         .await
         .unwrap();
-        assert_eq!((counted.inserts, writer.finish().await.unwrap().members), (6, 6));
+        assert_eq!((counted.inserts, writer.finish().await.unwrap().members), (6, 12));
     }
 }

@@ -169,8 +169,10 @@ impl ChangeWriter<'_> {
     }
 
     fn write_line(&mut self) -> Result<()> {
-        // A sink may keep all others waiting for the end of a member that grows large, and that is only ended after those before it.
-        if self.line.len() > PART_BYTES {
+        // A sink may keep all others waiting for the end of a member that grows large: none before it may be open then, and none after it
+        // may be begun before its end.
+        let is_large = self.line.len() > PART_BYTES;
+        if is_large {
             self.ended()?;
         }
         if self.member.is_none() {
@@ -180,7 +182,8 @@ impl ChangeWriter<'_> {
         self.counted.digest.add(encode::row_hash(&self.line));
         self.line.push(b'\n');
         self.member_bytes += self.line.len();
-        self.member.as_mut().map_or(Ok(()), |member| member.write(&self.line))
+        self.member.as_mut().map_or(Ok(()), |member| member.write(&self.line))?;
+        if is_large { self.end_part() } else { Ok(()) }
     }
 
     fn end_part(&mut self) -> Result<()> {

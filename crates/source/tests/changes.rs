@@ -63,7 +63,7 @@ fn changes_are_read_as_they_were_written_and_counted() {
 #[test]
 fn each_part_can_be_read_by_itself() {
     let archive = Archive::default();
-    let row = format!("[1,\"{}\"]", "x".repeat(1 << 20));
+    let row = format!("[1,\"{}\"]", "x".repeat(700 << 10));
     let written = write(&archive, &Context::default(), |mut writer| {
         writer.begin(&Transaction { xid: None, at: Timestamp::UNIX_EPOCH })?;
         for _ in 0..10 {

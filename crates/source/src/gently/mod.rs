@@ -53,7 +53,10 @@ pub fn spawn<'scope, T: Send + 'scope>(
                 tracing::debug!(%error, "a thread does not give way to others");
             }
         }
-        work()
+        let done = work();
+        // What it took since it was looked at last.
+        COUNTED.get().map(rest);
+        done
     })
 }
 
