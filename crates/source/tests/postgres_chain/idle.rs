@@ -51,6 +51,21 @@ fn what_others_wrote_is_let_go_and_the_chain_goes_on() {
     chain.check();
 }
 
+/// What belongs to an extension is in no backup, and leaves no mark on the table.
+#[test]
+fn what_is_in_no_backup_for_a_while_is_not_let_go() {
+    let server = server();
+    server.psql("d", "create extension hstore; create materialized view v as select 1 as i; create unique index on v(i)").unwrap();
+    let mut chain = Chain::begin(&server, "d");
+    chain.sql("refresh materialized view concurrently v");
+    assert!(let_go(&chain));
+    chain.sql("alter extension hstore add table t; insert into t values (2, 'b')");
+    assert!(!let_go(&chain));
+    chain.sql("alter extension hstore drop table t");
+    assert_eq!(chain.incremental().unwrap(), Came::Changes);
+    chain.check();
+}
+
 #[test]
 fn much_is_let_go_in_parts() {
     let server = server();

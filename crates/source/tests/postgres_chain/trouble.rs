@@ -97,6 +97,9 @@ fn another_history_of_the_server_is_noticed() {
     chain.backups[0].summary.position["server"]["system"] = "123".into();
     assert!(refused(&mut chain).contains("another one"));
     let mut chain = changed_chain();
+    chain.backups[0].summary.position["server"].as_object_mut().unwrap().remove("database").unwrap();
+    assert!(refused(&mut chain).contains("older version"));
+    let mut chain = changed_chain();
     chain.backups[0].summary.position["snapshot"] = "900000000:900000000:".into();
     assert!(refused(&mut chain).contains("set back"));
 }

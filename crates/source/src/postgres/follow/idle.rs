@@ -16,5 +16,5 @@ pub(super) fn let_go(chain: &Chain, position: &Value, state: &Path, context: &Co
     }
     let Ok(stream) = Streaming::find(chain, place, state, &mut leader)? else { return Ok(false) };
     let Ok(taken) = prior.moment(&mut leader)? else { return Ok(false) };
-    stream.pass(&taken.visible, &prior.visible, &mut leader, context)
+    stream.pass(&taken.visible, &prior, &mut leader, context)
 }

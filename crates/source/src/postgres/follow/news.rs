@@ -5,7 +5,7 @@ use super::{
     compare::Comparing,
     known::{self, Known},
     position::{Place, await_disk, end_of_log},
-    prior,
+    prior::{self, Prior},
 };
 use crate::{
     Context, gently,
@@ -147,7 +147,7 @@ impl Streaming {
             self.changes = None;
             return Ok(Ok(self));
         }
-        let looked = self.find_change(sees, saw, leader, context);
+        let looked = self.find_change(sees, saw, wanted(leader, None), context);
         Ok(self.told(looked, context)?.map(|()| self))
     }
 
@@ -165,7 +165,7 @@ impl Streaming {
         }
         let looked = match self.take_first(sees, saw, leader, context) {
             Ok(true) => Ok(()),
-            Ok(false) => self.find_change(sees, saw, leader, context),
+            Ok(false) => self.find_change(sees, saw, wanted(leader, None), context),
             Err(error) => Err(error),
         };
         self.told(looked, context)
@@ -193,7 +193,7 @@ impl Streaming {
             return Ok(false);
         }
         let mut session = self.open(context)?;
-        let (mut sieve, mut is_wanted, mut first) = (Sieve::new(sees, saw, Progress::none(self.from)), wanted(leader), None);
+        let (mut sieve, mut is_wanted, mut first) = (Sieve::new(sees, saw, Progress::none(self.from)), wanted(leader, None), None);
         let found = window::lines_until(&mut session, |lsn, line| {
             let is_change = sieve.is_change(lsn, line, &mut is_wanted)?;
             first = is_change.then(|| (lsn, line.to_vec()));
@@ -234,9 +234,10 @@ impl Streaming {
         Ok(())
     }
 
-    /// Lets the server forget its log up to now, or a good part of it, if there is no change in it that `sees` sees and `saw` did
-    /// not; returns whether that is so.
-    pub fn pass(mut self, sees: &Visible, saw: &Visible, session: &mut Session, context: &Context) -> Result<bool> {
+    /// Lets the server forget its log up to now, or a good part of it, if there is no change in it that `sees` sees and the prior did not;
+    /// returns whether that is so. A change counts, too, of a table that the prior holds and no backup would now: nothing is noted here by
+    /// which the next one could tell that the table was away meanwhile.
+    pub fn pass(mut self, sees: &Visible, prior: &Prior, session: &mut Session, context: &Context) -> Result<bool> {
         // One window at once, which the server reads three times for it: a backup has to wait meanwhile.
         let part = Lsn(self.from.0.saturating_add(self.chain.window_bytes));
         self.upto = end_of_log(session)?.min(part);
@@ -245,7 +246,7 @@ impl Streaming {
         if self.upto < self.place.advance {
             return Ok(false);
         }
-        self.find_change(sees, saw, session, context)?;
+        self.find_change(sees, &prior.visible, wanted(session, Some(&prior.state.labels)), context)?;
         if !self.may_have_changes() {
             prior::pass(session, &self.place, self.advance, &self.state)?;
             slot::catch_up(session, &self.place.slot)?;
@@ -269,8 +270,14 @@ impl Streaming {
     }
 
     /// Most often the first transaction tells.
-    fn find_change(&mut self, sees: &Visible, saw: &Visible, leader: &mut Session, context: &Context) -> Result<()> {
-        let (mut session, mut is_wanted) = (self.ready(context)?, wanted(leader));
+    fn find_change(
+        &mut self,
+        sees: &Visible,
+        saw: &Visible,
+        mut is_wanted: impl FnMut(&str) -> Result<bool>,
+        context: &Context,
+    ) -> Result<()> {
+        let mut session = self.ready(context)?;
         for count in [Some(1), Some(10_000), None] {
             let mut sieve = Sieve::new(sees, saw, Progress::none(self.from));
             let (mut lines, mut has_changes) = (0, false);
@@ -362,15 +369,16 @@ impl Streaming {
     }
 }
 
-/// Whether changes of a table matter, as `leader` knows it. What happened to others by then, their definitions tell.
-fn wanted(leader: &mut Session) -> impl FnMut(&str) -> Result<bool> {
+/// Whether changes of a table matter: of those that `leader` knows to be followed, and of others. What happened by then to the rest, their
+/// definitions tell.
+fn wanted(leader: &mut Session, others: Option<&BTreeSet<String>>) -> impl FnMut(&str) -> Result<bool> {
     let mut streamed = None;
     move |table| {
         let streamed = match &mut streamed {
             Some(streamed) => streamed,
             none => none.insert(known::streamed(leader)?),
         };
-        Ok(streamed.contains(table))
+        Ok(streamed.contains(table) || others.is_some_and(|others| others.contains(table)))
     }
 }
 

@@ -52,7 +52,7 @@ pub(in crate::postgres) struct History {
     /// The timeline, marked where it is that of a standby; `None` if the role may not know it.
     pub timeline: Option<String>,
     /// The database's number. One that was made anew under its name has another, and one that was made from a template has tables with
-    /// the numbers, and rows with the marks, of those that the template was copied to before.
+    /// the numbers, and rows with the marks, of those that the template was copied to before. 0 where an older version did not note it.
     #[serde(default)]
     pub database: u32,
 }
@@ -90,6 +90,9 @@ impl History {
                     .into(),
             );
         };
+        if before.database == 0 {
+            return Some("The backup before was made by an older version of Rookery, which noted less than this one goes on from.".into());
+        }
         if self.system != before.system || before.timeline.as_ref() != Some(timeline) {
             return Some("The server is another one than before, or was restored or promoted since.".into());
         }
