@@ -235,11 +235,18 @@ impl Underway {
         self.state().working.contains_key(&run)
     }
 
-    /// Asks a run that works to end; false if it does not work here. Who asked first counts.
+    /// Asks a run that works to end; false if it does not work here. Who asked first counts, but that what is put off already can be put
+    /// off until another time, or stopped.
     pub fn end(&self, run: RunId, ending: &Ending) -> bool {
         match self.state().working.get_mut(&run) {
             Some(working) => {
-                working.ending.get_or_insert_with(|| ending.clone());
+                let counts = match (&working.ending, ending) {
+                    (None, _) | (Some(Ending::Delay(..)), Ending::Abort(_) | Ending::Delay(..)) => true,
+                    (Some(_), _) => false,
+                };
+                if counts {
+                    working.ending = Some(ending.clone());
+                }
                 working.context.cancel.cancel();
                 true
             }

@@ -163,7 +163,7 @@ async fn a_server_that_is_not_reached_holds_up_no_other() {
     console.control.remove_task(&console.permit, lost, "lost").await.unwrap();
     console.control.remove_task(&console.permit, task, "found").await.unwrap();
     eventually("the slot of the server that is reached goes", || kept(&there).is_empty()).await;
-    let said = said(&console, "were forgotten (1)").await;
+    let said = said(&console, "cannot be reached").await;
     // It is told once, and not for each of the server's chains.
     assert_eq!(said.matches("one: ").count() + said.matches("two: ").count(), 1, "{said}");
     // Once it is back, the rest goes as well.

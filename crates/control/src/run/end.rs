@@ -143,6 +143,15 @@ mod tests {
         let places = control.take_places(at("02:00:00"));
         control.put_off(id, at("01:30:00"), &Cause::console("Put off by ana.")).await.unwrap();
         assert!(places[0].context.cancel.is_cancelled());
-        assert!(matches!(control.underway.ending(id), Some(Ending::Delay(_, until)) if until == at("01:30:00")));
+        let until = |expected: &str| matches!(control.underway.ending(id), Some(Ending::Delay(_, until)) if until == at(expected));
+        assert!(until("01:30:00"));
+        // As long as it has not ended, somebody can think better of it; but not of stopping it.
+        control.put_off(id, at("01:45:00"), &Cause::console("Put off by ana.")).await.unwrap();
+        assert!(until("01:45:00"));
+        control.underway.end_all(&Ending::Stop);
+        assert!(until("01:45:00"));
+        control.abort(id, &Cause::console("Stopped by ana.")).await.unwrap();
+        control.put_off(id, at("01:30:00"), &Cause::console("Put off by ben.")).await.unwrap();
+        assert!(matches!(control.underway.ending(id), Some(Ending::Abort(_))));
     }
 }
