@@ -1,6 +1,7 @@
 //! What changes by itself: server-sent events.
 
 use crate::api::Failure;
+use jiff::{SignedDuration, Timestamp};
 use leptos::prelude::*;
 use serde::de::DeserializeOwned;
 
@@ -54,6 +55,15 @@ where
         }
     });
     Live { newest, line }
+}
+
+/// What the console makes for all who look is made anew at least as often, if anything changes.
+const TICK: SignedDuration = SignedDuration::from_secs(10);
+
+/// Whether what is heard was read before the page was loaded, as the first of it may be: it would take back what somebody has just done.
+/// A console whose clock was set back is believed.
+pub fn is_outdated(loaded: Timestamp, heard: Timestamp) -> bool {
+    (SignedDuration::from_nanos(1)..TICK).contains(&loaded.duration_since(heard))
 }
 
 #[cfg(feature = "hydrate")]
@@ -142,4 +152,18 @@ mod browser {
 
     /// The server asks nobody.
     pub fn ask_later<T, F>(_ask: impl Fn() -> F, _newest: WriteSignal<Option<T>>, _line: WriteSignal<Line>, _again: Trigger) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_read_before_the_page_is_not_believed() {
+        let at = |seconds: i64| Timestamp::from_millisecond(1_700_000_000_000 + seconds * 1000).unwrap();
+        assert!(is_outdated(at(10), at(9)));
+        for heard in [10, 11, -3600] {
+            assert!(!is_outdated(at(10), at(heard)), "{heard}");
+        }
+    }
 }

@@ -243,7 +243,11 @@ fn an_answer_can_be_taken_in_pieces_and_given_up() {
     assert_eq!(session.next_copied().unwrap(), Some(&b"1\n"[..]));
     assert_eq!(session.query("select 1").unwrap_err().code(), Code::Internal, "the rest comes first");
     let mut rest = vec![];
-    session.copied(|row| Ok(rest.extend_from_slice(row))).unwrap();
+    let take = |row: &[u8]| {
+        rest.extend_from_slice(row);
+        Ok(())
+    };
+    session.copied(take).unwrap();
     assert_eq!(rest, b"2\n3\n");
     session.ask("copy (select 1 / (3 - n) from generate_series(1, 3) n) to stdout").unwrap();
     let mut rows = 0;

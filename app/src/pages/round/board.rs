@@ -16,7 +16,7 @@ use crate::{
         run::AbortRun,
     },
     components::{Card, Faults, FormProblem, Notice, PageHead, Problem, RoundBadge, Segment, Segments, Table, Tone, When, lasted, may},
-    live::live,
+    live::{is_outdated, live},
     pages::task::list,
 };
 use domain::{
@@ -48,7 +48,7 @@ pub fn Board(
     let (line, log, begun, now) = (RwSignal::new(line), RwSignal::new(log), now, RwSignal::new(now));
     let runs = Runs::new(runs);
     Effect::new(move |_| {
-        if let Some(view) = news.newest.get() {
+        if let Some(view) = news.newest.get().filter(|view| !is_outdated(begun, view.now)) {
             renew(&said, answer(&view.line, &view.runs));
             renew(&wrong, failures(&view.runs));
             renew(&log, view.log);

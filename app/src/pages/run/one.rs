@@ -12,7 +12,7 @@ use crate::{
         Bar, Button, ButtonKind, Card, Faults, FormProblem, Glyph, Hidden, Icon, LinkButton, Manner, Notice, PageHead, RunBadge, Tone,
         When, lasted, may,
     },
-    live::live,
+    live::{is_outdated, live},
     pages::{
         round::{
             Following, Log, Reason, renew,
@@ -46,7 +46,7 @@ pub fn One(
     // The log has a signal of its own, so that a new line draws nothing else again.
     let view = RwSignal::new(RunView { log: vec![], ..view });
     Effect::new(move |_| {
-        if let Some(mut new) = news.newest.get() {
+        if let Some(mut new) = news.newest.get().filter(|new| !is_outdated(begun, new.now)) {
             renew(&log, std::mem::take(&mut new.log));
             renew(&view, new);
         }

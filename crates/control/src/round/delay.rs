@@ -9,7 +9,7 @@ use crate::{
 };
 use catalog::RoundRecord;
 use domain::{Code, Error, Result, RoundId, RoundState, RunAction, RunState, TaskId, run::LONGEST_DELAY_MINUTES};
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, Unit};
 
 impl Control {
     /// Puts the next time of a task off by so many minutes, counted from now where it has come already; everything that is due
@@ -94,13 +94,14 @@ impl Control {
     }
 }
 
-/// So many minutes after a moment.
+/// So many minutes after a moment, to the second.
 ///
 /// # Errors
 /// [`Code::Invalid`] at the field `minutes`.
 pub(crate) fn later(from: Timestamp, minutes: u32) -> Result<Timestamp> {
-    let until = (1..=LONGEST_DELAY_MINUTES).contains(&minutes).then(|| from.checked_add(SignedDuration::from_mins(minutes.into())).ok());
-    until.flatten().ok_or_else(|| Error::invalid_field("minutes", "Choose a time of at most a week."))
+    let delay = (1..=LONGEST_DELAY_MINUTES).contains(&minutes).then_some(SignedDuration::from_mins(minutes.into()));
+    let until = delay.and_then(|delay| from.checked_add(delay).and_then(|until| until.round(Unit::Second)).ok());
+    until.ok_or_else(|| Error::invalid_field("minutes", "Choose a time of at most a week."))
 }
 
 #[cfg(test)]
