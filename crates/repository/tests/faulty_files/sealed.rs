@@ -52,6 +52,13 @@ fn length(kit: &Kit, length: u32) -> Vec<u8> {
     [&kit.good[..8], &length.to_be_bytes(), &kit.good[12..]].concat()
 }
 
+/// The file whose header takes in the byte behind it, which is this one: the salt's first, that is a blank in one file of 64.
+fn one_longer(kit: &Kit, next: u8) -> Vec<u8> {
+    let mut bytes = length(kit, kit.header().len() as u32 + 1);
+    bytes[kit.begins() - 56] = next;
+    bytes
+}
+
 /// The file with bytes of its head changed: salt and commitment.
 fn head(kit: &Kit, change: impl FnOnce(&mut [u8])) -> Vec<u8> {
     let mut bytes = kit.good.clone();
@@ -86,7 +93,8 @@ pub const CASES: &[Case] = &[
     case("the largest number as length", Damaged, "cannot be 4294967295 bytes", Make::Sealed(|kit| length(kit, u32::MAX))),
     case("a length beyond the file", Damaged, CUT, Make::Sealed(|kit| length(kit, kit.good.len() as u32 - 11))),
     case("a length one too small", Damaged, CANNOT_BE_READ, Make::Sealed(|kit| length(kit, kit.header().len() as u32 - 1))),
-    case("a length one too large", Damaged, CANNOT_BE_READ, Make::Sealed(|kit| length(kit, kit.header().len() as u32 + 1))),
+    case("a length one too large", Damaged, CANNOT_BE_READ, Make::Sealed(|kit| one_longer(kit, 0))),
+    case("a length that takes in a blank", Damaged, BEGINNING, Make::Sealed(|kit| one_longer(kit, b' '))),
     // The header as JSON.
     case("a header that is cut", Damaged, CANNOT_BE_READ, Make::Header(|_, json| json.as_bytes()[..json.len() - 2].to_vec())),
     case("a header of words", Damaged, CANNOT_BE_READ, Make::Header(|_, _| b"not json".to_vec())),
