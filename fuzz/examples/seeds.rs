@@ -2,7 +2,7 @@
 
 use repository::{
     ArchiveReader, ArchiveRef, ArchiveWriter, Key, Manifest, Place, ServerRef, Written,
-    archive::{DESCRIPTION, SUMMARY},
+    archive::{DESCRIPTION, Effort, SUMMARY},
     marker::Marker,
 };
 use rookery_fuzz::{INSTANCE, InMemory, KEY};
@@ -61,7 +61,7 @@ async fn archive(sealed: bool) -> (Vec<u8>, Written) {
     let writer = if sealed { ArchiveWriter::sealed(upload, &[recipient()]).expect("a key") } else { ArchiveWriter::new(upload) };
     let write = tokio::task::spawn_blocking(move || {
         for (name, content) in [(DESCRIPTION, DESCRIBED), ("data/t/000000.ndjson.zst", ROWS), ("wide/x.zst", "wide"), (SUMMARY, COUNTED)] {
-            let mut member = writer.member(name).expect("a member");
+            let mut member = writer.member(name, Effort::Usual).expect("a member");
             member.write(content.as_bytes()).and_then(|()| member.finish()).expect("memory");
         }
         writer

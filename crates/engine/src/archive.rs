@@ -1,8 +1,8 @@
 //! The repository's archive as the source's sink and set of members.
 
 use domain::Result;
-use repository::{ArchiveReader, ArchiveWriter};
-use source::{Member, Members, Sink};
+use repository::{ArchiveReader, ArchiveWriter, archive::Effort};
+use source::{Member, Members, Sink, changes};
 use std::io::Read;
 
 /// An archive that a source writes to.
@@ -10,7 +10,8 @@ pub struct ToArchive<'a>(pub &'a ArchiveWriter);
 
 impl Sink for ToArchive<'_> {
     fn member(&self, name: &str) -> Result<Box<dyn Member + '_>> {
-        Ok(Box::new(OneMember(self.0.member(name)?)))
+        let effort = if changes::is_part(name) { Effort::Least } else { Effort::Usual };
+        Ok(Box::new(OneMember(self.0.member(name, effort)?)))
     }
 }
 
@@ -44,8 +45,9 @@ mod tests {
     use super::*;
     use source::{
         Context,
-        changes::{self, Shape, Transaction},
+        changes::{Shape, Transaction},
     };
+    use std::sync::Arc;
     use store::{Memory, ObjectName, Store};
 
     /// A row that compresses to half its size.
@@ -63,7 +65,7 @@ mod tests {
     async fn a_change_that_is_larger_than_a_part_waits_for_nobody_who_waits_for_it() {
         let upload = Memory::new().create(&ObjectName::new("archive").unwrap()).await.unwrap();
         let writer = ArchiveWriter::new(upload);
-        let shape = Shape { columns: vec!["v".into()], types: vec!["text".into()], key: vec![] };
+        let shape = Arc::new(Shape { columns: vec!["v".into()], types: vec!["text".into()], key: vec![] });
         let (writer, counted) = crate::blocking(move || {
             let archive = ToArchive(&writer);
             let counted = changes::write(&archive, &Context::default(), |mut out| {

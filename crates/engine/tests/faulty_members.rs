@@ -8,7 +8,7 @@ use domain::Code::{self, Damaged, Unsupported};
 use engine::{Verified, backup, verify};
 use repository::{
     ArchiveWriter, Place, Repository,
-    archive::{DESCRIPTION, SUMMARY},
+    archive::{DESCRIPTION, Effort, SUMMARY},
 };
 use std::{collections::BTreeMap, io::Read, sync::Arc};
 use store::{Memory, Store};
@@ -100,7 +100,7 @@ async fn forge(world: &World, store: &Arc<dyn Store>, place: &Place, repository:
     let writer = ArchiveWriter::new(store.create(&archive).await.unwrap());
     let writer = tokio::task::spawn_blocking(move || {
         for (name, bytes) in all {
-            let mut member = writer.member(&name).unwrap();
+            let mut member = writer.member(&name, Effort::Usual).unwrap();
             member.write(&bytes).unwrap();
             member.finish().unwrap();
         }

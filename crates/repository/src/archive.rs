@@ -4,7 +4,7 @@ mod reader;
 mod writer;
 
 pub use reader::ArchiveReader;
-pub use writer::{ArchiveWriter, MemberWriter, Written};
+pub use writer::{ArchiveWriter, Effort, MemberWriter, Written};
 
 /// Name of the member that says what the archive holds. It is the first.
 pub const DESCRIPTION: &str = "archive.json";

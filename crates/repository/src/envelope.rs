@@ -104,11 +104,13 @@ mod tests {
         assert_eq!(payload(&envelope).unwrap(), b"{\"a\":1}");
 
         assert_eq!(verify(&envelope, &Instance::generate().unwrap().public()).unwrap_err().code(), Code::BadSignature);
-        for at in 0..envelope.len() {
+        // Which key it was is a hint that nobody signs, and nobody heeds.
+        let key = instance.fingerprint().to_string();
+        let hint = envelope.windows(key.len()).position(|part| part == key.as_bytes()).unwrap();
+        for at in (0..envelope.len()).filter(|at| !(hint..hint + key.len()).contains(at)) {
             let mut changed = envelope.clone();
             changed[at] ^= 1;
-            let same = payload(&changed).is_ok_and(|payload| payload == b"{\"a\":1}");
-            assert!(verify(&changed, &instance.public()).is_err() || same, "a flipped bit at byte {at} went unseen");
+            assert!(verify(&changed, &instance.public()).is_err(), "a flipped bit at byte {at} went unseen");
         }
     }
 

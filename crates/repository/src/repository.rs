@@ -234,11 +234,23 @@ impl Repository {
     /// Writes the manifest: from here on the backup exists.
     ///
     /// # Errors
-    /// [`Code::NameTaken`] if another process was quicker with a backup of this label, [`Code::Damaged`] if the archive is not there.
+    /// [`Code::NameTaken`] if another process was quicker with a backup of this label, [`Code::Damaged`] if the archive is not there,
+    /// [`Code::NotFound`] if the backup that it builds on is not there any more.
     pub async fn commit(&self, place: &Place, manifest: &Manifest, instance: &Instance) -> Result<()> {
         let archive = place.archive(manifest.sealed())?;
         if self.store.size(&archive).await? != manifest.archive.size_bytes {
             return Err(Error::new(Code::Damaged, "The archive was changed before its manifest was written.", "Start the backup again."));
+        }
+        if let Some(prior) = &manifest.prior {
+            // A chain is deleted from its end.
+            let before = Place::after(place, prior.label).manifest()?;
+            self.store.size(&before).await.map_err(|error| match error.code() {
+                Code::NotFound => {
+                    let sentence = format!("The backup {} was deleted while one that builds on it was made.", prior.label);
+                    Error::new(Code::NotFound, sentence, "Start again: the next backup is a full one.").because(error)
+                }
+                _ => error,
+            })?;
         }
         let name = place.manifest()?;
         let bytes = Bytes::from(manifest.sign(instance)?);

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use repository::{ArchiveReader, ArchiveWriter, Key, SealedBody, StoredBody};
+use repository::{ArchiveReader, ArchiveWriter, Key, SealedBody, StoredBody, archive::Effort};
 use seal::PrivateKey;
 use std::{io::Read, process::Command, sync::Arc};
 use store::{ObjectName, Store, memory::Memory};
@@ -20,7 +20,7 @@ async fn plain() -> (Vec<u8>, u64) {
     let writer = ArchiveWriter::new(store.create(&name).await.unwrap());
     let write = tokio::task::spawn_blocking(move || {
         for (name, count) in MEMBERS {
-            let mut member = writer.member(name).unwrap();
+            let mut member = writer.member(name, Effort::Usual).unwrap();
             member.write(&content(count)).unwrap();
             member.finish().unwrap();
         }

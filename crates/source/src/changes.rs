@@ -14,15 +14,19 @@
 //!
 //! A value of an updated row that was not read because it did not change is `{"unchanged":true}`.
 
-use crate::{Context, Member, Members, Sink, encode, gently, members::from_io, value::damaged};
+use crate::{
+    Context, Member, Members, Sink, encode, gently,
+    members::from_io,
+    value::{self, damaged},
+};
 use domain::{ChangeSummary, Error, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use std::{
     borrow::Cow,
     collections::BTreeMap,
     io::{BufRead, BufReader, Read},
+    sync::Arc,
     thread::{self, ScopedJoinHandle},
 };
 
@@ -90,7 +94,7 @@ pub struct ChangeWriter<'a> {
     member_bytes: usize,
     next_part: u32,
     /// Tables that the part has told of.
-    told: BTreeMap<String, Shape>,
+    told: BTreeMap<String, Arc<Shape>>,
     line: Vec<u8>,
     counted: ChangeSummary,
 }
@@ -103,19 +107,19 @@ impl ChangeWriter<'_> {
     }
 
     /// A row, encoded, that was inserted.
-    pub fn insert(&mut self, table: &str, shape: &Shape, row: &[u8]) -> Result<()> {
+    pub fn insert(&mut self, table: &str, shape: &Arc<Shape>, row: &[u8]) -> Result<()> {
         self.counted.inserts += 1;
         self.change("insert", table, shape, &[row])
     }
 
     /// A row that was changed: the key that it had, encoded, and what it is now.
-    pub fn update(&mut self, table: &str, shape: &Shape, key: &[u8], row: &[u8]) -> Result<()> {
+    pub fn update(&mut self, table: &str, shape: &Arc<Shape>, key: &[u8], row: &[u8]) -> Result<()> {
         self.counted.updates += 1;
         self.change("update", table, shape, &[key, row])
     }
 
     /// The key of a row that was deleted, encoded.
-    pub fn delete(&mut self, table: &str, shape: &Shape, key: &[u8]) -> Result<()> {
+    pub fn delete(&mut self, table: &str, shape: &Arc<Shape>, key: &[u8]) -> Result<()> {
         self.counted.deletes += 1;
         self.change("delete", table, shape, &[key])
     }
@@ -140,13 +144,13 @@ impl ChangeWriter<'_> {
         Ok(self.counted)
     }
 
-    fn change(&mut self, what: &str, table: &str, shape: &Shape, arrays: &[&[u8]]) -> Result<()> {
+    fn change(&mut self, what: &str, table: &str, shape: &Arc<Shape>, arrays: &[&[u8]]) -> Result<()> {
         if self.member_bytes >= PART_BYTES {
             self.end_part()?;
         }
         if self.told.get(table) != Some(shape) {
-            self.json(&("table", table, shape))?;
-            self.told.insert(table.to_owned(), shape.clone());
+            self.json(&("table", table, &**shape))?;
+            self.told.insert(table.to_owned(), Arc::clone(shape));
         }
         self.line.clear();
         self.line.extend_from_slice(b"[\"");
@@ -273,7 +277,7 @@ impl<R: Read> ChangeReader<R> {
     }
 }
 
-/// Counts a line as the writer did, and gives the rows and keys in it.
+/// Counts a line as the writer did, and gives the rows and keys in it, which are not looked into: the count has a hash of the line.
 ///
 /// # Errors
 /// [`domain::Code::Damaged`] if it is none.
@@ -298,16 +302,21 @@ pub fn count<'l>(line: &'l [u8], counted: &mut ChangeSummary) -> Result<impl Ite
 /// # Errors
 /// [`domain::Code::Damaged`] if it is none.
 fn parse(line: &[u8]) -> Result<Change<'_>> {
-    let fields: Vec<&RawValue> = json(line)?;
-    let (what, rest) = fields.split_first().ok_or_else(broken)?;
-    match (what.get(), rest) {
-        ("\"table\"", [table, shape]) => Ok(Change::Table(name(table)?.into_owned(), json(shape.get().as_bytes())?)),
-        ("\"begin\"", [transaction]) => Ok(Change::Begin(json(transaction.get().as_bytes())?)),
-        ("\"insert\"", [table, row]) => Ok(Change::Insert(name(table)?, array(row)?)),
-        ("\"update\"", [table, key, row]) => Ok(Change::Update(name(table)?, array(key)?, array(row)?)),
-        ("\"delete\"", [table, key]) => Ok(Change::Delete(name(table)?, array(key)?)),
-        ("\"truncate\"", [tables]) => Ok(Change::Truncate(json(tables.get().as_bytes())?)),
-        ("\"commit\"", []) => Ok(Change::Commit),
+    let (mut fields, mut count) = ([&b""[..]; 4], 0);
+    value::split_raw(line, |field| {
+        *fields.get_mut(count).ok_or_else(broken)? = field;
+        count += 1;
+        Ok(())
+    })
+    .map_err(|error| broken().because(error))?;
+    match &fields[..count] {
+        [b"\"table\"", table, shape] => Ok(Change::Table(name(table)?.into_owned(), json(shape)?)),
+        [b"\"begin\"", transaction] => Ok(Change::Begin(json(transaction)?)),
+        [b"\"insert\"", table, row] => Ok(Change::Insert(name(table)?, array(row)?)),
+        [b"\"update\"", table, key, row] => Ok(Change::Update(name(table)?, array(key)?, array(row)?)),
+        [b"\"delete\"", table, key] => Ok(Change::Delete(name(table)?, array(key)?)),
+        [b"\"truncate\"", tables] => Ok(Change::Truncate(json(tables)?)),
+        [b"\"commit\""] => Ok(Change::Commit),
         _ => Err(broken()),
     }
 }
@@ -320,13 +329,13 @@ fn json<'l, T: Deserialize<'l>>(text: &'l [u8]) -> Result<T> {
     serde_json::from_slice(text).map_err(|error| broken().because(error))
 }
 
-fn name(raw: &RawValue) -> Result<Cow<'_, str>> {
-    match raw.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(plain) if !plain.contains('\\') => Ok(Cow::Borrowed(plain)),
-        _ => json::<String>(raw.get().as_bytes()).map(Cow::Owned),
+fn name(text: &[u8]) -> Result<Cow<'_, str>> {
+    match text.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) {
+        Some(plain) if !plain.contains(&b'\\') => std::str::from_utf8(plain).map(Cow::Borrowed).map_err(|error| broken().because(error)),
+        _ => json::<String>(text).map(Cow::Owned),
     }
 }
 
-fn array(raw: &RawValue) -> Result<&[u8]> {
-    if raw.get().starts_with('[') { Ok(raw.get().as_bytes()) } else { Err(broken()) }
+fn array(text: &[u8]) -> Result<&[u8]> {
+    if text.starts_with(b"[") { Ok(text) } else { Err(broken()) }
 }

@@ -83,7 +83,8 @@ pub fn pick(line: &[u8], places: &[usize], out: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-fn split_raw<'a>(line: &'a [u8], mut each: impl FnMut(&'a [u8]) -> Result<()>) -> Result<()> {
+/// Calls `each` for every value of an encoded row, as it stands in it.
+pub(crate) fn split_raw<'a>(line: &'a [u8], mut each: impl FnMut(&'a [u8]) -> Result<()>) -> Result<()> {
     let broken = || damaged("A row in the archive is not a JSON array.");
     let inner = line.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")).ok_or_else(broken)?;
     let mut rest = inner;

@@ -10,11 +10,11 @@ use source::{
     Context, Members,
     changes::{Change, ChangeReader, Shape, Transaction, count, parts, write},
 };
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 use support::Archive;
 
-fn shape() -> Shape {
-    Shape { columns: vec!["id".into(), "name".into()], types: vec!["integer".into(), "text".into()], key: vec!["id".into()] }
+fn shape() -> Arc<Shape> {
+    Arc::new(Shape { columns: vec!["id".into(), "name".into()], types: vec!["integer".into(), "text".into()], key: vec!["id".into()] })
 }
 
 /// The lines of all parts, and what was counted in each way.
@@ -53,7 +53,7 @@ fn changes_are_read_as_they_were_written_and_counted() {
     let changes: Vec<_> = readers.iter_mut().map(|reader| reader.next_change().unwrap().unwrap()).collect();
     let table = Cow::Borrowed("a\"\\b");
     assert_eq!(changes[0], Change::Begin(transaction));
-    assert_eq!(changes[1], Change::Table(table.clone().into_owned(), shape()));
+    assert_eq!(changes[1], Change::Table(table.clone().into_owned(), (*shape()).clone()));
     assert_eq!(changes[2], Change::Insert(table.clone(), b"[1,\"x\"]"));
     assert_eq!(changes[3], Change::Update(table, b"[1]", b"[2,{\"unchanged\":true}]"));
     assert_eq!(changes[5], Change::Delete("c".into(), b"[1.50]"));

@@ -32,7 +32,7 @@ async fn ended(writer: ArchiveWriter, write: impl FnOnce(&ArchiveWriter) + Send 
 }
 
 fn member(writer: &ArchiveWriter, name: &str, bytes: &[u8]) {
-    let mut member = writer.member(name).unwrap();
+    let mut member = writer.member(name, Effort::Usual).unwrap();
     bytes.chunks(100_000).for_each(|chunk| member.write(chunk).unwrap());
     member.finish().unwrap();
 }
@@ -97,7 +97,7 @@ async fn members_of_all_sizes_read_back() {
 async fn a_member_that_is_dropped_is_left_out() {
     let store: Arc<dyn Store> = Arc::new(Memory::default());
     let written = written(&store, |writer| {
-        writer.member("gone.zst").unwrap().write(b"half").unwrap();
+        writer.member("gone.zst", Effort::Usual).unwrap().write(b"half").unwrap();
         member(writer, "kept.zst", b"whole");
     })
     .await;
@@ -109,7 +109,7 @@ async fn a_large_member_that_is_dropped_fails_the_archive() {
     let store: Arc<dyn Store> = Arc::new(Memory::default());
     let writer = ArchiveWriter::new(store.create(&name()).await.unwrap());
     let writer = tokio::task::spawn_blocking(move || {
-        writer.member("gone.zst").unwrap().write(&noise(40 << 20)).unwrap();
+        writer.member("gone.zst", Effort::Usual).unwrap().write(&noise(40 << 20)).unwrap();
         writer
     });
     assert_eq!(writer.await.unwrap().finish().await.unwrap_err().code(), Code::Internal);

@@ -19,8 +19,24 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// zstd's level: 3 is its default, and where more CPU stops paying for PostgreSQL's and SQLite's rows.
-const LEVEL: i32 = 3;
+/// How hard a member is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// zstd's level 3: its default, and where more CPU stops paying for PostgreSQL's and SQLite's rows.
+    Usual,
+    /// Level 1, in less than half the time, for what somebody waits for and little of is kept: from a little less to a seventh more to store.
+    Least,
+}
+
+impl Effort {
+    /// zstd's level.
+    fn level(self) -> i32 {
+        match self {
+            Self::Usual => 3,
+            Self::Least => 1,
+        }
+    }
+}
 
 /// Plain bytes up to which a member is gathered and compressed in one go: a part of a table and its last row. zstd then finds all of
 /// it in one place; given it row by row, it copies everything into a window of its own, and searching across that window's ends
@@ -103,10 +119,10 @@ impl ArchiveWriter {
         Self { state: Arc::new(Mutex::new(state)), plain_bytes: AtomicU64::new(0), upload, data_key }
     }
 
-    /// Begins a member. Blocks while it is written: to be used outside of the runtime's own threads.
-    pub fn member(&self, name: &str) -> Result<MemberWriter<'_>> {
+    /// Begins a member, compressed if its name says so. Blocks while it is written: to be used outside of the runtime's own threads.
+    pub fn member(&self, name: &str, effort: Effort) -> Result<MemberWriter<'_>> {
         let content = if name.ends_with(COMPRESSED) { Content::Gathered(Vec::new()) } else { Content::Plain(Vec::new()) };
-        Ok(MemberWriter { archive: self, name: name.into(), content, plain_bytes: 0, streaming: None })
+        Ok(MemberWriter { archive: self, name: name.into(), effort, content, plain_bytes: 0, streaming: None })
     }
 
     /// Ends the archive with its directory and commits the upload under its name.
@@ -206,11 +222,11 @@ enum Content {
 }
 
 impl Content {
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+    fn write(&mut self, bytes: &[u8], effort: Effort) -> Result<()> {
         if let Self::Gathered(plain) = self
             && plain.len() + bytes.len() > WHOLE_BYTES
         {
-            let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), LEVEL).map_err(compressing)?;
+            let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), effort.level()).map_err(compressing)?;
             encoder.window_log(WINDOW_LOG).and_then(|()| encoder.write_all(plain)).map_err(compressing)?;
             *self = Self::Compressed(encoder);
         }
@@ -232,17 +248,17 @@ impl Content {
         }
     }
 
-    fn finish(self) -> Result<Vec<u8>> {
+    fn finish(self, effort: Effort) -> Result<Vec<u8>> {
         match self {
             Self::Plain(out) => Ok(out),
-            Self::Gathered(plain) => whole(&plain).map_err(compressing),
+            Self::Gathered(plain) => whole(&plain, effort).map_err(compressing),
             Self::Compressed(encoder) => encoder.finish().map_err(compressing),
         }
     }
 }
 
-fn whole(plain: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
+fn whole(plain: &[u8], effort: Effort) -> std::io::Result<Vec<u8>> {
+    let mut compressor = zstd::bulk::Compressor::new(effort.level())?;
     compressor.set_parameter(zstd::zstd_safe::CParameter::WindowLog(WINDOW_LOG))?;
     compressor.compress(plain)
 }
@@ -252,6 +268,7 @@ fn whole(plain: &[u8]) -> std::io::Result<Vec<u8>> {
 pub struct MemberWriter<'a> {
     archive: &'a ArchiveWriter,
     name: String,
+    effort: Effort,
     content: Content,
     plain_bytes: u64,
     streaming: Option<Streaming>,
@@ -268,7 +285,7 @@ impl MemberWriter<'_> {
     /// Appends plain bytes.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         for bytes in bytes.chunks(PIECE_BYTES) {
-            self.content.write(bytes)?;
+            self.content.write(bytes, self.effort)?;
             self.plain_bytes += bytes.len() as u64;
             let limit = if self.streaming.is_some() { PIECE_BYTES } else { STREAM_BYTES };
             if let Some(stored) = self.content.stored().filter(|stored| stored.len() >= limit) {
@@ -284,7 +301,7 @@ impl MemberWriter<'_> {
         if self.streaming.is_some() {
             return self.finish_streaming();
         }
-        let bytes = self.content.finish()?;
+        let bytes = self.content.finish(self.effort)?;
         let mut state = Arc::clone(&self.archive.state).blocking_lock_owned();
         let entry = Entry {
             name: self.name,
@@ -322,7 +339,7 @@ impl MemberWriter<'_> {
     }
 
     fn finish_streaming(mut self) -> Result<()> {
-        let rest = self.content.finish()?;
+        let rest = self.content.finish(self.effort)?;
         let mut streaming = self.streaming.take().ok_or_else(|| Error::internal("A member was ended twice."))?;
         streaming.append(rest)?;
         let Streaming { mut state, mut entry, crc } = streaming;

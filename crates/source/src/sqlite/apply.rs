@@ -152,7 +152,7 @@ impl Applier<'_> {
 }
 
 fn check_shape(table: &Table, told: &Shape) -> Result<()> {
-    if *told == shape(table) {
+    if *told == *shape(table) {
         return Ok(());
     }
     Err(damaged(format!("The columns of the changes are not those of the table {:?}.", table.name)))

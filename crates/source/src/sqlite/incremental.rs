@@ -19,7 +19,7 @@ use crate::{
 use domain::{Error, Result, Summary, TableSummary};
 use jiff::Timestamp;
 use rusqlite::{Connection, Statement};
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 /// A moment with what differs in it from the last backup.
 pub struct Incremental {
@@ -94,9 +94,10 @@ impl Incremental {
 }
 
 /// How changes of a table are written.
-pub fn shape(table: &Table) -> Shape {
+pub fn shape(table: &Table) -> Arc<Shape> {
     let header = table.header();
-    Shape { key: table.key_at.iter().map(|at| header.columns[*at].clone()).collect(), columns: header.columns, types: header.types }
+    let key = table.key_at.iter().map(|at| header.columns[*at].clone()).collect();
+    Arc::new(Shape { columns: header.columns, types: header.types, key })
 }
 
 /// Reads single rows of one table.

@@ -20,6 +20,7 @@ use domain::{Error, Result};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fmt::Display,
+    sync::Arc,
 };
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -34,7 +35,7 @@ pub(in crate::postgres) struct Known {
     /// All columns, generated ones too.
     pub columns: Vec<Column>,
     /// How rows and keys are written; no key if none tells rows apart in the stream.
-    pub shape: Shape,
+    pub shape: Arc<Shape>,
     /// Whether the stream does not show its rows as a backup has them: an unlogged table, a part of an extension's.
     pub is_compared: bool,
     /// Whether a type that users made is among its columns.
@@ -158,7 +159,7 @@ fn table(row: &Row, columns: &mut HashMap<u32, Attributes>) -> Result<Known> {
         label: names::label(row.text(1)?, row.text(2)?),
         mark: format!("{mark:032x}"),
         columns: attributes.columns,
-        shape: Shape { columns: names, types, key: key.unwrap_or_default() },
+        shape: Arc::new(Shape { columns: names, types, key: key.unwrap_or_default() }),
         is_compared: row.is_true(3),
         uses_types: attributes.uses_types,
         names_objects: attributes.names_objects,

@@ -214,11 +214,15 @@ impl<'a, 's> Translator<'a, 's> {
     /// The table of a change, if its changes are wanted. A name that no table has any more is of one that was dropped, or
     /// renamed, which its mark tells.
     fn table(&mut self, name: &[u8]) -> Option<usize> {
-        if !self.by_name.contains_key(name) {
-            let found = line::table_name(name).and_then(|((schema, table), _)| self.by_parts(&schema, &table));
-            self.by_name.insert(name.to_vec(), found);
-        }
-        self.by_name.get(name).copied().flatten().filter(|at| !self.tables[*at].is_over)
+        let found = match self.by_name.get(name) {
+            Some(found) => *found,
+            None => {
+                let found = line::table_name(name).and_then(|((schema, table), _)| self.by_parts(&schema, &table));
+                self.by_name.insert(name.to_vec(), found);
+                found
+            }
+        };
+        found.filter(|at| !self.tables[*at].is_over)
     }
 
     fn by_parts(&self, schema: &[u8], table: &[u8]) -> Option<usize> {
