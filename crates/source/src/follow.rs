@@ -57,6 +57,11 @@ pub trait Following: Send + Sync {
     /// forget what came before it.
     fn settle(&self, position: &serde_json::Value, context: &Context) -> Result<()>;
 
+    /// Whether any moment between the backup with this position and the incremental after it will be one that can be restored.
+    fn gives_moments(&self, _position: &serde_json::Value) -> bool {
+        false
+    }
+
     /// Lets the server forget log in which nothing of the database changed since the backup with this position and state; so much of
     /// it as takes some seconds. Returns whether it could: what changed is left for the next incremental, and so is every reason for
     /// a full backup.

@@ -157,8 +157,8 @@ fn what_keeps_us_out_is_named() {
     assert_eq!(connect(&target(shared), "no such").code(), Code::DatabaseGone);
     assert_eq!(connect(&Target { user: "nobody here".into(), ..target(shared) }, "postgres").code(), Code::AuthFailed);
     assert_eq!(connect(&Target { tls: TlsMode::Require, ..target(shared) }, "postgres").code(), Code::Tls);
-    // A port that was free a moment ago: nothing listens.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let closed = testkit::closed_port().unwrap();
+    let port = closed.port();
     let error = connect(&Target { port, ..target(shared) }, "postgres");
     assert_eq!(error.code(), Code::Unreachable);
     assert!(error.to_string().contains(&port.to_string()), "{error}");

@@ -4,6 +4,7 @@
 //! error that says what to install; a test is never skipped in silence.
 
 mod account;
+mod closed;
 mod postgres;
 mod process;
 mod sqlite;
@@ -11,6 +12,7 @@ mod steps;
 mod tmpfs;
 
 pub use account::Account;
+pub use closed::{ClosedPort, closed_port};
 pub use postgres::{PostgresBuilder, PostgresServer, postgres_binaries, shared};
 pub use process::{Ended, Puppet, eventually};
 pub use sqlite::sqlite_dump;

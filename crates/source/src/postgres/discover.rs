@@ -15,9 +15,6 @@ use domain::{Code, Dbms, Error, Result};
 /// The oldest server that is read.
 const OLDEST: u32 = 120_000;
 
-/// Decoding of changes on a standby came with this version.
-const STANDBY_DECODING: u32 = 160_000;
-
 /// Databases of our own that are being loaded.
 const STAGING: &str = "^rookery_staging_[0-9a-f]{16}$";
 
@@ -185,10 +182,8 @@ fn stream_needs(session: &mut Session, database: &str, context: &Context) -> Res
     if row.parse::<i64>(7)? < 1 {
         missing.push("For incremental backups to any second raise max_wal_senders on the server and restart it: it is 0.".into());
     }
-    if row.is_true(3) && session.server_version() < STANDBY_DECODING {
-        missing.push(
-            "A standby gives a stream of changes from PostgreSQL 16 on only: use the primary for incremental backups to any second.".into(),
-        );
+    if row.is_true(3) {
+        missing.push(format!("For incremental backups to any second {}", slot::ON_A_STANDBY));
     }
     if missing.is_empty() {
         let why = slot::probe(session.target(), database, context)?;

@@ -18,14 +18,17 @@ use super::{
         slot::{self, Names},
         window::Stretch,
     },
-    wire::Target,
+    wire::{Session, Target},
 };
 use crate::{Begun, Context, Following, Members, Owner, Reading, Since};
 use domain::{Code, Error, Result};
 use position::Position;
 use serde::Deserialize;
 use serde_json::Value;
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// See [`Following`].
 #[derive(Clone)]
@@ -36,6 +39,10 @@ pub(super) struct Chain {
     pub names: Names,
     /// Bytes of log that are read at once in the beginning.
     pub window_bytes: u64,
+    /// A session that an incremental was done with, for what the server is told once its backup exists.
+    spare: Arc<Mutex<Option<Session>>>,
+    /// Milliseconds that a slot for a backup to go on with may take to be made.
+    pub renewal_ms: u32,
 }
 
 impl Chain {
@@ -47,7 +54,28 @@ impl Chain {
             workers: source.workers,
             names: Names::new(owner, database),
             window_bytes: source.window_bytes.unwrap_or(Stretch::WINDOW_BYTES),
+            spare: Arc::default(),
+            renewal_ms: source.renewal_ms.unwrap_or(slot::RENEWAL_TIMEOUT_MS),
         }
+    }
+}
+
+impl Chain {
+    /// Leaves a session that nothing is under way in.
+    fn leave(&self, session: Session) {
+        *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
+    }
+
+    /// A session in the database: the one that was left, if it still answers.
+    fn session(&self, context: &Context) -> Result<Session> {
+        let left = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut session) = left {
+            session.obey(context);
+            if session.execute("SELECT").is_ok() {
+                return Ok(session);
+            }
+        }
+        pinned(&self.target, &self.database, context)
     }
 }
 
@@ -67,9 +95,13 @@ impl Following for Chain {
 
     fn settle(&self, position: &Value, context: &Context) -> Result<()> {
         let place = Position::deserialize(position).ok().and_then(|position| position.stream);
-        let mut session = pinned(&self.target, &self.database, context)?;
+        let mut session = self.session(context)?;
         slot::drop_others(&mut session, &self.names, place.as_ref().map(|place| place.slot.as_str()))?;
         place.map_or(Ok(()), |place| slot::advance(&mut session, &place.slot, place.advance))
+    }
+
+    fn gives_moments(&self, position: &Value) -> bool {
+        Position::deserialize(position).is_ok_and(|position| position.stream.is_some())
     }
 
     fn let_go(&self, position: &Value, state: &Path, context: &Context) -> Result<bool> {

@@ -27,6 +27,7 @@ pub use stream::slot::Shown as Slot;
 
 use crate::{Capabilities, Context, Database, Following, Identity, Owner, Reading, Scope, Source, StageRequest, Staging};
 use domain::{Connection, Result};
+use std::time::Duration;
 use wire::Target;
 
 /// A PostgreSQL server, opened.
@@ -35,19 +36,32 @@ pub struct Postgres {
     target: Target,
     workers: usize,
     window_bytes: Option<u64>,
+    renewal_ms: Option<u32>,
     folded_keys: u64,
 }
 
 impl Postgres {
     /// A server of which a database is read (and loaded) by up to `workers` sessions at a time.
     pub fn new(connection: &Connection, workers: usize) -> Result<Self> {
-        Ok(Self { target: Target::new(connection)?, workers: workers.max(1), window_bytes: None, folded_keys: restore::FOLDED_KEYS })
+        Ok(Self {
+            target: Target::new(connection)?,
+            workers: workers.max(1),
+            window_bytes: None,
+            renewal_ms: None,
+            folded_keys: restore::FOLDED_KEYS,
+        })
     }
 
     /// The same, with windows of the log that begin with this size.
     #[must_use]
     pub fn with_windows(self, bytes: u64) -> Self {
         Self { window_bytes: Some(bytes), ..self }
+    }
+
+    /// The same, which waits so long for the slot that a chain goes on with after an incremental.
+    #[must_use]
+    pub fn with_renewal_within(self, wait: Duration) -> Self {
+        Self { renewal_ms: Some(u32::try_from(wait.as_millis()).unwrap_or(u32::MAX)), ..self }
     }
 
     /// The same, which puts changes into rows while these are loaded as long as so many keys were changed; those of later

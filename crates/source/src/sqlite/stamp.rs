@@ -50,12 +50,13 @@ impl Stamp {
     }
 
     /// Whether the last change is so long ago that the next one must get another time: clocks of file systems
-    /// tick in milliseconds.
+    /// tick in milliseconds, and those of some (FAT, ext3, shares) in seconds, which their times show.
     pub fn is_settled(&self) -> bool {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.0.iter().flatten().all(|&(.., seconds, nanoseconds)| {
             let changed = Duration::new(u64::try_from(seconds).unwrap_or(0), u32::try_from(nanoseconds).unwrap_or(0));
-            now < changed || now - changed > Duration::from_millis(50)
+            let tick = Duration::from_millis(if nanoseconds == 0 { 2_100 } else { 50 });
+            now < changed || now - changed > tick
         })
     }
 }

@@ -1,10 +1,11 @@
 //! The slot that a chain goes on with after each incremental: which one it is, and that never a change is lost for it.
 
 use crate::{
-    chain::{Came, Chain, filled, following_server, server},
+    chain::{Came, Chain, filled, following_server, owner, server},
     support::postgres,
 };
-use source::{Begun, Context, Since};
+use source::{Begun, Context, Since, Source, postgres::Postgres};
+use std::time::Duration;
 use testkit::PostgresServer;
 
 /// The slots of a database, each with the place that it stands at.
@@ -19,8 +20,15 @@ fn named(chain: &Chain<'_>) -> String {
     format!("{} {}", place["slot"].as_str().unwrap(), place["advance"].as_str().unwrap())
 }
 
+/// A source that waits for a slot however slow the machine is.
+fn patient(server: &PostgresServer) -> Postgres {
+    Postgres::new(&postgres::connection(server, "postgres"), 3).unwrap().with_renewal_within(Duration::from_secs(120))
+}
+
 fn changed_chain() -> Chain<'static> {
-    let chain = Chain::begin(server(), &filled("create table t(id int primary key); create table bare(a int)"));
+    let database = filled("create table t(id int primary key); create table bare(a int)");
+    let mut chain = Chain::none(server(), &database, patient(server()));
+    chain.full().unwrap();
     chain.sql("insert into t values (1); insert into bare values (1)");
     chain
 }
@@ -119,6 +127,7 @@ fn whoever_writes_for_long_is_not_waited_for() {
     writer.execute("begin; insert into t values (1)").unwrap();
     goes_on_without(&mut chain);
     writer.execute("commit").unwrap();
+    chain.following = patient(&server).follow("d", &owner());
     let before = named(&chain);
     assert_eq!(chain.incremental().unwrap(), Came::Changes);
     assert_ne!(named(&chain).split(' ').next(), before.split(' ').next(), "nobody writes any more");

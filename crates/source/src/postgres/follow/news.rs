@@ -220,7 +220,7 @@ impl Streaming {
     /// Makes the slot that the chain goes on with, if one can be had. The moment has to be taken after that.
     pub fn renew(&mut self, context: &Context) -> Result<()> {
         let mut session = self.open(context)?;
-        self.next = Slot::renew(&mut session, &self.chain.database, &self.chain.names, context)?;
+        self.next = Slot::renew(&mut session, &self.chain.database, &self.chain.names, self.chain.renewal_ms, context)?;
         self.session = Some(session);
         Ok(())
     }
@@ -348,6 +348,7 @@ impl Streaming {
                 translator.line(lsn, line)
             });
             read.map_err(|error| self.unreadable(error))?;
+            self.chain.leave(session);
         }
         let (changes, advance, unclear) = translator.finish(self.upto)?;
         if has_changes {

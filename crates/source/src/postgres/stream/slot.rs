@@ -25,7 +25,11 @@ const LOCK_TIMEOUT_MS: u32 = 10_000;
 const PROBE_TIMEOUT_MS: u32 = 200;
 
 /// How long to wait for all such transactions where there is a slot to go on with: longer than it takes to move that one.
-const RENEWAL_TIMEOUT_MS: u32 = 1_000;
+pub(in crate::postgres) const RENEWAL_TIMEOUT_MS: u32 = 1_000;
+
+/// Why a standby is not followed, as [`refusal`] says it. From version 16 on one can decode, but its snapshots do not list the transactions that
+/// are under way, so that what they see cannot be told from what comes later.
+pub(in crate::postgres) const ON_A_STANDBY: &str = "use the primary: a standby's snapshots do not tell which transactions they see.";
 
 /// Names of the slots of one owner for one database: `rookery_<instance>_<owner and database>_<one chain>`.
 #[derive(Clone, Debug)]
@@ -96,12 +100,16 @@ impl Slot {
         let made = Session::connect_for_replication(target, database, context).and_then(|mut session| {
             // Nothing but this ends the wait for a transaction that does not end, and the half-made slot with it.
             session.execute(&format!("SET lock_timeout = {LOCK_TIMEOUT_MS}; SET statement_timeout = 0"))?;
+            if session.query("SELECT pg_is_in_recovery()")?.first().is_some_and(|row| row.is_true(0)) {
+                return Ok(None);
+            }
             let name = names.fresh();
             let rows = session.query(&format!("CREATE_REPLICATION_SLOT {} LOGICAL {PLUGIN} EXPORT_SNAPSHOT", quote_ident(&name)))?;
-            Ok((session, rows))
+            Ok(Some((session, rows)))
         });
         match made {
-            Ok((session, rows)) => {
+            Ok(None) => Ok(Wish::Refused(ON_A_STANDBY.into())),
+            Ok(Some((session, rows))) => {
                 let row = rows.first().ok_or_else(untold)?;
                 let maker = Maker { snapshot: row.text(2)?.to_owned(), _session: session };
                 Ok(Wish::Granted(Box::new(Self::made(target, database, row, Some(maker))?)))
@@ -115,13 +123,13 @@ impl Slot {
     /// to move. A snapshot that is taken afterwards sees all that was committed before the slot begins, but for what
     /// [`Sieve`](super::translate::Sieve) holds back.
     ///
-    /// `None` if there is none to be had, or not soon: transactions are under way on the server, or another chain may need the last
+    /// `None` if there is none to be had, or not within `wait_ms`: transactions are under way on the server, or another chain may need the last
     /// slot that is free, and so may a reading (see [`Stretch::read`](super::window::Stretch::read)).
-    pub fn renew(session: &mut Session, database: &str, names: &Names, context: &Context) -> Result<Option<Self>> {
+    pub fn renew(session: &mut Session, database: &str, names: &Names, wait_ms: u32, context: &Context) -> Result<Option<Self>> {
         if spare(session)? < 2 {
             return Ok(None);
         }
-        session.execute(&format!("SET statement_timeout = {RENEWAL_TIMEOUT_MS}"))?;
+        session.execute(&format!("SET statement_timeout = {wait_ms}"))?;
         let name = quote_literal(&names.fresh());
         let made = session.query(&format!("SELECT slot_name, lsn FROM pg_create_logical_replication_slot({name}, '{PLUGIN}')"));
         let slot = match made {
