@@ -27,6 +27,11 @@ fn slots(server: &PostgresServer) -> Vec<String> {
     slots.lines().map(str::to_owned).collect()
 }
 
+/// The moment by the server's clock.
+fn now(server: &PostgresServer) -> String {
+    server.psql("shop", "select to_char(clock_timestamp() at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')").unwrap()
+}
+
 const ROWS: &str = "select string_agg(t::text, ' ' order by id) from item t";
 
 #[test]
@@ -44,10 +49,7 @@ fn any_moment_of_a_chain_is_restored_and_one_slot_is_kept() {
     assert_eq!(slots(&server).len(), 1);
 
     server.psql("shop", "update item set v = 'c' where id = 2; insert into item values (3, repeat('x', 5000))").unwrap();
-    let (moment, rows) = (
-        server.psql("shop", "select to_char(clock_timestamp() at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')").unwrap(),
-        server.psql("shop", ROWS).unwrap(),
-    );
+    let (moment, rows) = (now(&server), server.psql("shop", ROWS).unwrap());
     server.psql("shop", "delete from item where id = 1; insert into item values (4, 'd')").unwrap();
     let changed = incremental(&world, &server);
     assert!(changed["kind"] == "incremental" && changed["rows"] == 4, "{changed}");
@@ -77,6 +79,32 @@ fn any_moment_of_a_chain_is_restored_and_one_slot_is_kept() {
 }
 
 #[test]
+fn no_moment_is_missing_before_a_full_backup() {
+    let (world, server) = (World::new(), server());
+    server.create_database("shop").unwrap();
+    server.psql("shop", "create table item (id int primary key, v text); insert into item values (1, 'a')").unwrap();
+    incremental(&world, &server);
+    server.psql("shop", "insert into item values (2, 'b')").unwrap();
+    incremental(&world, &server);
+    server.psql("shop", "update item set v = 'c' where id = 1").unwrap();
+    let (moment, rows) = (now(&server), server.psql("shop", ROWS).unwrap());
+    server.psql("shop", "delete from item where id = 2").unwrap();
+    let root = world.root();
+    let limited = ["--kind", "incremental", "--most-incrementals", "1", "--json"];
+    let ran = world.run(["backup", &server.address(), "--to", &root, "--database", "shop"].into_iter().chain(limited));
+    let full = ran.succeeds().json()["runs"][0].clone();
+    assert!(full["kind"] == "full" && full["notes"][0].as_str().unwrap().contains("was made first"), "{full}");
+    assert_eq!(slots(&server).len(), 1, "the slot of the chain before was left, or that of this one lost");
+    assert_eq!(restore(&world, &server, "then", &["--at", &moment]).succeeds().json()["proven"], true);
+    assert_eq!(server.psql("then", ROWS).unwrap(), rows);
+    // Both chains go on to what they should.
+    server.psql("shop", "insert into item values (4, 'd')").unwrap();
+    assert_eq!(incremental(&world, &server)["kind"], "incremental");
+    assert_eq!(restore(&world, &server, "newest", &[]).succeeds().json()["proven"], true);
+    assert_eq!(server.psql("newest", ROWS).unwrap(), server.psql("shop", ROWS).unwrap());
+}
+
+#[test]
 fn a_moment_that_a_table_is_not_of_is_not_called_proven() {
     let (world, server) = (World::new(), server());
     server.create_database("shop").unwrap();
@@ -85,7 +113,7 @@ fn a_moment_that_a_table_is_not_of_is_not_called_proven() {
         .unwrap();
     incremental(&world, &server);
     server.psql("shop", "insert into item values (2); truncate day; insert into day values (1)").unwrap();
-    let moment = server.psql("shop", "select to_char(clock_timestamp() at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')").unwrap();
+    let moment = now(&server);
     server.psql("shop", "insert into item values (3)").unwrap();
     assert_eq!(incremental(&world, &server)["kind"], "incremental");
     let ran = restore(&world, &server, "then", &["--at", &moment]);

@@ -2,22 +2,21 @@
 
 use crate::{
     archive::ToArchive,
-    blocking,
-    chain::{self, Choice},
-    check, guarded,
-    kept::{A_LOOK, Follow, Hold, Kept, Next},
+    begin::{Begun, Making, State, begin},
+    blocking, check, guarded,
+    kept::Follow,
     unless_cancelled,
 };
-use domain::{BackupKind, BackupType, ChainLimit, Code, Error, Label, Phase, Result, Summary};
+use domain::{BackupKind, ChainLimit, Code, Error, Phase, Result, Summary};
 use jiff::Timestamp;
 use repository::{
-    ArchiveReader, ArchiveRef, ArchiveWriter, Instance, Key, Manifest, Place, Point, Prior, Repository, ServerRef, Written,
+    ArchiveReader, ArchiveRef, ArchiveWriter, Instance, Key, Manifest, Place, Prior, Repository, ServerRef, Written,
     archive::{DESCRIPTION, SUMMARY},
     manifest::{FORMAT, Positions},
 };
 use seal::{DataKey, PublicKey};
 use serde_json::Value;
-use source::{Context, Description, Following, Reading, Scope, Since, Sink, Source};
+use source::{Context, Description, Reading, Scope, Sink, Source};
 use std::{collections::HashMap, sync::Arc};
 
 /// What a backup is asked to do.
@@ -61,6 +60,8 @@ pub struct BackedUp {
     pub manifest: Manifest,
     /// What is left out of it or special, one sentence each.
     pub notes: Vec<String>,
+    /// The incremental that was made before, as the last one of the chain before.
+    pub closing: Option<Box<BackedUp>>,
 }
 
 /// What came of it.
@@ -113,26 +114,39 @@ async fn once(request: &BackupRequest, context: &Context) -> Result<Outcome> {
     let database = database_name(&request.scope);
     let began_at = Timestamp::now();
     unless_cancelled(context, request.repository.sweep_orphans(database, began_at)).await?;
-    let begun = begin(request, database, began_at, context).await?;
-    let Begun { making, state, hold } = match begun {
+    let Begun { making, state, closing, hold } = match begin(request, database, began_at, context).await? {
         Ok(begun) => begun,
         Err(last) => return Ok(Outcome::Unchanged(last)),
     };
-    let made = make(request, database, began_at, making, context).await;
+    let made = make(request, database, making, state, context).await;
+    // Nobody else works on the chain until all of that is done.
+    drop(hold);
+    let mut made = made?;
+    made.notes.extend(closing.note);
+    Ok(Outcome::BackedUp(BackedUp { closing: closing.made.map(Box::new), ..made }))
+}
+
+/// Reads a backup that has begun, proves it and writes its manifest; and tells its source what came of it.
+pub(crate) async fn make(
+    request: &BackupRequest,
+    database: &str,
+    making: Making,
+    state: Option<State>,
+    context: &Context,
+) -> Result<BackedUp> {
+    let made = read_and_prove(request, database, making, context).await;
     match (&made, state) {
         (Ok(made), Some(state)) => state.settle(made.place.label(), &made.manifest, context).await,
         // Whatever failed: what the source keeps for a backup that will not exist is in nobody's hands any more.
         (Err(_), Some(state)) => state.give_up(context).await,
         (_, None) => {}
     }
-    // Nobody else works on the chain until all of that is done.
-    drop(hold);
-    made.map(Outcome::BackedUp)
+    made
 }
 
 /// Reads a backup that has begun, proves it and writes its manifest. After an error there is none, and nothing of it under the root.
-async fn make(request: &BackupRequest, database: &str, began_at: Timestamp, making: Making, context: &Context) -> Result<BackedUp> {
-    let Making { place, prior, position, reading, reason } = making;
+async fn read_and_prove(request: &BackupRequest, database: &str, making: Making, context: &Context) -> Result<BackedUp> {
+    let Making { place, began_at, prior, position, reading, reason } = making;
     let description = reading.description().clone();
     let writer = unless_cancelled(context, request.repository.begin(&place, &request.recipients)).await?;
     let (summary, written) = read(writer, reading, context).await?;
@@ -163,172 +177,7 @@ async fn make(request: &BackupRequest, database: &str, began_at: Timestamp, maki
         }
         return Err(error);
     }
-    Ok(BackedUp { place, manifest, notes: description.notes })
-}
-
-/// A backup that has begun.
-struct Begun {
-    making: Making,
-    state: Option<State>,
-    hold: Option<Hold>,
-}
-
-/// What is to be read, and what it will be.
-struct Making {
-    place: Place,
-    prior: Option<Prior>,
-    /// Where the server's log stood at the end of the prior.
-    position: Value,
-    reading: Box<dyn Reading>,
-    reason: String,
-}
-
-/// What a backup leaves for the next one of its chain.
-struct State {
-    following: Arc<dyn Following>,
-    kept: Kept,
-    next: Next,
-    /// Where the backup before ended, from which the next one goes on if this one fails.
-    before: Value,
-}
-
-impl State {
-    /// The backup exists: what was needed before it is not any more.
-    async fn settle(self, label: Label, manifest: &Manifest, context: &Context) {
-        self.next.keep();
-        settle(&self.following, &self.kept, label, manifest, context).await;
-    }
-
-    /// The backup will not exist: what was made for it on the server goes, and what there was before stays.
-    async fn give_up(self, context: &Context) {
-        let (following, position, context) = (self.following, self.before, to_the_end(context));
-        if let Err(error) = blocking(move || following.settle(&position, &context)).await {
-            tracing::warn!(?error, "what was kept on the server for a backup that failed could not be removed; the next run removes it");
-            // As long as its state is there, the next run knows of it.
-            self.next.keep();
-        }
-    }
-}
-
-/// A run that was cancelled cleans up all the same.
-fn to_the_end(context: &Context) -> Context {
-    Context { meter: Arc::clone(&context.meter), ..Context::default() }
-}
-
-/// Tells the server that a backup exists, and removes the states of those before it. As long as one of them is there, it was not told.
-pub(crate) async fn settle(following: &Arc<dyn Following>, kept: &Kept, label: Label, manifest: &Manifest, context: &Context) {
-    let (following, position, context) = (Arc::clone(following), manifest.position.to.clone(), to_the_end(context));
-    match blocking(move || following.settle(&position, &context)).await {
-        Ok(()) => kept.keep_only(label),
-        Err(error) => tracing::warn!(?error, "the server could not be told that a backup exists; the next run tells it"),
-    }
-}
-
-/// Takes hold of the moment to be read; or says where the last backup lies, if nothing has changed since.
-async fn begin(
-    request: &BackupRequest,
-    database: &str,
-    began_at: Timestamp,
-    context: &Context,
-) -> Result<std::result::Result<Begun, Place>> {
-    let (Scope::Database(name), Some(follow)) = (&request.scope, &request.follow) else {
-        let place = place_of_full(request, database, began_at, context).await?;
-        let (source, scope, inner) = (Arc::clone(&request.source), request.scope.clone(), context.clone());
-        let reading = blocking(move || source.begin_full(&scope, &inner)).await?;
-        let making = Making { place, reading, reason: request.reason.clone(), prior: None, position: Value::Null };
-        return Ok(Ok(Begun { making, state: None, hold: None }));
-    };
-    follow.ensure_there()?;
-    let owner = follow.owner(request.instance.fingerprint().to_string(), &request.server.name);
-    let following: Arc<dyn Following> = request.source.follow(name, &owner).into();
-    let kept = follow.kept(&request.server.name, database);
-    let (chain, name, inner) = (kept.clone(), database.to_owned(), context.clone());
-    let hold = Some(blocking(move || chain.hold(&name, A_LOOK, &inner)).await?);
-    let given_up = kept.note(&follow.chain(&request.server, database, request.task.as_deref()))?;
-    let reason = match unless_cancelled(context, chain::choose(request, database, given_up, began_at)).await? {
-        Choice::Full(reason) => reason,
-        Choice::After(chain) => match incremental(request, &following, &kept, &chain, began_at, context).await? {
-            Incremental::Begun(begun) => return Ok(Ok(Begun { making: begun.0, state: Some(begun.1), hold })),
-            Incremental::Unchanged(last) => return Ok(Err(last)),
-            Incremental::MustBeFull(reason) => reason,
-        },
-    };
-    // A chain that could go on but shall not is still there if this fails.
-    let there = request.repository.newest_chain(database, &request.server.name, BackupType::Logical);
-    let there = unless_cancelled(context, there).await?;
-    let last = there.last().and_then(|last| request.repository.usable(last).ok());
-    let before = last.map_or(Value::Null, |manifest| manifest.position.to.clone());
-    let place = place_of_full(request, database, began_at, context).await?;
-    let next = kept.begin(place.label())?;
-    let (source, path, inner) = (Arc::clone(&following), next.path().to_owned(), context.clone());
-    let reading = blocking(move || source.begin_full(&path, &inner)).await?;
-    let making = Making { place, reading, reason, prior: None, position: Value::Null };
-    Ok(Ok(Begun { making, state: Some(State { following, kept, next, before }), hold }))
-}
-
-async fn place_of_full(request: &BackupRequest, database: &str, began_at: Timestamp, context: &Context) -> Result<Place> {
-    let wanted = Label::new(began_at, BackupKind::Full, BackupType::Logical);
-    let label = unless_cancelled(context, request.repository.free_label(database, wanted)).await?;
-    Place::of_full(database, &request.server.name, label)
-}
-
-enum Incremental {
-    Begun(Box<(Making, State)>),
-    /// Since the backup that lies here.
-    Unchanged(Place),
-    MustBeFull(String),
-}
-
-/// Begins an incremental after the last backup of `chain`.
-async fn incremental(
-    request: &BackupRequest,
-    following: &Arc<dyn Following>,
-    kept: &Kept,
-    chain: &[Point],
-    began_at: Timestamp,
-    context: &Context,
-) -> Result<Incremental> {
-    let last = chain.last().ok_or_else(|| Error::internal("A chain holds no backup."))?;
-    let manifest = request.repository.usable(last)?;
-    let place = unless_cancelled(context, request.repository.free_place_after(&last.place, began_at)).await?;
-    let state = kept.of(last.place.label());
-    let mut rebuilt = false;
-    loop {
-        let next = kept.begin(place.label())?;
-        let (source, position) = (Arc::clone(following), manifest.position.to.clone());
-        let (state, path, inner) = (state.clone(), next.path().to_owned(), context.clone());
-        context.meter.enter(Phase::Reading, 0);
-        let begun = blocking(move || source.begin_incremental(&Since { position: &position, state: &state, next: &path }, &inner));
-        match begun.await? {
-            source::Begun::Changes(reading) => {
-                let prior = Prior { label: last.place.label(), manifest_sha256: last.manifest_sha256.clone() };
-                let position = manifest.position.to.clone();
-                let state = State { following: Arc::clone(following), kept: kept.clone(), next, before: position.clone() };
-                let making = Making { place, prior: Some(prior), position, reading, reason: request.reason.clone() };
-                return Ok(Incremental::Begun(Box::new((making, state))));
-            }
-            source::Begun::Unchanged => {
-                drop(next);
-                // A crash came before the server was told of the last one.
-                if kept.has_others(last.place.label()) {
-                    settle(following, kept, last.place.label(), manifest, context).await;
-                }
-                return Ok(Incremental::Unchanged(last.place.clone()));
-            }
-            source::Begun::MustBeFull(reason) => return Ok(Incremental::MustBeFull(reason)),
-            source::Begun::StateLost if rebuilt => {
-                return Err(Error::internal("What the console keeps of a backup was made anew, and cannot be read."));
-            }
-            source::Begun::StateLost => {
-                let again = kept.begin(last.place.label())?;
-                if let Err(why) = chain::rebuild(request, chain, following, again.path(), context).await? {
-                    return Ok(Incremental::MustBeFull(why));
-                }
-                again.keep();
-                rebuilt = true;
-            }
-        }
-    }
+    Ok(BackedUp { place, manifest, notes: description.notes, closing: None })
 }
 
 /// The name that a scope's child folder is made from.

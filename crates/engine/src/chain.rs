@@ -9,31 +9,38 @@ use std::{path::Path, sync::Arc};
 
 /// What a backup can be.
 pub(crate) enum Choice {
-    /// A full one: why, a sentence.
-    Full(String),
+    /// A full one.
+    Full {
+        /// Why, a sentence.
+        reason: String,
+        /// The backups of the chain that ends with it, the full one first, if that could go on.
+        ends: Vec<Point>,
+    },
     /// An incremental that builds on the last of these backups, the full one first.
     After(Vec<Point>),
 }
 
 /// Chooses by what lies under the root, and whether the chain was given up; whether the source can go on from there is its own question.
 pub(crate) async fn choose(request: &BackupRequest, database: &str, given_up: Option<String>, now: Timestamp) -> Result<Choice> {
-    if request.kind == BackupKind::Full {
-        return Ok(Choice::Full(request.reason.clone()));
-    }
+    let asked = (request.kind == BackupKind::Full).then(|| request.reason.clone());
     if let Some(why) = given_up {
-        return Ok(Choice::Full(why));
+        return Ok(Choice::Full { reason: asked.unwrap_or(why), ends: vec![] });
     }
     let chain = request.repository.newest_chain(database, &request.server.name, BackupType::Logical).await?;
-    Ok(match why_not(request, &chain, now) {
-        Some(why) => Choice::Full(why),
+    if let Some(why) = why_not(request, &chain) {
+        return Ok(Choice::Full { reason: asked.unwrap_or(why), ends: vec![] });
+    }
+    let limit = || request.limit.reached(chain.first()?.place.label().at(), chain.len() - 1, now);
+    Ok(match asked.or_else(limit) {
+        Some(reason) => Choice::Full { reason, ends: chain },
         None => Choice::After(chain),
     })
 }
 
-/// Why a chain takes no incremental.
-fn why_not(request: &BackupRequest, chain: &[Point], now: Timestamp) -> Option<String> {
-    let (Some(full), Some(last)) = (chain.first(), chain.last()) else { return Some("There is no full backup yet.".into()) };
-    if let Some(doubt) = request.doubts.get(full.place.folder().as_str()) {
+/// Why a chain takes no incremental, however long it is.
+fn why_not(request: &BackupRequest, chain: &[Point]) -> Option<String> {
+    let Some(last) = chain.last() else { return Some("There is no full backup yet.".into()) };
+    if let Some(doubt) = request.doubts.get(last.place.folder().as_str()) {
         return Some(doubt.clone());
     }
     for point in chain {
@@ -47,10 +54,7 @@ fn why_not(request: &BackupRequest, chain: &[Point], now: Timestamp) -> Option<S
     }
     let (mut before, mut now_for) = (manifest.recipients.clone(), fingerprints(&request.recipients));
     before.iter_mut().chain(&mut now_for).for_each(|keys| keys.sort_unstable());
-    if before != now_for {
-        return Some("The keys that open the archives are others than before.".into());
-    }
-    request.limit.reached(full.place.label().at(), chain.len() - 1, now)
+    (before != now_for).then(|| "The keys that open the archives are others than before.".into())
 }
 
 /// Makes the lost state of the last backup of a chain anew from its archives, in the folder `state`.

@@ -1,6 +1,6 @@
 //! What a server keeps for a chain between two backups although nothing changed.
 
-use crate::{HeldChain, backup::settle, blocking, unless_cancelled};
+use crate::{HeldChain, begin::settle, blocking, unless_cancelled};
 use domain::{BackupType, Result};
 use repository::Repository;
 use source::{Context, Following};

@@ -5,6 +5,7 @@
 
 mod archive;
 pub mod backup;
+mod begin;
 pub mod cat;
 mod chain;
 mod check;

@@ -148,6 +148,52 @@ async fn an_incremental_that_turns_out_not_to_be_possible_is_a_full_one_in_the_s
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_chain_with_moments_is_ended_by_an_incremental_before_a_full_backup() {
+    let mut chain = Chain::new();
+    chain.world.server.state().gives_moments = true;
+    chain.back_up().await;
+    let full = async |chain: &Chain| {
+        let request = BackupRequest { kind: BackupKind::Full, reason: "It is due.".into(), ..chain.request(&chain.store).await.unwrap() };
+        backup(&request, &context()).await.unwrap().backed_up().unwrap().clone()
+    };
+    // Nothing changed: nothing is missing.
+    let made = full(&chain).await;
+    assert!(made.closing.is_none() && made.notes.is_empty(), "{made:?}");
+
+    chain.change("item", "[6,\"b\"]");
+    let made = full(&chain).await;
+    let closing = made.closing.unwrap();
+    assert_eq!((made.manifest.kind, made.manifest.reason.as_str()), (BackupKind::Full, "It is due."));
+    assert_eq!(closing.manifest.reason, "It ends its chain before a new full backup.");
+    assert!(closing.manifest.prior.is_some() && closing.place.folder().as_str() == chain.folders().await[1], "{closing:?}");
+    assert!(
+        closing.manifest.label < made.manifest.label && made.notes[0].contains(&closing.manifest.label.to_string()),
+        "{:?}",
+        made.notes
+    );
+    assert_eq!(chain.world.server.state().settled.last(), Some(&made.manifest.position.to));
+
+    // Also where the chain became too long, and whatever becomes of it.
+    chain.limit.incrementals = Some(0);
+    chain.change("item", "[7,\"c\"]");
+    let outcome = backup(&chain.request(&chain.store).await.unwrap(), &context()).await.unwrap();
+    assert!(outcome.backed_up().unwrap().closing.is_some());
+    chain.change("item", "[8,\"d\"]");
+    chain.world.server.state().unreadable = Some(("A change is too large.".into(), false));
+    let made = full(&chain).await;
+    assert!(made.closing.is_none() && made.notes[0].contains("can be restored. A change is too large."), "{:?}", made.notes);
+    // But not where it could not go on, or has no moments.
+    chain.change("item", "[9,\"e\"]");
+    chain.doubts.insert(chain.folders().await.last().unwrap().clone(), "Its last verification failed.".into());
+    assert!(full(&chain).await.closing.is_none());
+    chain.doubts.clear();
+    chain.world.server.state().gives_moments = false;
+    chain.change("item", "[10,\"f\"]");
+    assert!(full(&chain).await.closing.is_none());
+    assert_eq!((chain.holds(true).await, chain.folders().await.len()), (9, 7));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_crash_left_without_a_manifest_ends_no_chain() {
     let chain = Chain::new();
     chain.back_up().await;

@@ -72,10 +72,12 @@ impl Control {
         };
         let manifest = &backed_up.manifest;
         let mut notes = backed_up.notes.clone();
-        match self.put_on_shelf(&backed_up, run.destination).await {
-            Ok(suspicion) => notes.extend(suspicion.map(|why| format!("{why} It does not count as a good one."))),
-            Err(error) => {
-                tracing::warn!(?error, "a new backup is not in the catalog yet; the next reading of its repository will find it");
+        for made in backed_up.closing.as_deref().into_iter().chain([&backed_up]) {
+            match self.put_on_shelf(made, run.destination).await {
+                Ok(suspicion) => notes.extend(suspicion.map(|why| format!("{why} It does not count as a good one."))),
+                Err(error) => {
+                    tracing::warn!(?error, "a new backup is not in the catalog yet; the next reading of its repository will find it");
+                }
             }
         }
         Ok(Done {
@@ -160,9 +162,6 @@ impl Control {
     /// Chains of a database that shall not go on, by folder: a verification of one of their backups failed.
     async fn doubts(&self, run: &RunRecord, instance: &str) -> Result<HashMap<String, String>> {
         let mut doubts = HashMap::new();
-        if run.wanted != Some(BackupKind::Incremental) {
-            return Ok(doubts);
-        }
         // They come newest first.
         for record in self.catalog.backups_of(run.destination, Some(&run.database)).await? {
             if let Some(fault) = record.verify_fault.filter(|_| record.server_instance.as_deref() == Some(instance)) {

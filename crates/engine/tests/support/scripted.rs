@@ -33,6 +33,8 @@ pub struct State {
     pub settled: Vec<serde_json::Value>,
     /// Why no incremental can be read, and whether one was begun and showed it.
     pub unreadable: Option<(String, bool)>,
+    /// Whether moments between backups are said to be there.
+    pub gives_moments: bool,
 }
 
 impl Scripted {
@@ -168,6 +170,10 @@ impl Following for Chain {
         chain.iter().try_for_each(|archive| take(&mut tables, *archive, None, context))?;
         std::fs::write(state.join(STATE), serde_json::to_vec(&tables).unwrap()).unwrap();
         Ok(())
+    }
+
+    fn gives_moments(&self, _: &serde_json::Value) -> bool {
+        self.server.state().gives_moments
     }
 
     fn settle(&self, position: &serde_json::Value, _: &Context) -> Result<()> {
