@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "@playwright/test";
 import { postgres, psql } from "./servers.ts";
-import { expect, goto, hydrated, pictures, setUp, signIn, test } from "./story.ts";
+import { expect, farHour, goto, hydrated, pictures, setUp, signIn, test, when } from "./story.ts";
 
 test.use({ story: "main", samples: process.env.ROOKERY_E2E_SAMPLES ?? "" });
 test.describe.configure({ mode: "serial" });
@@ -82,16 +82,22 @@ test("the wizard makes a server-wide task", async ({ page, rookery }) => {
   const on = (step: string) => page.getByRole("button", { name: `Continue to ${step}` });
   await on("type").click();
   await on("schedule").click();
-  const full = page.getByRole("group", { name: "When full backups are made" });
+  const [full, incremental] = [when(page, "full"), when(page, "incremental")];
   await full.getByLabel("Monthly").check();
   await expect(page.getByText("On day 1 of every month at").first()).toBeVisible();
   await full.getByLabel("Weekly").check();
   await expect(page.getByText(/Every \w+day at/).first()).toBeVisible();
+  const { clock } = farHour();
+  await full.getByLabel("Time", { exact: true }).fill(clock);
+  await incremental.getByLabel("Time", { exact: true }).fill(clock);
+  await expect(full.getByText(`Every Sunday at ${clock}`)).toBeVisible();
+  await expect(incremental.getByText(`Every day at ${clock}`)).toBeVisible();
   await pictures(page, "wizard-schedule");
   // Whoever reloads, or goes back and on again, loses nothing.
   await page.reload();
   await hydrated(page);
   await expect(full.getByLabel("Weekly")).toBeChecked();
+  await expect(full.getByLabel("Time", { exact: true })).toHaveValue(clock);
   await on("retention").click();
   await on("encryption").click();
   await page.getByLabel("Not encrypted").check();

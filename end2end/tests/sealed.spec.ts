@@ -3,7 +3,7 @@ import { readFileSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Page, Request } from "@playwright/test";
 import { sqlite } from "./servers.ts";
-import { addDestination, addFolder, expect, goto, hydrated, pictures, setUp, signIn, test } from "./story.ts";
+import { addDestination, addFolder, expect, goto, hydrated, pictures, seldom, setUp, signIn, test } from "./story.ts";
 
 test.use({ story: "sealed" });
 test.describe.configure({ mode: "serial" });
@@ -68,7 +68,7 @@ test("a key is made in the browser, from the wizard and back", async ({ page, ro
   await setUp(page, rookery);
   await addDestination(page, "disk", rookery.backups);
   const server = await addFolder(page, "apps", folder);
-  await goto(page, `${server}/tasks/new?name=Nightly&step=encryption`);
+  await goto(page, `${server}/tasks/new?name=Nightly&step=encryption&${seldom()}`);
   await pictures(page, "wizard-encryption-first");
   await page.getByLabel("Sealed", { exact: false }).first().check();
   await expect(page.getByText("There is no key yet.")).toBeVisible();

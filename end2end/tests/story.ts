@@ -1,6 +1,6 @@
 // What every story has: a console, a page that must stay without faults, and words for what users do again and again.
 import { AxeBuilder } from "@axe-core/playwright";
-import { test as base, expect, type Page } from "@playwright/test";
+import { test as base, expect, type Locator, type Page } from "@playwright/test";
 import { Console } from "./console.ts";
 
 export const administrator = { name: "ada", password: "correct horse battery" };
@@ -95,9 +95,29 @@ export async function addFolder(page: Page, name: string, folder: string): Promi
   return new URL(page.url()).pathname;
 }
 
-/** Adds a task that writes to a destination, all else as the wizard proposes it but for some fields, and returns its path. */
+const HOUR_MS = 3_600_000;
+
+/** When a task is due that a story is not about, as the wizard's address has it: in half a year, so that no round begins by itself. */
+export function seldom(): string {
+  const day = new Date(Date.now() + 182 * 24 * HOUR_MS);
+  const cron = `0 2 ${day.getUTCDate()} ${day.getUTCMonth() + 1} *`;
+  return new URLSearchParams({ full: cron, incremental: cron }).toString();
+}
+
+/** A full hour half a day from now, for a story that chooses a time of day. By UTC, as new tasks are. */
+export function farHour(): { at: Date; clock: string; hour: number } {
+  const at = new Date(Math.floor(Date.now() / HOUR_MS + 12) * HOUR_MS);
+  return { at, clock: at.toISOString().slice(11, 16), hour: at.getUTCHours() };
+}
+
+/** The fields of the wizard that ask when backups of one kind are made. */
+export function when(page: Page, kind: "full" | "incremental"): Locator {
+  return page.getByRole("group", { name: `When ${kind} backups are made` });
+}
+
+/** Adds a task that writes to a destination and is due seldom, all else as the wizard proposes it but for some fields; returns its path. */
 export async function addTask(page: Page, server: string, name: string, destination: string, fields = ""): Promise<string> {
-  await goto(page, `${server}/tasks/new?name=${name}&encryption=none&step=destination&${fields}`);
+  await goto(page, `${server}/tasks/new?name=${name}&encryption=none&step=destination&${seldom()}&${fields}`);
   await page.getByLabel(destination).check();
   await page.getByRole("button", { name: "Continue to review" }).click();
   await page.getByRole("button", { name: "Create task" }).click();

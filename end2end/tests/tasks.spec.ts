@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { sqlite } from "./servers.ts";
-import { addDestination, addFolder, expect, goto, pictures, setUp, signIn, test } from "./story.ts";
+import { addDestination, addFolder, expect, farHour, goto, pictures, seldom, setUp, signIn, test, when } from "./story.ts";
 
 test.use({ story: "tasks" });
 test.describe.configure({ mode: "serial" });
@@ -17,6 +17,17 @@ function hold(file: string): ChildProcess {
   const holder = spawn("sqlite3", [file], { stdio: ["pipe", "ignore", "inherit"] });
   holder.stdin!.write("BEGIN EXCLUSIVE;\n");
   return holder;
+}
+
+/** A moment and the same one of the days after it. */
+function days(first: Date, count: number): Date[] {
+  return Array.from({ length: count }, (_, after) => new Date(first.getTime() + after * 24 * 3_600_000));
+}
+
+/** A day as it is shown, such as `Sun 6 Dec 2026`. */
+function shown(day: Date): string {
+  const [weekday, date, month, year] = day.toUTCString().split(/,? /);
+  return `${weekday} ${Number(date)} ${month} ${year}`;
 }
 
 test("a task with both schedules leaves out what a pattern fits", async ({ page, rookery }) => {
@@ -33,13 +44,20 @@ test("a task with both schedules leaves out what a pattern fits", async ({ page,
   await expect(page.locator(".matches")).toContainText("later_?.db fits no database today");
   await page.getByRole("button", { name: "Continue to type" }).click();
   await page.getByRole("button", { name: "Continue to schedule" }).click();
-  const incremental = page.getByRole("group", { name: "When incremental backups are made" });
+  const [full, incremental] = [when(page, "full"), when(page, "incremental")];
   await incremental.getByLabel("Cron", { exact: true }).check();
   await incremental.getByLabel("Cron expression").fill("0 */6 * * *");
   await expect(incremental.getByText("Every 6 hours")).toBeVisible();
   const next = page.locator(".next-runs li");
   await expect(next).toHaveCount(5);
   await expect(next.filter({ hasText: "incremental" }).first()).toBeVisible();
+  // What the task is given is due at no time at which this story may be played.
+  const { at, clock, hour } = farHour();
+  await incremental.getByLabel("Cron expression").fill(`0 ${hour} * * *`);
+  await expect(incremental.getByText(`Every day at ${clock}`)).toBeVisible();
+  await full.getByLabel("Time", { exact: true }).fill(clock);
+  await expect(full.getByText(`Every Sunday at ${clock}`)).toBeVisible();
+  await expect(next).toHaveText(days(at, 5).map((day) => `${shown(day)}, ${clock} UTC ${day.getUTCDay() === 0 ? "full" : "incremental"}`));
   await page.getByLabel("After incrementals").fill("50");
   await pictures(page, "tasks-schedule");
   await page.getByRole("button", { name: "Continue to retention" }).click();
@@ -48,7 +66,7 @@ test("a task with both schedules leaves out what a pattern fits", async ({ page,
   await page.getByRole("button", { name: "Continue to destination" }).click();
   await page.getByLabel("disk").check();
   await page.getByRole("button", { name: "Continue to review" }).click();
-  await expect(page.getByText("Full every Sunday at 02:00, incremental every 6 hours").first()).toBeVisible();
+  await expect(page.getByText(`Full every Sunday at ${clock}, incremental every day at ${clock}`).first()).toBeVisible();
   await page.getByRole("button", { name: "Create task" }).click();
   await expect(page).toHaveURL(/\/tasks\/[0-9a-f-]+$/);
   task = new URL(page.url()).pathname;
@@ -82,7 +100,7 @@ test("a task like it is made by another name", async ({ page }) => {
 
 test("one database has a task of its own, and one backup needs none", async ({ page }) => {
   await signIn(page);
-  await goto(page, `${server}/tasks/new?only=tenant_1.db&name=Tenant+1&encryption=none&step=name`);
+  await goto(page, `${server}/tasks/new?only=tenant_1.db&name=Tenant+1&encryption=none&step=name&${seldom()}`);
   await expect(page.getByLabel("Databases to leave out")).toBeHidden();
   await page.getByRole("button", { name: /Destination/ }).click();
   await page.getByLabel("disk").check();
@@ -160,7 +178,7 @@ test("one task covers two servers, and each database lies in its own folder", as
   const till = join(rookery.folder, "tills");
   for (const name of ["till.db", "shop.db"]) sqlite(till, name, "create table t(a); insert into t values (1);");
   await addFolder(page, "tills", till);
-  await goto(page, `${server}/tasks/new`);
+  await goto(page, `${server}/tasks/new?${seldom()}`);
   await expect(page.getByRole("checkbox", { name: /apps/ })).toBeChecked();
   await page.getByLabel("Name", { exact: true }).fill("Everything");
   await page.getByRole("checkbox", { name: /tills/ }).check();

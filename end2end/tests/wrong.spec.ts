@@ -3,7 +3,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "@playwright/test";
 import { postgres, psql, sqlite } from "./servers.ts";
-import { accessible, addDestination, addFolder, addTask, administrator, expect, goto, hydrated, pictures, setUp, signIn, test } from "./story.ts";
+import { accessible, addDestination, addFolder, addTask, administrator, expect, goto, hydrated, pictures, setUp, signIn, test, when } from "./story.ts";
 
 test.use({ story: "wrong" });
 test.describe.configure({ mode: "serial" });
@@ -82,14 +82,14 @@ test("the wizard tells each mistake at its field", async ({ page }) => {
   await goto(page, `${server}/tasks/new?step=schedule`);
   await page.getByLabel("Time zone").fill("Mars/Olympus");
   await told(page, "Time zone", /"Mars\/Olympus" is not a time zone/);
-  const [full, incremental] = ["full", "incremental"].map((kind) => page.getByRole("group", { name: `When ${kind} backups are made` }));
-  await full!.getByLabel("Cron", { exact: true }).check();
-  await full!.getByLabel("Cron expression").fill("61 2 * * *");
-  await expect(full!.getByLabel("Cron expression")).toHaveAccessibleDescription(/not a cron expression/);
+  const [full, incremental] = [when(page, "full"), when(page, "incremental")];
+  await full.getByLabel("Cron", { exact: true }).check();
+  await full.getByLabel("Cron expression").fill("61 2 * * *");
+  await expect(full.getByLabel("Cron expression")).toHaveAccessibleDescription(/not a cron expression/);
   // Neither kind at any time is no task.
-  await full!.getByLabel("Never").check();
-  await incremental!.getByLabel("Never").check();
-  await expect(full!.getByText(/Choose when full backups are made/)).toBeVisible();
+  await full.getByLabel("Never").check();
+  await incremental.getByLabel("Never").check();
+  await expect(full.getByText(/Choose when full backups are made/)).toBeVisible();
   await page.getByLabel("After days").fill("0");
   await told(page, "After days", /from 1 to 3650/);
   await page.getByRole("button", { name: "Continue to retention" }).click();

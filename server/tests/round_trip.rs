@@ -21,6 +21,7 @@ fn every_database_of_a_folder_goes_into_its_own_child_folder_and_comes_back_equa
     assert_eq!(folders, ["rookery.json", "shop.db", "team%2Fdeep%2Fnotes.sqlite3", "we%20ird%27n%22ame%20%2541.db"]);
 
     let list = world.run(["list", &world.root(), "--json"]).json();
+    assert_eq!(list["databases"].as_array().unwrap().len(), 3, "{list}");
     for (at, database) in list["databases"].as_array().unwrap().iter().enumerate() {
         let name = database["database"].as_str().unwrap();
         assert_eq!(database["restore_points"].as_array().unwrap().len(), 1);
@@ -34,7 +35,8 @@ fn every_database_of_a_folder_goes_into_its_own_child_folder_and_comes_back_equa
         assert_eq!(dump(name), dump(&back), "{name}");
     }
     let verified = world.verify().succeeds().json();
-    assert!(verified["backups"].as_array().unwrap().iter().all(|backup| backup["result"] == "checked"));
+    let results: Vec<_> = verified["backups"].as_array().unwrap().iter().map(|backup| backup["result"].as_str().unwrap()).collect();
+    assert_eq!(results, ["checked"; 3], "{verified}");
 }
 
 #[test]

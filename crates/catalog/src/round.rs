@@ -99,6 +99,12 @@ statements! {
     OF_SERVER = "SELECT rounds.* FROM round_servers JOIN rounds ON rounds.id = round_servers.round_id WHERE round_servers.server_id = $1
         ORDER BY round_servers.round_id DESC LIMIT $2";
     OF_TASK = "SELECT * FROM rounds WHERE task_id = $1 ORDER BY began_at DESC, id DESC LIMIT $2";
+    DUE = "SELECT * FROM rounds WHERE task_id = $1 AND began_at >= $2 AND due_at = $3 AND origin <> 'user'
+        ORDER BY began_at DESC, id DESC LIMIT 1";
+    NEWEST_FULL = "SELECT * FROM rounds WHERE task_id = $1 AND wanted = 'full' AND only_database IS NULL
+        ORDER BY began_at DESC, id DESC LIMIT 1";
+    LAST_BESIDE = "SELECT * FROM rounds WHERE task_id = $1 AND id <> $2 AND only_database IS NULL AND state <> 'skipped'
+        ORDER BY began_at DESC, id DESC LIMIT 1";
     BETWEEN = "SELECT * FROM rounds WHERE began_at >= $1 AND began_at < $2 ORDER BY began_at, id";
     OPEN = "SELECT * FROM rounds WHERE state IN ('preparing', 'running') ORDER BY began_at, id";
     OPEN_OF_TASK = "SELECT * FROM rounds WHERE task_id = $1 AND state IN ('preparing', 'running')";
@@ -206,6 +212,30 @@ impl Catalog {
     /// [`Code::Catalog`].
     pub async fn rounds_of_task(&self, task: TaskId, most: u64) -> Result<Vec<RoundRecord>> {
         self.with_servers(sql(OF_TASK).with(&task).with(&most)).await
+    }
+
+    /// The round that a task's schedule began or skipped for a due time, if it did. None begins before it is due.
+    ///
+    /// # Errors
+    /// [`Code::Catalog`].
+    pub async fn round_due_at(&self, task: TaskId, due: Timestamp) -> Result<Option<RoundRecord>> {
+        Ok(self.with_servers(sql(DUE).with(&task).with(&due).with(&due)).await?.pop())
+    }
+
+    /// The newest round of a task that asked for full backups of all databases, made or skipped, however long ago.
+    ///
+    /// # Errors
+    /// [`Code::Catalog`].
+    pub async fn newest_full_round_of(&self, task: TaskId) -> Result<Option<RoundRecord>> {
+        Ok(self.with_servers(sql(NEWEST_FULL).with(&task)).await?.pop())
+    }
+
+    /// The last round of all databases of a task that took place, beside this one, however long ago.
+    ///
+    /// # Errors
+    /// [`Code::Catalog`].
+    pub async fn last_round_beside(&self, task: TaskId, round: RoundId) -> Result<Option<RoundRecord>> {
+        Ok(self.with_servers(sql(LAST_BESIDE).with(&task).with(&round)).await?.pop())
     }
 
     /// Rounds that began at `from` or later and before `to`, oldest first.

@@ -121,7 +121,7 @@ statements! {
         WHERE databases.server_id = $1";
     NEWEST_AT = "SELECT server_id, database_name, id, round_id, state, ended_at, error FROM runs
         WHERE server_id = $1 AND database_name = $2 AND kind = 'backup' AND destination_id = $3
-        ORDER BY queued_at DESC, id DESC LIMIT 1";
+        AND (state NOT IN ('queued', 'running') OR error IS NOT NULL) ORDER BY queued_at DESC, id DESC LIMIT 1";
     FAILING = "SELECT count(*) FROM (
             SELECT server_id, database_name, max(queued_at) AS queued_at FROM runs
             WHERE kind = 'backup' AND state NOT IN ('queued', 'running', 'succeeded') AND server_id IS NOT NULL
@@ -254,7 +254,8 @@ impl Catalog {
         sql(NEWEST).all(self.reader()).await
     }
 
-    /// The newest backup run of a database to a destination, in whatever state it is.
+    /// The newest backup run of a database to a destination that tells how backups go: one that has ended, or that waits because its
+    /// last attempt failed. One that only waits or works tells nothing yet, and takes nothing back of what the one before it told.
     ///
     /// # Errors
     /// [`domain::Code::Catalog`].

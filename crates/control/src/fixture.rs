@@ -8,7 +8,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use repository::{Instance, Trust};
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -123,10 +123,16 @@ pub async fn console() -> (Control, TempDir) {
 
 /// Adds a task, with a server and a destination for it that are folders which do not exist.
 pub async fn add_task(control: &Control, task: &TaskRecord) {
+    add_task_in(control, task, Path::new("/nowhere")).await;
+}
+
+/// The same with the folders `dbs` and `root` in this one.
+pub async fn add_task_in(control: &Control, task: &TaskRecord, folder: &Path) {
+    let (dbs, root) = (folder.join("dbs"), folder.join("root"));
     let audit = Cause::console("").audit(at("00:00:00"), "test", "", String::new());
     let server = ServerRecord {
         id: task.task.servers[0],
-        server: Server { name: "apps".into(), connection: Connection::Sqlite { folder: "/nowhere/dbs".into() }, most_held_bytes: None },
+        server: Server { name: "apps".into(), connection: Connection::Sqlite { folder: dbs }, most_held_bytes: None },
         sealed_password: None,
         jobs: None,
         note: String::new(),
@@ -139,7 +145,7 @@ pub async fn add_task(control: &Control, task: &TaskRecord) {
     let destination = DestinationRecord {
         id: task.task.destination,
         name: "vault".into(),
-        destination: Destination::Local { root: "/nowhere/root".into() },
+        destination: Destination::Local { root },
         note: String::new(),
         version: 1,
         created_at: at("00:00:00"),

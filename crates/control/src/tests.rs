@@ -11,7 +11,7 @@ mod tasks;
 use crate::{Administer, Caller, Control, Level, Options, Permit, Safe, SignedIn};
 use catalog::Catalog;
 use domain::{DestinationForm, DestinationId, Error, Role, ServerForm, ServerId, TaskForm, UserForm, UserId};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use repository::{Instance, Trust};
 use std::{
     path::{Path, PathBuf},
@@ -110,14 +110,23 @@ fn folder_form(name: &str, folder: &Path) -> ServerForm {
     ServerForm { name: name.into(), dbms: "sqlite".into(), folder: folder.display().to_string(), ..ServerForm::default() }
 }
 
+/// A task that is due about half a year from now, whenever the test runs.
 fn task_form(name: &str, server: ServerId, destination: DestinationId) -> TaskForm {
+    let then = (Timestamp::now() + SignedDuration::from_hours(182 * 24)).to_zoned(TimeZone::UTC);
     TaskForm {
         name: name.into(),
+        full: format!("0 2 {} {} *", then.day().min(28), then.month()),
+        incremental: String::new(),
         servers: server.to_string(),
         destination: destination.to_string(),
         encryption: "none".into(),
         ..TaskForm::default()
     }
+}
+
+/// The hour, in UTC, that is half a day away: what is due then is not due while a test runs.
+fn far_hour() -> i8 {
+    (Timestamp::now() + SignedDuration::from_hours(12)).to_zoned(TimeZone::UTC).hour()
 }
 
 fn make_database(file: &Path) {

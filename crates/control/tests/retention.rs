@@ -4,20 +4,23 @@
 
 mod world;
 
+use catalog::RunRecord;
 use control::{Control, Wanted};
 use domain::{
-    Code, DestinationId, RestoreForm, RoundState, RunState, TaskForm, TaskId,
+    Code, DestinationId, RestoreForm, RoundState, RunId, RunState, TaskForm, TaskId,
     view::{
         download::{DownloadPart, DownloadQuery},
         people::AuditQuery,
         retention::RetentionView,
     },
 };
+use jiff::Timestamp;
 use std::{
     fs,
     time::{Duration, Instant},
 };
-use world::{Console, World, assert_state, refused};
+use uuid::Uuid;
+use world::{Console, World, assert_state, audit, refused};
 
 /// A console at work with a task over one database, and so many backups of it.
 async fn with_backups(world: &World, count: usize) -> (Console, DestinationId, TaskId) {
@@ -258,6 +261,39 @@ async fn nothing_goes_while_newer_backups_fail() {
     assert_state(&console.back_up(task).await, RoundState::Succeeded);
     eventually("one chain is left", || chains(&world).len() == 1).await;
     console.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_goes_after_a_backup_that_failed_while_the_next_one_waits() {
+    let world = World::new();
+    let (console, _, task) = with_backups(&world, 3).await;
+    fs::remove_file(world.db("shop.db")).unwrap();
+    world.make_broken("shop.db");
+    let failed = console.back_up(task).await.line.id;
+    keep(&console, task, "count=1").await;
+    console.stop().await;
+    // One that does nothing by itself: what is queued stays queued.
+    let console = world.open().await;
+    let catalog = world.catalog().await;
+    let stays = async |when: &str| {
+        let shown = plan(&console, task).await;
+        assert!(shown.go == 0 && shown.databases[0].chains[2].reason.contains("The newest run did not succeed"), "{when}: {shown:#?}");
+    };
+    // The run of another task over the database waits, and is put off.
+    let run = catalog.runs_of_round(failed).await.unwrap().remove(0);
+    let (id, now) = (RunId::new(Uuid::now_v7()), Timestamp::now());
+    let waiting = RunRecord { id, round: None, state: RunState::Queued, queued_at: now, ended_at: None, error: None, ..run.clone() };
+    catalog.insert_runs(&[waiting], &audit()).await.unwrap();
+    stays("another waits").await;
+    console.control.delay_run(&console.permit, id, 7 * 24 * 60).await.unwrap();
+    stays("another is put off").await;
+    // The one that failed is tried again, and put off.
+    console.control.retry_failed(&console.permit, failed).await.unwrap();
+    stays("it is tried again").await;
+    console.control.delay_round(&console.permit, failed, 7 * 24 * 60).await.unwrap();
+    let run = catalog.run(run.id).await.unwrap();
+    assert_eq!((run.state, run.retry_at.is_some()), (RunState::Queued, true));
+    stays("it is put off").await;
 }
 
 #[tokio::test]

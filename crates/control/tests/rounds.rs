@@ -137,12 +137,12 @@ async fn a_round_that_cannot_be_prepared_is_tried_again_and_can_be_stopped_while
     let world = World::new();
     let console = world.start().await;
     let (_, destination, _) = world.task(&console, "").await;
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let closed = testkit::closed_port().unwrap();
     let form = domain::ServerForm {
         name: "away".into(),
         dbms: "postgresql".into(),
         host: "127.0.0.1".into(),
-        port: port.to_string(),
+        port: closed.port().to_string(),
         tls: "disable".into(),
         ..Default::default()
     };

@@ -31,7 +31,7 @@ fn form(servers: &[ServerId], destination: DestinationId) -> TaskForm {
     TaskForm {
         name: "everything".into(),
         servers: servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
-        full: "0 0 1 1 *".into(),
+        full: world::far_off(),
         incremental: String::new(),
         destination: destination.to_string(),
         encryption: "none".into(),
@@ -155,12 +155,12 @@ async fn a_round_that_could_look_at_no_server_fails_and_what_waits_for_a_server_
     fs::rename(world.path("east away"), world.path("east")).unwrap();
 
     // A server that may answer later: its part waits for the next attempt while the other one is backed up.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let closed = testkit::closed_port().unwrap();
     let silent = ServerForm {
         name: "silent".into(),
         dbms: "postgresql".into(),
         host: "127.0.0.1".into(),
-        port: port.to_string(),
+        port: closed.port().to_string(),
         tls: "disable".into(),
         ..Default::default()
     };

@@ -1,6 +1,7 @@
 //! The console as its administrator starts it: the real binary with a data directory of its own.
 
 use super::http::{Answer, Client};
+use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use std::{fs, path::PathBuf};
 use tempfile::TempDir;
 use testkit::{Ended, Puppet};
@@ -71,6 +72,13 @@ impl Console {
         process.interrupt().unwrap();
         process.wait().unwrap()
     }
+}
+
+/// When a task is due whose schedule a test is not about, as forms send it: half a year from now, and so at no time of day, and on no
+/// day, while the test runs.
+pub fn seldom() -> String {
+    let day = Timestamp::now().to_zoned(TimeZone::UTC) + 26.weeks();
+    format!("0+2+{}+{}+*", day.day(), day.month())
 }
 
 /// The client with the session that an answer gave it.

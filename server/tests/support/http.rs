@@ -1,5 +1,6 @@
 //! One request, one answer: no more of HTTP than a test has to see.
 
+use serde_json::Value;
 use std::{
     io::{Read, Write},
     net::TcpStream,
@@ -32,6 +33,18 @@ impl Answer {
     pub fn id(&self) -> String {
         let location = self.header("location").unwrap_or_else(|| panic!("{}", self.text()));
         location.rsplit('/').next().unwrap().to_owned()
+    }
+
+    /// How a round or a run that was followed stood when nothing more was to come: it has to have succeeded. What was sent before
+    /// tells nothing of that, and nor do the parts of a round: one of them may have succeeded where the round failed.
+    #[track_caller]
+    pub fn succeeded(&self) -> Value {
+        let text = self.text();
+        let data: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+        let [.., last, "ended"] = data[..] else { panic!("it did not come to its end: {text}") };
+        let view: Value = serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {last}"));
+        assert_eq!(view["line"]["state"], "succeeded", "{view:#}");
+        view
     }
 
     /// The words of a page, without its marks.
@@ -117,6 +130,11 @@ impl Client {
 
     pub fn get(&self, path: &str) -> Answer {
         self.send(&self.request("GET", path, ""))
+    }
+
+    /// Hears all that is told of a round or a run, by its page's path, until nothing more will come.
+    pub fn follow(&self, page: &str) -> Answer {
+        self.with("Accept", "text/event-stream").get(&format!("/live{page}"))
     }
 
     /// As scripts of a page do.

@@ -1,7 +1,7 @@
 use super::fixture::{Opened, at, audit, ended, line, round, run, server};
 use crate::{RoundRecord, RoundServerRecord, RoundTotals, RunChange, RunRecord};
 use domain::{
-    Code, Error, Origin, RoundState, RunKind, RunState,
+    BackupKind, Code, Error, Origin, RoundState, RunKind, RunState,
     view::run::{ComparedTable, LogLine},
 };
 
@@ -240,6 +240,61 @@ async fn a_database_fails_until_a_later_run_succeeds_or_it_is_gone() {
     let told: Vec<_> = newest.iter().map(|run| (run.database.as_str(), run.state)).collect();
     assert_eq!(told, [("fails", Aborted), ("gone", Failed), ("good", Succeeded), ("mended", Succeeded), ("waits", Queued)]);
     assert_eq!(opened.newest_backup_runs().await.unwrap().len(), 5);
+}
+
+#[tokio::test]
+async fn a_run_that_waits_or_works_takes_nothing_back_of_what_the_one_before_told() {
+    let opened = Opened::new().await;
+    let task = opened.with_task().await;
+    let (server, destination) = (task.task.servers[0], task.task.destination);
+    let newest = async || {
+        let newest = opened.newest_backup_run_to(server, "orders", destination).await.unwrap();
+        newest.map(|run| (run.state, run.error.is_some()))
+    };
+    let told = Some(Error::new(Code::Unreachable, "No answer.", "Try again.").told().clone());
+    use RunState::{Aborted, Failed, Queued, Running, Succeeded};
+    let story = [
+        (Queued, None, None),
+        (Succeeded, None, Some((Succeeded, false))),
+        (Failed, told.clone(), Some((Failed, true))),
+        (Queued, None, Some((Failed, true))),
+        (Running, None, Some((Failed, true))),
+        // One whose last attempt failed tells so, however long it waits.
+        (Queued, told, Some((Queued, true))),
+        (Queued, None, Some((Queued, true))),
+        (Aborted, None, Some((Aborted, false))),
+        (Succeeded, None, Some((Succeeded, false))),
+        (Queued, None, Some((Succeeded, false))),
+    ];
+    for (hour, (state, error, expected)) in (0..).zip(story) {
+        let round = ended(&task, at(hour * 60), RoundState::Partly);
+        opened.insert_round(&round, &audit()).await.unwrap();
+        let added = RunRecord { state, error, queued_at: at(hour * 60), ..run(&round, "orders") };
+        opened.insert_runs(&[added], &audit()).await.unwrap();
+        assert_eq!(newest().await, expected, "{hour}");
+    }
+}
+
+#[tokio::test]
+async fn a_round_is_found_however_many_were_skipped_since() {
+    let opened = Opened::new().await;
+    let task = opened.with_task().await;
+    let incremental = |minute, state| RoundRecord { wanted: BackupKind::Incremental, ..ended(&task, at(minute), state) };
+    let (full, by_hand) = (ended(&task, at(0), RoundState::Failed), ended(&task, at(1), RoundState::Failed));
+    let by_hand = RoundRecord { only_database: Some("orders".into()), origin: Origin::User, ..by_hand };
+    let skipped: Vec<_> = (2..60).map(|minute| incremental(minute, RoundState::Skipped)).collect();
+    let now = RoundRecord { state: RoundState::Preparing, ended_at: None, ..incremental(60, RoundState::Preparing) };
+    for round in [&full, &by_hand].into_iter().chain(&skipped).chain([&now]) {
+        opened.insert_round(round, &audit()).await.unwrap();
+    }
+    assert_eq!(opened.newest_full_round_of(task.id).await.unwrap().as_ref(), Some(&full));
+    assert_eq!(opened.last_round_beside(task.id, now.id).await.unwrap().as_ref(), Some(&full));
+    assert_eq!(opened.last_round_beside(task.id, full.id).await.unwrap().as_ref(), Some(&now));
+    assert_eq!(opened.round_due_at(task.id, full.due_at).await.unwrap().as_ref(), Some(&full));
+    assert_eq!(opened.round_due_at(task.id, at(30)).await.unwrap().as_ref(), Some(&skipped[28]));
+    // What somebody begins is in the place of nothing that is due.
+    assert_eq!(opened.round_due_at(task.id, by_hand.due_at).await.unwrap(), None);
+    assert_eq!(opened.round_due_at(task.id, at(61)).await.unwrap(), None);
 }
 
 #[tokio::test]

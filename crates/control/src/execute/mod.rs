@@ -15,7 +15,7 @@ use crate::{
     underway::{Ending, Ground, Place},
 };
 use catalog::RunRecord;
-use domain::{Code, Error, Result, RunKind, RunState, view::run::ComparedTable};
+use domain::{Code, Error, Result, RunKind, RunState, Told, view::run::ComparedTable};
 use jiff::Timestamp;
 use repository::{Repository, ServerRef};
 use source::{Context, Source};
@@ -49,8 +49,8 @@ impl Control {
     }
 
     async fn carry_out(&self, place: Place) {
-        let run = match self.claim(&place).await {
-            Ok(run) => run,
+        let (run, failed) = match self.claim(&place).await {
+            Ok(claimed) => claimed,
             // Aborted, or gone with its server: it is not in the line any more.
             Err(error) if matches!(error.code(), Code::Conflict | Code::NotFound) => return self.underway.forget(place.run),
             Err(error) => {
@@ -60,11 +60,16 @@ impl Control {
         };
         // A panic in a run makes that run fail, and nothing else.
         let outcome = carried_through(self.clone().perform(run.clone(), place.context.clone())).await;
-        self.write_down(&run, &place, outcome).await;
+        self.write_down(&run, failed.as_ref(), &place, outcome).await;
     }
 
-    /// Takes the run out of the line, in the catalog, too.
-    async fn claim(&self, place: &Place) -> Result<RunRecord> {
+    /// Takes the run out of the line, in the catalog, too; with it, why its last attempt failed.
+    async fn claim(&self, place: &Place) -> Result<(RunRecord, Option<Told>)> {
+        // A backup may add to a chain: either that has gone before, and a new one is begun; or it stays because the run works.
+        let _turn = match self.catalog.run(place.run).await?.kind {
+            RunKind::Backup => Some(self.underway.retention.chains.lock().await),
+            RunKind::Restore | RunKind::Verify => None,
+        };
         let run = self.catalog.run(place.run).await?;
         if run.state != RunState::Queued {
             return Err(Error::new(Code::Conflict, "The run does not wait any more.", "Look at it again."));
@@ -73,7 +78,8 @@ impl Control {
         let began = |run: &mut RunRecord| {
             (run.began_at, run.ended_at, run.retry_at, run.error) = (Some(Timestamp::now()), None, None, None);
         };
-        self.change(&run, RunState::Running, &cause, began).await
+        let claimed = self.change(&run, RunState::Running, &cause, began).await?;
+        Ok((claimed, run.error))
     }
 
     async fn perform(self, run: RunRecord, context: Context) -> Result<Done> {
@@ -87,7 +93,7 @@ impl Control {
 
     /// Writes down what became of a run, again and again if the catalog cannot be written: what is not written would be
     /// taken for cut off.
-    async fn write_down(&self, run: &RunRecord, place: &Place, outcome: Result<Done>) {
+    async fn write_down(&self, run: &RunRecord, failed: Option<&Told>, place: &Place, outcome: Result<Done>) {
         if let Err(error) = &outcome {
             tracing::warn!(run = %run.id, database = run.database, ?error, "a run did not do what it was for");
         }
@@ -101,7 +107,7 @@ impl Control {
         };
         let mut wait = Duration::from_secs(1);
         loop {
-            match self.change(run, verdict.state, &cause, |run| fill(run, &outcome, &verdict)).await {
+            match self.change(run, verdict.state, &cause, |run| fill(run, failed, &outcome, &verdict)).await {
                 Ok(done) => return self.expire_after(&done),
                 Err(error) if matches!(error.code(), Code::Conflict | Code::NotFound) => {
                     self.underway.forget(run.id);
@@ -153,12 +159,13 @@ fn workers() -> usize {
     crate::queue::cores().clamp(2, 4)
 }
 
-fn fill(run: &mut RunRecord, outcome: &Result<Done>, verdict: &verdict::Verdict) {
+/// Writes the outcome of a run into its record. `failed` is why the attempt before this one failed.
+fn fill(run: &mut RunRecord, failed: Option<&Told>, outcome: &Result<Done>, verdict: &verdict::Verdict) {
     run.error.clone_from(&verdict.error);
     run.retry_at = verdict.retry_at;
     match (verdict.state, &verdict.error) {
-        // One that was put off did not fail.
-        (RunState::Queued, None) => {}
+        // One that was put off did not fail, and did not make up for an attempt that did.
+        (RunState::Queued, None) => run.error = failed.cloned(),
         (RunState::Queued, Some(_)) => run.attempt += 1,
         _ => run.ended_at = Some(Timestamp::now()),
     }
@@ -168,4 +175,43 @@ fn fill(run: &mut RunRecord, outcome: &Result<Done>, verdict: &verdict::Verdict)
     run.reason.clone_from(&done.reason);
     run.compared.clone_from(&done.compared);
     run.notes.clone_from(&done.notes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{self, at};
+    use domain::RoundState;
+
+    #[test]
+    fn one_that_is_put_off_while_it_works_still_tells_that_the_attempt_before_failed() {
+        let failed = Error::new(Code::Unreachable, "No answer.", "Try again.").told().clone();
+        let (outcome, ending) = (Err(Error::cancelled()), Ending::Delay(Cause::console("Put off by ana."), at("09:00:00")));
+        let verdict = verdict::verdict(RunKind::Backup, 2, &outcome, Some(&ending), None, at("02:00:00"));
+        for before in [Some(failed), None] {
+            let mut run = RunRecord { state: RunState::Running, attempt: 2, ..fixture::run("shop") };
+            fill(&mut run, before.as_ref(), &outcome, &verdict);
+            assert_eq!((run.error, run.attempt, run.retry_at, run.ended_at), (before, 2, Some(at("09:00:00")), None));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_backup_begins_when_a_chain_that_goes_has_gone() {
+        let (control, _folder) = fixture::console().await;
+        let task = fixture::task();
+        fixture::add_task(&control, &task).await;
+        let round = fixture::looked_at(fixture::round(&task, RoundState::Running));
+        control.begin_round(round.clone(), &Cause::console("")).await.unwrap();
+        let run = RunRecord { round: Some(round.id), server: Some(task.task.servers[0]), ..fixture::run("shop") };
+        control.queue_runs(vec![run.clone()], "backups queued", String::new(), String::new(), &Cause::console("")).await.unwrap();
+        let place = control.take_places(at("02:00:00")).remove(0);
+        let goes = control.underway.retention.chains.lock().await;
+        assert!(tokio::time::timeout(Duration::from_millis(100), control.claim(&place)).await.is_err(), "it did not wait");
+        // What was decided meanwhile counts.
+        let in_full = |run: &mut RunRecord| run.wanted = None;
+        control.change_all(&[run], RunState::Queued, &Cause::console(""), in_full).await.unwrap();
+        drop(goes);
+        let (claimed, failed) = control.claim(&place).await.unwrap();
+        assert_eq!((claimed.state, claimed.wanted, failed), (RunState::Running, None, None));
+    }
 }

@@ -2,10 +2,7 @@
 
 use crate::Control;
 use catalog::RoundRecord;
-use domain::{BackupKind, Origin, Result, RoundState, RunState, ServerId};
-
-/// Rounds of a task that are looked through for the one before.
-const LOOKED_THROUGH: u64 = 20;
+use domain::{BackupKind, Origin, Result, RunState, ServerId};
 
 /// Databases of a server that are owed a full backup.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,8 +28,8 @@ impl Control {
         let Some(task) = round.task.filter(|_| round.wanted == BackupKind::Incremental && is_of_schedule(round)) else {
             return Ok(nothing);
         };
-        let newest = self.catalog.rounds_of_task(task, LOOKED_THROUGH).await?;
-        let Some(full) = before(round, &newest).filter(|before| before.wanted == BackupKind::Full && is_of_schedule(before)) else {
+        let before = self.catalog.last_round_beside(task, round.id).await?;
+        let Some(full) = before.filter(|before| before.wanted == BackupKind::Full && is_of_schedule(before)) else {
             return Ok(nothing);
         };
         // One that could not be looked at is owed all of them.
@@ -50,11 +47,6 @@ fn is_of_schedule(round: &RoundRecord) -> bool {
     round.only_database.is_none() && round.origin != Origin::User
 }
 
-/// The last round of all databases that took place before this one.
-fn before<'a>(round: &RoundRecord, newest: &'a [RoundRecord]) -> Option<&'a RoundRecord> {
-    newest.iter().find(|other| other.id != round.id && other.only_database.is_none() && other.state != RoundState::Skipped)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,6 +55,7 @@ mod tests {
         fixture::{self, at},
     };
     use catalog::{RoundServerRecord, RunRecord};
+    use domain::RoundState;
 
     #[tokio::test]
     async fn a_full_backup_that_failed_is_owed_once_by_those_databases_alone() {
@@ -84,7 +77,10 @@ mod tests {
         assert_eq!(owed(&next).await, Owed::Of(vec![]));
         let states = [("blog", RunState::Succeeded), ("shop", RunState::Failed), ("till", RunState::Aborted)];
         add(&full, states.map(|(name, state)| run(&full, name, state)).into()).await;
-        add(&round("02:30:00", BackupKind::Incremental, RoundState::Skipped), vec![]).await;
+        // However many times were skipped since.
+        for minute in 10..50 {
+            add(&round(&format!("02:{minute}:00"), BackupKind::Incremental, RoundState::Skipped), vec![]).await;
+        }
         assert_eq!(owed(&next).await, Owed::Of(vec!["shop".into()]));
         // A database of the same name on another server is not meant.
         assert_eq!(control.owed(&next, fixture::server()).await.unwrap(), Owed::Of(vec![]));

@@ -14,17 +14,14 @@ use crate::{
     underway::Nudge,
 };
 use catalog::{RoundRecord, RoundServerRecord, TaskRecord};
-use decide::{Firing, Open, decide, owes_full, skipped};
+use decide::{Firing, Open, decide, skipped};
 use domain::{BackupKind, Code, Origin, Result, RoundId, RoundState, RunState};
 use jiff::{SignedDuration, Timestamp};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// A gap between two looks that is longer than this means that the process did not run: the machine slept.
 const GAP: SignedDuration = SignedDuration::from_secs(120);
-
-/// Rounds of a task that are looked through for the one of a due time.
-const LOOKED_THROUGH: u64 = 20;
 
 /// Since when due times were watched without a gap.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +41,12 @@ impl Watch {
         }
         self.last = now;
     }
+
+    /// Takes away from the gap what the look took, on a clock that stands still while the machine sleeps: what comes due during a slow
+    /// look is late, and was not missed.
+    fn worked(&mut self, took: Duration) {
+        self.last = self.last.saturating_add(took).unwrap_or(self.last);
+    }
 }
 
 impl Control {
@@ -57,6 +60,7 @@ impl Control {
                 watch.look(now);
                 let (work, since) = (control.clone(), watch.since);
                 let outcome = carried_through(async move { work.fire_due(now, since).await }).await;
+                watch.worked(began.elapsed());
                 let next = outcome.as_ref().ok().and_then(|(next, _)| *next);
                 control.underway.background.note(Piece::Schedule, began, outcome.map(|(_, said)| said));
                 let pause = Piece::Schedule.pause();
@@ -87,20 +91,24 @@ impl Control {
 
     async fn fire(&self, task: &TaskRecord, now: Timestamp, watched_since: Timestamp) -> Result<()> {
         let Some(due) = task.next_at else { return Ok(()) };
-        let rounds = self.catalog.rounds_of_task(task.id, LOOKED_THROUGH).await?;
+        let is_there = self.catalog.round_due_at(task.id, due).await?.is_some();
         let under_way = self.catalog.open_round_of(task.id).await?;
         let open = match &under_way {
             Some(round) => Some(Open { round, is_put_off: self.is_put_off(round, now).await? }),
             None => None,
         };
-        let owed = owes_full(task, &rounds);
+        let owed = self.owes_full(task).await?;
         let wanted = if owed { BackupKind::Full } else { kind_at(task, now) };
-        match decide(task, due, watched_since, &rounds, open) {
+        match decide(task, due, watched_since, is_there, open) {
             Firing::Done => {}
-            Firing::Merged => match &under_way {
-                Some(round) => self.merge(round.id, due, wanted).await?,
-                None => return Ok(()),
-            },
+            Firing::Merged => {
+                let Some(round) = &under_way else { return Ok(()) };
+                if !self.merge(round.id, due, wanted, now).await? {
+                    // What that means is decided at the next look.
+                    self.nudge(Nudge::Schedule);
+                    return Ok(());
+                }
+            }
             Firing::Later => return Ok(()),
             Firing::Round(origin) => {
                 let said = match origin {
@@ -130,6 +138,15 @@ impl Control {
         self.begin_round(skipped, &Cause::console(String::new()).saying(format!("Skipped: {why}"), true)).await
     }
 
+    /// Whether a full backup of the task was skipped and none was begun since, however often it was due since then.
+    async fn owes_full(&self, task: &TaskRecord) -> Result<bool> {
+        if !task.task.catch_up || task.task.schedules.full.is_none() {
+            return Ok(false);
+        }
+        let newest = self.catalog.newest_full_round_of(task.id).await?;
+        Ok(newest.is_some_and(|round| round.state == RoundState::Skipped))
+    }
+
     /// Whether a round waits for a later time, all of it. What was done already would miss the time that is due.
     async fn is_put_off(&self, round: &RoundRecord, now: Timestamp) -> Result<bool> {
         let waits = |until: Option<Timestamp>| until.is_some_and(|at| at > now);
@@ -141,10 +158,14 @@ impl Control {
         })
     }
 
-    /// Lets a round that was put off stand for a later time as well, in full if a full backup is due then.
-    async fn merge(&self, id: RoundId, due: Timestamp, wanted: BackupKind) -> Result<()> {
+    /// Lets a round that was put off stand for a later time as well, in full if a full backup is due then. False if it does not wait any
+    /// more by now: then nothing would be made for that time.
+    async fn merge(&self, id: RoundId, due: Timestamp, wanted: BackupKind, now: Timestamp) -> Result<bool> {
         let deciding = self.deciding().await;
         let round = self.catalog.round(id).await?;
+        if round.state.has_ended() || !self.is_put_off(&round, now).await? {
+            return Ok(false);
+        }
         let in_full = wanted == BackupKind::Full && round.wanted == BackupKind::Incremental;
         let cause = match in_full {
             true => Cause::console(format!("Is made for {due} too, as it was put off past that, and in full, as is due then.")),
@@ -152,12 +173,13 @@ impl Control {
         };
         if !in_full {
             self.log(Some(id), None, "", &cause).await;
-            return Ok(());
+            return Ok(true);
         }
         // The runs first: a crash between the two is seen at the next look, as the round is not full yet.
         let waiting = self.catalog.runs_of_round(id).await?;
         self.change_all(&waiting, RunState::Queued, &cause, |run| run.wanted = Some(BackupKind::Full)).await?;
-        self.change_round(&deciding, &round, round.state, &cause, |round| round.wanted = BackupKind::Full).await.map(drop)
+        self.change_round(&deciding, &round, round.state, &cause, |round| round.wanted = BackupKind::Full).await?;
+        Ok(true)
     }
 }
 

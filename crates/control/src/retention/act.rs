@@ -1,7 +1,7 @@
 //! Deletes what every task lets go, chain by chain, each written down before it goes.
 
 use super::{
-    scope::{Beside, Looked, Needs, Scope},
+    scope::{Beside, Looked, Scope},
     turns::Asked,
 };
 use crate::{Control, cause::Cause, execute::told, underway::Nudge};
@@ -109,7 +109,7 @@ impl Control {
         let Some(repository) = self.open_own(&scope.destination, Mode::Write).await? else { return Ok(()) };
         let beside = Beside::of(self, scope, Some(database)).await?;
         let Some(looked) = self.chains_of(scope, &repository, &beside, database).await? else { return Ok(()) };
-        let Looked { group, wishes, known } = &looked;
+        let Looked { group, wishes, known, .. } = &looked;
         let context = Context { cancel: self.underway.stopping.child_token(), ..Context::default() };
         let now = Timestamp::now();
         let decisions = group.decide(&repository, wishes, known, now);
@@ -123,7 +123,7 @@ impl Control {
             context.check()?;
             let may_go = |folder: &str| errand.only.is_none_or(|only| only.contains(folder));
             if points.first().is_some_and(|point| may_go(point.place.folder().as_str()))
-                && self.let_go(errand, &repository, database, points, reason).await?
+                && self.let_go(errand, &repository, &looked, points, reason).await?
             {
                 freed.chains += 1;
                 freed.size_bytes += size_of(points);
@@ -140,18 +140,21 @@ impl Control {
         Ok(error.during(format_args!("The newest backup, {label}, does not hold, so nothing is deleted")))
     }
 
-    /// Deletes one chain, unless somebody needs it or wants it kept since it was looked at. A crash on the way leaves its line in the catalog and a
-    /// part of it under the root, which goes at the next look.
-    async fn let_go(&self, errand: &Errand<'_>, repository: &Repository, database: &str, points: &[Point], reason: String) -> Result<bool> {
-        let Errand { scope, cause, .. } = errand;
+    /// Deletes one chain, unless somebody needs it, wants it kept or backs its database up since that was looked at. A crash on the way
+    /// leaves its line in the catalog and a part of it under the root, which goes at the next look.
+    async fn let_go(
+        &self,
+        errand: &Errand<'_>,
+        repository: &Repository,
+        looked: &Looked,
+        points: &[Point],
+        reason: String,
+    ) -> Result<bool> {
+        let (Errand { scope, cause, .. }, database) = (errand, looked.group.database.as_str());
         let _turn = self.underway.retention.chains.lock().await;
         // Reading the newest one back may have taken hours.
-        if !Scope::of(self, scope.server.id, scope.destination.id).await?.says_the_same(scope, database) {
-            tracing::info!(database, "a chain that would have gone stays for now: its tasks were changed meanwhile");
-            return Ok(false);
-        }
-        if let Some(why) = Needs::at(self, scope.destination.id).await?.of(database, points) {
-            tracing::info!(database, why, "a chain that would have gone stays");
+        if let Some(why) = self.stays(scope, looked, points).await? {
+            tracing::info!(database, why, "a chain that would have gone stays for now");
             return Ok(false);
         }
         let moments = || points.iter().map(|point| point.place.label().at());
@@ -192,4 +195,77 @@ impl Control {
 
 fn size_of(points: &[Point]) -> u64 {
     points.iter().filter_map(|point| point.archive_bytes).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+    use catalog::{RoundRecord, TaskRecord};
+    use domain::{Origin, RoundId, RoundState};
+    use std::{path::Path, time::Duration};
+    use uuid::Uuid;
+
+    /// A task over one database with so many chains. The console does nothing by itself any more.
+    async fn with_chains(control: &Control, folder: &Path, count: usize) -> TaskRecord {
+        std::fs::create_dir(folder.join("dbs")).unwrap();
+        let connection = rusqlite::Connection::open(folder.join("dbs/shop.db")).unwrap();
+        connection.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (1)").unwrap();
+        let task = TaskRecord { enabled: false, next_at: None, ..fixture::task() };
+        fixture::add_task_in(control, &task, folder).await;
+        control.start().await.unwrap();
+        for _ in 0..count {
+            let (id, now) = (RoundId::new(Uuid::now_v7()), Timestamp::now());
+            let round = fixture::round(&task, RoundState::Preparing);
+            let round = RoundRecord { id, origin: Origin::User, due_at: now, began_at: now, ..round };
+            control.begin_round(round, &Cause::console("")).await.unwrap();
+            let began = std::time::Instant::now();
+            let ended = loop {
+                let round = control.catalog.round(id).await.unwrap();
+                if round.state.has_ended() {
+                    break round;
+                }
+                assert!(began.elapsed() < Duration::from_secs(60), "{round:?}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            };
+            assert_eq!(ended.state, RoundState::Succeeded, "{ended:?}");
+        }
+        control.stop(Duration::from_secs(30)).await;
+        task
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_happens_while_the_newest_is_read_back_keeps_what_would_have_gone() {
+        let (control, folder) = fixture::console().await;
+        let task = with_chains(&control, folder.path(), 3).await;
+        let (server, destination) = (task.task.servers[0], task.task.destination);
+        let scope = Scope::of(&control, server, destination).await.unwrap();
+        let repository = control.open_own(&scope.destination, Mode::Write).await.unwrap().unwrap();
+        let beside = Beside::of(&control, &scope, Some("shop.db")).await.unwrap();
+        let looked = control.chains_of(&scope, &repository, &beside, "shop.db").await.unwrap().unwrap();
+        let (cause, chains) = (Cause::console("By the rules of its tasks."), &looked.group.chains);
+        let errand = Errand { scope: &scope, cause: &cause, only: None };
+        let goes = async |at: usize| {
+            let has_gone = control.let_go(&errand, &repository, &looked, &chains[at], "No rule keeps it.".into()).await.unwrap();
+            let folder = folder.path().join("root").join(chains[at][0].place.folder().as_str());
+            let has_files = std::fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some());
+            assert_eq!(has_gone, !has_files);
+            has_gone
+        };
+        assert_eq!((chains.len(), goes(0).await), (3, true));
+
+        // A backup begins, which may go on with the chain.
+        let run = RunRecord { round: None, server: Some(server), destination, queued_at: Timestamp::now(), ..fixture::run("shop.db") };
+        let working = RunRecord { state: RunState::Running, ..run.clone() };
+        let queue = async |run: RunRecord| control.queue_runs(vec![run], "", String::new(), String::new(), &cause).await.unwrap();
+        queue(working.clone()).await;
+        assert!(!goes(1).await, "it is being backed up");
+        let ended = |run: &mut RunRecord| run.ended_at = Some(Timestamp::now());
+        control.change_alone(&working, RunState::Succeeded, &cause, ended).await.unwrap();
+        assert!(!goes(1).await, "it was backed up");
+        // Or one failed.
+        let failed = RunRecord { id: domain::RunId::new(Uuid::now_v7()), state: RunState::Failed, queued_at: Timestamp::now(), ..run };
+        queue(failed).await;
+        assert!(!goes(1).await, "its newest run failed");
+    }
 }

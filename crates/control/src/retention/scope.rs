@@ -56,6 +56,8 @@ pub(crate) struct Looked {
     pub group: Group,
     pub wishes: Vec<Wish>,
     pub known: Known,
+    /// The run that told last how backups of it go.
+    newest: Option<NewestRun>,
 }
 
 impl Looked {
@@ -187,12 +189,20 @@ impl Beside {
         known
     }
 
+    /// Why a chain stays that was to go when its database was looked at: somebody needs it, or a backup that may build on it was made
+    /// since, works or failed.
+    fn stays(&self, looked: &Looked, newest: Option<&NewestRun>, points: &[Point]) -> Option<String> {
+        let group = &looked.group;
+        let made = || (newest != looked.newest.as_ref()).then(|| "It was backed up meanwhile".to_owned());
+        self.needs.of(&group.database, points).or_else(made).or_else(|| self.failing(&group.database, group, newest))
+    }
+
     /// Why newer backups of a database fail, as far as no backup tells of it.
     fn failing(&self, database: &str, group: &Group, newest: Option<&NewestRun>) -> Option<String> {
         if self.needs.is_backed_up(self.server, database) {
             return Some("It is being backed up".into());
         }
-        if let Some(run) = newest.filter(|run| run.state != RunState::Succeeded && (run.state.has_ended() || run.error.is_some())) {
+        if let Some(run) = newest.filter(|run| run.state != RunState::Succeeded) {
             let why = run.error.as_ref().map_or_else(|| format!("it is {}", run.state), |told| told.sentence.clone());
             return Some(format!("The newest run did not succeed ({})", why.trim_end_matches('.')));
         }
@@ -240,6 +250,8 @@ impl Control {
         beside: &Beside,
         database: &str,
     ) -> Result<Option<Looked>> {
+        // Before the chains: a backup that is made between the two is news to whoever asks again.
+        let newest = self.catalog.newest_backup_run_to(scope.server.id, database, scope.destination.id).await?;
         let mut points = repository.points(Some(database)).await?;
         points.retain(|point| scope.is_of_it(point));
         let mut groups = groups(points)?.into_iter().filter(|group| group.server.is_some() && group.database == database);
@@ -251,8 +263,19 @@ impl Control {
                 "Look at the log.",
             ));
         }
-        let newest = self.catalog.newest_backup_run_to(scope.server.id, database, scope.destination.id).await?;
         let known = beside.known(database, &group, newest.as_ref(), Timestamp::now());
-        Ok(Some(Looked { group, wishes: scope.wishes(database), known }))
+        Ok(Some(Looked { group, wishes: scope.wishes(database), known, newest }))
+    }
+
+    /// Why a chain stays that was to go when its database was looked at, if something has happened since. Whoever asks holds the turn
+    /// at chains, so that nothing happens until the chain is gone.
+    pub(super) async fn stays(&self, scope: &Scope, looked: &Looked, points: &[Point]) -> Result<Option<String>> {
+        let (server, destination, database) = (scope.server.id, scope.destination.id, looked.group.database.as_str());
+        if !Scope::of(self, server, destination).await?.says_the_same(scope, database) {
+            return Ok(Some("Its tasks were changed meanwhile".into()));
+        }
+        let beside = Beside::of(self, scope, Some(database)).await?;
+        let newest = self.catalog.newest_backup_run_to(server, database, destination).await?;
+        Ok(beside.stays(looked, newest.as_ref(), points))
     }
 }

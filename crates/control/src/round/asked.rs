@@ -213,9 +213,10 @@ impl Control {
             self.change_round(&deciding, &round, to, cause, anew).await?;
         }
         self.underway.drop_grounds(id);
+        // Why they failed is told until they begin: retention must know, however long they wait.
         let anew = |run: &mut RunRecord| {
             (run.queued_at, run.began_at, run.ended_at, run.retry_at) = (Timestamp::now(), None, None, None);
-            (run.attempt, run.error) = (1, None);
+            run.attempt = 1;
         };
         self.change_all(&again, RunState::Queued, cause, anew).await?;
         self.nudge(Nudge::Rounds);

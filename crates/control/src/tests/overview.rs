@@ -42,7 +42,9 @@ async fn one_look_tells_whether_everything_is_backed_up() {
         console.add_destination(&ada, "backups").await,
     );
     let bare = console.add_folder(&ada, "bare", &["x.db", "y.db"]).await;
-    let form = TaskForm { excluded: "out.db".into(), ..task_form("nightly", server, destination) };
+    let hour = far_hour();
+    let (full, incremental) = (format!("0 {hour} * * 0"), format!("0 {hour} * * *"));
+    let form = TaskForm { excluded: "out.db".into(), full, incremental, ..task_form("nightly", server, destination) };
     let task = control.add_task(&ada, &form).await.unwrap();
     let now = Timestamp::now();
     let (recently, long_ago) = (now - 10.minutes(), now - 100.hours());
@@ -60,7 +62,8 @@ async fn one_look_tells_whether_everything_is_backed_up() {
     assert_eq!(overview.servers.iter().map(|line| line.name.as_str()).collect::<Vec<_>>(), ["apps", "bare"]);
     let told: Vec<_> = overview.attention.iter().map(|one| (one.server_name.as_str(), one.database.as_str(), one.task)).collect();
     assert_eq!(told, [("apps", "late.db", Some(task)), ("apps", "none.db", Some(task)), ("bare", "", None)]);
-    assert_eq!(overview.attention[0].promise.as_deref(), Some("Full every Sunday at 02:00, incremental every day at 02:00"));
+    let promise = format!("Full every Sunday at {hour:02}:00, incremental every day at {hour:02}:00");
+    assert_eq!(overview.attention[0].promise.as_ref(), Some(&promise));
     assert!(matches!(overview.attention[0].protection, Protection::Overdue { .. }));
     assert_eq!(overview.space[0].2, 3000);
     assert!(overview.space[0].3.is_some() && overview.due.iter().all(|(at, name)| *at > now && name == "nightly"));

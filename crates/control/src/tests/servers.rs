@@ -1,6 +1,5 @@
 use super::*;
 use domain::{Code, Protection, view::server::DatabaseQuery};
-use std::net::TcpListener;
 
 fn postgres_form(name: &str) -> ServerForm {
     let port = testkit::shared().unwrap().port().to_string();
@@ -67,11 +66,11 @@ async fn a_test_of_a_connection_says_what_it_found() {
 #[tokio::test]
 async fn what_stands_in_the_way_of_a_connection_is_told_at_its_field() {
     let (console, ada) = Console::with_ada().await;
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let closed = testkit::closed_port().unwrap();
     let folder = |path: PathBuf| folder_form("x", &path);
     std::fs::write(console.path("file"), "no folder").unwrap();
     for (form, code, at) in [
-        (ServerForm { port: closed, ..postgres_form("x") }, Code::Unreachable, "host"),
+        (ServerForm { port: closed.port().to_string(), ..postgres_form("x") }, Code::Unreachable, "host"),
         (ServerForm { host: "no-such-host.invalid".into(), ..postgres_form("x") }, Code::Unreachable, "host"),
         (ServerForm { tls: "require".into(), ..postgres_form("x") }, Code::Tls, "tls"),
         (ServerForm { tls: "verify-full".into(), ..postgres_form("x") }, Code::Tls, "tls"),

@@ -6,19 +6,19 @@ async fn a_task_is_added_edited_switched_off_and_removed() {
     let (console, ada) = Console::with_ada().await;
     let control = &console.control;
     let (server, destination) = (console.add_folder(&ada, "apps", &["a.db", "b.db"]).await, console.add_destination(&ada, "backups").await);
+    let hour = far_hour();
     let form = TaskForm {
         excluded: "b.db\nlater.db".into(),
-        full: "0 2 * * 0".into(),
+        full: format!("0 {hour} * * 0"),
+        incremental: format!("0 {hour} * * *"),
         time_zone: "Europe/Berlin".into(),
         ..task_form(" Nightly ", server, destination)
     };
     let id = control.add_task(&ada, &form).await.unwrap();
 
     let view = control.task(&ada, id).await.unwrap();
-    assert_eq!(
-        (view.line.name.as_str(), view.line.schedule.as_str()),
-        ("Nightly", "Full every Sunday at 02:00, incremental every day at 02:00")
-    );
+    let schedule = format!("Full every Sunday at {hour:02}:00, incremental every day at {hour:02}:00");
+    assert_eq!((view.line.name.as_str(), view.line.schedule), ("Nightly", schedule));
     assert_eq!((view.tally.never, view.tally.total(), view.databases.len()), (1, 1, 1));
     assert_eq!(view.line.root, console.path("backups").display().to_string());
     assert!(view.line.enabled && view.line.next.is_some_and(|next| next.at > view.now));
@@ -105,7 +105,7 @@ async fn the_wizard_is_told_what_the_task_would_do() {
     let id = control.add_task(&ada, &task_form("nightly", server, destination)).await.unwrap();
     let form = TaskForm {
         excluded: "a.db\ngone.db\nlater.db\nlater.db\n?.db\ntmp_*".into(),
-        incremental: String::new(),
+        full: "0 2 * * 0".into(),
         time_zone: "Europe/Berlin".into(),
         ..task_form("nightly", server, destination)
     };

@@ -11,7 +11,7 @@ use domain::{
         run::{RoundView, RunLine, RunView},
     },
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use repository::{Instance, Trust};
 use rusqlite::Connection;
 use seal::{Envelope, PrivateKey};
@@ -142,7 +142,7 @@ impl World {
         console
     }
 
-    /// A server over the folder of databases, doing `jobs` runs at once, with a destination and a task that is never due.
+    /// A server over the folder of databases, doing `jobs` runs at once, with a destination and a task that is not due while a test runs.
     pub async fn task(&self, console: &Console, jobs: &str) -> (ServerId, DestinationId, TaskId) {
         let server = console.add_folder("apps", self, jobs).await;
         let form = DestinationForm { name: "vault".into(), root: self.path("root").display().to_string(), note: String::new() };
@@ -183,7 +183,7 @@ impl Console {
         let form = TaskForm {
             name: name.into(),
             servers: server.to_string(),
-            full: "0 0 1 1 *".into(),
+            full: far_off(),
             incremental: String::new(),
             destination: destination.to_string(),
             excluded: excluded.into(),
@@ -277,6 +277,12 @@ impl Console {
     pub async fn stop(self) {
         self.control.stop(Duration::from_secs(30)).await;
     }
+}
+
+/// A schedule that is due about half a year from now, whenever the test runs.
+pub fn far_off() -> String {
+    let then = (Timestamp::now() + SignedDuration::from_hours(182 * 24)).to_zoned(TimeZone::UTC);
+    format!("0 0 {} {} *", then.day().min(28), then.month())
 }
 
 /// What the browser does: it takes the data keys out of the envelopes.

@@ -1,7 +1,7 @@
 //! What becomes of a time at which a task is due.
 
 use catalog::{RoundRecord, TaskRecord};
-use domain::{BackupKind, Code, Error, Origin, RoundState, Told};
+use domain::{Code, Error, Origin, Told};
 use jiff::Timestamp;
 
 /// What a due time leads to.
@@ -30,15 +30,9 @@ pub(super) struct Open<'a> {
     pub is_put_off: bool,
 }
 
-/// Decides over one due time, from the task's newest rounds and the one that is under way, which may be older than those.
-pub(super) fn decide(
-    task: &TaskRecord,
-    due: Timestamp,
-    watched_since: Timestamp,
-    newest: &[RoundRecord],
-    open: Option<Open<'_>>,
-) -> Firing {
-    if newest.iter().any(|round| round.due_at == due && round.origin != Origin::User) {
+/// Decides over one due time: by whether its round is there already, and by the one that is under way.
+pub(super) fn decide(task: &TaskRecord, due: Timestamp, watched_since: Timestamp, is_there: bool, open: Option<Open<'_>>) -> Firing {
+    if is_there {
         return Firing::Done;
     }
     let was_missed = due < watched_since;
@@ -51,13 +45,6 @@ pub(super) fn decide(
         Some(_) => Firing::Skipped(OVERLAP),
         None => Firing::Round(if was_missed { Origin::CatchUp } else { Origin::Schedule }),
     }
-}
-
-/// Whether a full backup of the task was skipped and none was begun since.
-pub(super) fn owes_full(task: &TaskRecord, newest: &[RoundRecord]) -> bool {
-    let mut fulls = newest.iter().filter(|round| round.only_database.is_none() && round.wanted == BackupKind::Full);
-    let is_skipped = fulls.next().is_some_and(|round| round.state == RoundState::Skipped);
-    is_skipped && task.task.catch_up && task.task.schedules.full.is_some()
 }
 
 pub(super) fn skipped(why: &str) -> Told {
@@ -76,20 +63,20 @@ mod tests {
         fixture::{self, at},
         task::next_at,
     };
+    use domain::RoundState;
 
-    fn decided(task: &TaskRecord, watched_since: &str, rounds: &[RoundRecord]) -> Firing {
-        let open = rounds.iter().find(|round| !round.state.has_ended()).map(|round| Open { round, is_put_off: false });
-        decide(task, at("02:00:00"), at(watched_since), rounds, open)
+    fn decided(task: &TaskRecord, watched_since: &str, open: Option<&RoundRecord>) -> Firing {
+        decide(task, at("02:00:00"), at(watched_since), false, open.map(|round| Open { round, is_put_off: false }))
     }
 
     #[test]
     fn what_is_due_begins_and_what_was_missed_is_made_up_for_if_wanted() {
         let mut task = fixture::task();
-        assert_eq!(decided(&task, "01:00:00", &[]), Firing::Round(Origin::Schedule));
-        assert_eq!(decided(&task, "02:00:01", &[]), Firing::Round(Origin::CatchUp));
+        assert_eq!(decided(&task, "01:00:00", None), Firing::Round(Origin::Schedule));
+        assert_eq!(decided(&task, "02:00:01", None), Firing::Round(Origin::CatchUp));
         task.task.catch_up = false;
-        assert_eq!(decided(&task, "02:00:01", &[]), Firing::Skipped(MISSED));
-        assert_eq!(decided(&task, "02:00:00", &[]), Firing::Round(Origin::Schedule));
+        assert_eq!(decided(&task, "02:00:01", None), Firing::Skipped(MISSED));
+        assert_eq!(decided(&task, "02:00:00", None), Firing::Round(Origin::Schedule));
     }
 
     #[test]
@@ -100,28 +87,27 @@ mod tests {
             only_database: only.map(String::from),
             ..fixture::round(&task, state)
         };
-        assert_eq!(decided(&task, "01:00:00", &[open(None, RoundState::Running)]), Firing::Skipped(OVERLAP));
-        assert_eq!(decided(&task, "01:00:00", &[open(None, RoundState::Preparing)]), Firing::Skipped(OVERLAP));
-        assert_eq!(decided(&task, "01:00:00", &[open(None, RoundState::Failed)]), Firing::Round(Origin::Schedule));
+        assert_eq!(decided(&task, "01:00:00", Some(&open(None, RoundState::Running))), Firing::Skipped(OVERLAP));
+        assert_eq!(decided(&task, "01:00:00", Some(&open(None, RoundState::Preparing))), Firing::Skipped(OVERLAP));
         // Somebody who backs up one database must not cost all others their backup.
-        assert_eq!(decided(&task, "01:00:00", &[open(Some("shop"), RoundState::Running)]), Firing::Later);
+        assert_eq!(decided(&task, "01:00:00", Some(&open(Some("shop"), RoundState::Running))), Firing::Later);
     }
 
     #[test]
     fn a_round_that_waits_for_a_later_time_is_made_for_this_one_too() {
         let task = fixture::task();
         let round = RoundRecord { due_at: at("01:00:00"), ..fixture::round(&task, RoundState::Running) };
-        let decided = |is_put_off| decide(&task, at("02:00:00"), at("01:00:00"), &[], Some(Open { round: &round, is_put_off }));
+        let decided = |is_put_off| decide(&task, at("02:00:00"), at("01:00:00"), false, Some(Open { round: &round, is_put_off }));
         assert_eq!((decided(true), decided(false)), (Firing::Merged, Firing::Skipped(OVERLAP)));
     }
 
     #[test]
     fn a_crash_after_the_round_was_written_does_not_write_it_twice() {
         let task = fixture::task();
-        let there = fixture::round(&task, RoundState::Running);
-        assert_eq!(decided(&task, "02:10:00", std::slice::from_ref(&there)), Firing::Done);
-        let by_hand = RoundRecord { origin: Origin::User, state: RoundState::Succeeded, ..there };
-        assert_eq!(decided(&task, "01:00:00", &[by_hand]), Firing::Round(Origin::Schedule));
+        let round = fixture::round(&task, RoundState::Running);
+        for open in [None, Some(Open { round: &round, is_put_off: false })] {
+            assert_eq!(decide(&task, at("02:00:00"), at("02:10:00"), true, open), Firing::Done);
+        }
     }
 
     #[test]
@@ -129,7 +115,7 @@ mod tests {
         let mut task = fixture::task();
         task.next_at = Some(at("02:00:00"));
         let now: Timestamp = "2027-02-01T09:30:00Z".parse().unwrap();
-        assert_eq!(decide(&task, at("02:00:00"), now, &[], None), Firing::Round(Origin::CatchUp));
+        assert_eq!(decide(&task, at("02:00:00"), now, false, None), Firing::Round(Origin::CatchUp));
         // The time that is set then lies ahead, however many went by.
         assert_eq!(next_at(&task.task, now), Some("2027-02-02T02:00:00Z".parse().unwrap()));
     }

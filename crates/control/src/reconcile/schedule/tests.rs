@@ -15,6 +15,18 @@ fn a_machine_that_slept_missed_what_was_due_meanwhile() {
     assert_eq!(watch.since, at("03:00:00"));
 }
 
+#[test]
+fn what_comes_due_during_a_slow_look_was_not_missed() {
+    let mut watch = Watch::new(at("01:00:00"));
+    watch.worked(Duration::from_secs(600));
+    watch.look(at("01:10:15"));
+    assert_eq!(watch.since, at("01:00:00"));
+    // The machine slept while it looked: the clock that its work is measured on stood still.
+    watch.worked(Duration::from_secs(5));
+    watch.look(at("03:00:00"));
+    assert_eq!(watch.since, at("03:00:00"));
+}
+
 async fn rounds(control: &Control, task: &TaskRecord) -> Vec<(RoundState, Origin, Timestamp)> {
     let mut rounds = control.catalog.rounds_of_task(task.id, 9).await.unwrap();
     rounds.sort_by_key(|round| round.id);
@@ -51,7 +63,7 @@ async fn a_round_that_outlasts_many_due_times_lets_each_be_skipped_and_is_still_
     let mut task = fixture::task();
     task.task.schedules = Schedules::parse("* * * * *", "", "UTC").unwrap();
     fixture::add_task(&control, &task).await;
-    let many = LOOKED_THROUGH + 10;
+    let many: u64 = 30;
     for minute in 0..=many {
         let now = at("02:00:00") + SignedDuration::from_mins(i64::try_from(minute).unwrap());
         control.fire_due(now, at("01:00:00")).await.unwrap();
@@ -156,6 +168,27 @@ async fn a_full_backup_that_was_skipped_is_made_at_the_next_time_if_missed_ones_
 }
 
 #[tokio::test]
+async fn a_full_backup_that_was_skipped_is_owed_however_many_incremental_ones_are_skipped_after_it() {
+    let (control, _folder) = fixture::console().await;
+    let mut task = fixture::task();
+    task.task.schedules = Schedules::parse("0 2 * * 2", "* * * * *", "UTC").unwrap();
+    task.next_at = Some(at("01:59:00"));
+    fixture::add_task(&control, &task).await;
+    for minute in 0..40 {
+        control.fire_due(at("01:59:00") + SignedDuration::from_mins(minute), at("01:00:00")).await.unwrap();
+    }
+    let skipped = control.catalog.rounds_of_task(task.id, 99).await.unwrap();
+    let fulls = skipped.iter().filter(|round| round.wanted == BackupKind::Full && round.state == RoundState::Skipped).count();
+    assert_eq!((skipped.len(), fulls), (40, 1));
+    end(&control, &task).await;
+    control.fire_due(at("02:39:00"), at("01:00:00")).await.unwrap();
+    let open = control.catalog.open_round_of(task.id).await.unwrap().unwrap();
+    assert_eq!((open.wanted, open.due_at), (BackupKind::Full, at("02:39:00")));
+    let log = control.catalog.log_of_round(open.id, 9).await.unwrap();
+    assert!(log[0].text.contains("the last full backup was skipped"), "{log:?}");
+}
+
+#[tokio::test]
 async fn a_crash_between_round_and_next_time_leaves_one_round() {
     let (control, _folder) = fixture::console().await;
     let task = fixture::task();
@@ -230,6 +263,50 @@ async fn a_round_that_is_put_off_past_the_next_times_is_made_for_all_of_them_onc
         control.fire_due(at("06:00:00"), at("01:00:00")).await.unwrap();
         assert_eq!(rounds(&control, &task).await[1], (RoundState::Preparing, Origin::Schedule, at("06:00:00")));
     }
+}
+
+#[tokio::test]
+async fn a_time_that_is_due_is_made_for_even_if_the_round_that_it_was_to_be_part_of_ends_at_that_moment() {
+    let (control, _folder) = fixture::console().await;
+    let mut task = fixture::task();
+    task.task.schedules = Schedules::parse("0 * * * *", "", "UTC").unwrap();
+    fixture::add_task(&control, &task).await;
+    control.fire_due(at("02:00:00"), at("01:00:00")).await.unwrap();
+    let open = control.catalog.open_round_of(task.id).await.unwrap().unwrap();
+    control.delay(open.id, at("05:30:00"), &Cause::console("Put off.")).await.unwrap();
+    // It is stopped while the time that is due waits for its turn to be made part of it.
+    let deciding = control.deciding().await;
+    let firing = control.clone();
+    let firing = tokio::spawn(async move { firing.fire_due(at("03:00:00"), at("01:00:00")).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let ended = |round: &mut RoundRecord| round.ended_at = Some(at("03:00:00"));
+    control.change_round(&deciding, &open, RoundState::Aborted, &Cause::console("Stopped."), ended).await.unwrap();
+    drop(deciding);
+    firing.await.unwrap().unwrap();
+    let log = control.catalog.log_of_round(open.id, 99).await.unwrap();
+    assert!(!log.iter().any(|line| line.text.contains("as it was put off past that")), "{log:?}");
+    control.fire_due(at("03:00:01"), at("01:00:00")).await.unwrap();
+    assert_eq!(rounds(&control, &task).await[1], (RoundState::Preparing, Origin::Schedule, at("03:00:00")));
+    assert_eq!(next(&control, &task).await, Some(at("04:00:00")));
+}
+
+#[tokio::test]
+async fn a_time_that_is_due_becomes_part_of_no_round_that_waits_no_more() {
+    let (control, _folder) = fixture::console().await;
+    let task = of_both_kinds(&control).await;
+    let open = fixture::looked_at(RoundRecord { wanted: BackupKind::Incremental, ..fixture::round(&task, RoundState::Running) });
+    control.begin_round(open.clone(), &Cause::console("")).await.unwrap();
+    let wanted = Some(BackupKind::Incremental);
+    let run = RunRecord { round: Some(open.id), server: Some(open.servers[0].server), wanted, ..fixture::run("shop") };
+    control.queue_runs(vec![run], "backups queued", String::new(), String::new(), &Cause::console("")).await.unwrap();
+    control.delay(open.id, at("05:30:00"), &Cause::console("Put off.")).await.unwrap();
+    let merged = async |now: &str| control.merge(open.id, at("03:00:00"), BackupKind::Full, at(now)).await.unwrap();
+    assert!(!merged("05:30:00").await, "its time has come");
+    let run = control.catalog.runs_of_round(open.id).await.unwrap().remove(0);
+    control.change_alone(&run, RunState::Running, &Cause::console("Began."), |_| {}).await.unwrap();
+    assert!(!merged("03:00:00").await, "it works");
+    let (now, run) = (control.catalog.round(open.id).await.unwrap(), control.catalog.run(run.id).await.unwrap());
+    assert_eq!((now.wanted, run.wanted), (BackupKind::Incremental, wanted));
 }
 
 #[tokio::test]
