@@ -82,10 +82,10 @@ fn table(scenario: &Scenario, figures: &[Figures]) -> String {
     let ours = figures.first().map_or(0.0, Figures::seconds);
     let mut text = format!("| way | seconds | all rounds {heads}| written | peak memory |\n|---|---:|---:{lines}|---:|---:|\n");
     for (number, (way, figures)) in scenario.ways.iter().zip(figures).enumerate() {
-        let all: Vec<_> = figures.runs.iter().map(|(measured, _)| format!("{:.1}", measured.seconds)).collect();
-        let mut row = vec![format!("`{}`", way.name), format!("{:.2}", figures.seconds()), all.join(" ")];
+        let all: Vec<_> = figures.runs.iter().map(|(measured, _)| digits(measured.seconds, 1)).collect();
+        let mut row = vec![format!("`{}`", way.name), digits(figures.seconds(), 2), all.join(" ")];
         if compared {
-            row.push(if number > 0 { format!("{:.2}", ours / figures.seconds()) } else { "–".into() });
+            row.push(if number > 0 { digits(ours / figures.seconds(), 2) } else { "–".into() });
             row.push(way.aim.map_or("–".into(), |aim| format!("≤ {aim}")));
         }
         if let Some(limit) = way.limit {
@@ -95,6 +95,11 @@ fn table(scenario: &Scenario, figures: &[Figures]) -> String {
         text.push_str(&format!("| {} |\n", row.join(" | ")));
     }
     text
+}
+
+/// A number with so many digits behind the point, and one more where it is below 1: what is small is told apart as well.
+fn digits(number: f64, count: usize) -> String {
+    format!("{number:.*}", count + usize::from(number < 1.0))
 }
 
 /// A sentence for each aim that is not reached.
@@ -176,7 +181,7 @@ mod tests {
         let measured = [figures(&[4.0, 3.0, 9.0], r#"{"compare_seconds": 1.0}"#), figures(&[8.0, 7.0, 9.0], "")];
         let text = table(restore, &measured);
         assert!(text.contains("| `rookery restore` | 4.00 | 4.0 3.0 9.0 | – | – | 3.0 MiB | 32.0 MiB |"), "{text}");
-        assert!(text.contains("| `pg_restore -j2` | 8.00 | 8.0 7.0 9.0 | 0.50 | ≤ 1.1 |"), "{text}");
+        assert!(text.contains("| `pg_restore -j2` | 8.00 | 8.0 7.0 9.0 | 0.500 | ≤ 1.1 |"), "{text}");
         assert_eq!(missed(restore, &measured), "");
         assert!(missed(restore, &[figures(&[9.0], ""), figures(&[8.0], "")]).starts_with("\nMissed against `pg_restore -j2`: The server"));
         let apart = restore.apart.as_ref().expect("the comparison");
@@ -190,7 +195,7 @@ mod tests {
         let named = |name| SCENARIOS.iter().find(|it| it.name == name).expect("the scenario");
         let unchanged = [figures(&[0.05], ""), figures(&[0.2], ""), figures(&[0.1], "")];
         let text = table(named("unchanged"), &unchanged);
-        assert!(text.contains("| `comparing rows` | 0.20 | 0.2 | ≤ 0.1 s | 3.0 MiB |"), "{text}");
+        assert!(text.contains("| `comparing rows` | 0.200 | 0.20 | ≤ 0.1 s | 3.0 MiB |"), "{text}");
         assert!(missed(named("unchanged"), &unchanged).starts_with("\nMissed by `comparing rows`: "), "{text}");
         assert!(bytes(named("unchanged"), &unchanged).is_empty());
         let mut limit = figures(&[0.5], "");
