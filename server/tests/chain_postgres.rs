@@ -93,7 +93,7 @@ fn no_moment_is_missing_before_a_full_backup() {
     let limited = ["--kind", "incremental", "--most-incrementals", "1", "--json"];
     let ran = world.run(["backup", &server.address(), "--to", &root, "--database", "shop"].into_iter().chain(limited));
     let full = ran.succeeds().json()["runs"][0].clone();
-    assert!(full["kind"] == "full" && full["notes"][0].as_str().unwrap().contains("was made first"), "{full}");
+    assert!(full["kind"] == "full" && full["notes"][0].as_str().unwrap().contains("was made first: moments up to"), "{full}");
     assert_eq!(slots(&server).len(), 1, "the slot of the chain before was left, or that of this one lost");
     assert_eq!(restore(&world, &server, "then", &["--at", &moment]).succeeds().json()["proven"], true);
     assert_eq!(server.psql("then", ROWS).unwrap(), rows);

@@ -364,6 +364,22 @@ async fn the_newest_is_read_back_before_others_go_for_it() {
 }
 
 #[tokio::test]
+async fn what_was_read_back_and_holds_is_not_read_again_at_the_next_look() {
+    let world = World::new();
+    let (console, destination, task) = with_backups(&world, 2).await;
+    keep(&console, task, "count=1").await;
+    let (shown, catalog) = (plan(&console, task).await, world.catalog().await);
+    let long_ago: Timestamp = "2020-01-01T00:00:00Z".parse().unwrap();
+    for backup in catalog.backups_of(destination, None).await.unwrap() {
+        catalog.set_checked(destination, &backup.folder, backup.label, long_ago).await.unwrap();
+    }
+    console.control.apply_retention(&console.permit, task, &shown.seen).await.unwrap();
+    let left = catalog.backups_of(destination, None).await.unwrap();
+    assert!(left.len() == 1 && left[0].checked_at > long_ago, "{left:?}");
+    console.stop().await;
+}
+
+#[tokio::test]
 async fn a_restore_that_waits_holds_its_chain() {
     let world = World::new();
     let (console, destination, task) = with_backups(&world, 3).await;

@@ -60,8 +60,6 @@ pub struct BackedUp {
     pub manifest: Manifest,
     /// What is left out of it or special, one sentence each.
     pub notes: Vec<String>,
-    /// The incremental that was made before, as the last one of the chain before.
-    pub closing: Option<Box<BackedUp>>,
 }
 
 /// What came of it.
@@ -94,10 +92,19 @@ const LABEL_ATTEMPTS: u32 = 5;
 /// Whatever failed; nothing of the backup is kept then, and no earlier backup is touched. [`Code::Busy`] while somebody else works on
 /// the chain.
 pub async fn backup(request: &BackupRequest, context: &Context) -> Result<Outcome> {
+    backup_and_close(request, &mut vec![], context).await
+}
+
+/// The same. Before a full backup, a chain of which any moment can be restored is ended with an incremental: it is added to `closed`, whatever
+/// becomes of the full one.
+///
+/// # Errors
+/// As above.
+pub async fn backup_and_close(request: &BackupRequest, closed: &mut Vec<BackedUp>, context: &Context) -> Result<Outcome> {
     let (context, _guard) = guarded(context);
     let (mut attempt, mut was_lost) = (1, false);
     loop {
-        match once(request, &context).await {
+        match once(request, closed, &context).await {
             Err(error) if error.code() == Code::NameTaken && attempt < LABEL_ATTEMPTS => attempt += 1,
             // Found out while it was read: the source knows by now that it must be a full one, and why.
             Err(error) if error.code() == Code::StateLost && !was_lost => {
@@ -109,12 +116,12 @@ pub async fn backup(request: &BackupRequest, context: &Context) -> Result<Outcom
     }
 }
 
-async fn once(request: &BackupRequest, context: &Context) -> Result<Outcome> {
+async fn once(request: &BackupRequest, closed: &mut Vec<BackedUp>, context: &Context) -> Result<Outcome> {
     context.meter.enter(Phase::Preparing, 0);
     let database = database_name(&request.scope);
     let began_at = Timestamp::now();
     unless_cancelled(context, request.repository.sweep_orphans(database, began_at)).await?;
-    let Begun { making, state, closing, hold } = match begin(request, database, began_at, context).await? {
+    let Begun { making, state, closing, hold } = match begin(request, database, began_at, closed, context).await? {
         Ok(begun) => begun,
         Err(last) => return Ok(Outcome::Unchanged(last)),
     };
@@ -122,8 +129,8 @@ async fn once(request: &BackupRequest, context: &Context) -> Result<Outcome> {
     // Nobody else works on the chain until all of that is done.
     drop(hold);
     let mut made = made?;
-    made.notes.extend(closing.note);
-    Ok(Outcome::BackedUp(BackedUp { closing: closing.made.map(Box::new), ..made }))
+    made.notes.extend(closing);
+    Ok(Outcome::BackedUp(made))
 }
 
 /// Reads a backup that has begun, proves it and writes its manifest; and tells its source what came of it.
@@ -177,7 +184,7 @@ async fn read_and_prove(request: &BackupRequest, database: &str, making: Making,
         }
         return Err(error);
     }
-    Ok(BackedUp { place, manifest, notes: description.notes, closing: None })
+    Ok(BackedUp { place, manifest, notes: description.notes })
 }
 
 /// The name that a scope's child folder is made from.

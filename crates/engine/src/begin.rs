@@ -18,7 +18,8 @@ use std::{fmt::Display, sync::Arc};
 pub(crate) struct Begun {
     pub making: Making,
     pub state: Option<State>,
-    pub closing: Closing,
+    /// What there is to say of how the chain before ended, a sentence.
+    pub closing: Option<String>,
     pub hold: Option<Hold>,
 }
 
@@ -31,15 +32,6 @@ pub(crate) struct Making {
     pub position: Value,
     pub reading: Box<dyn Reading>,
     pub reason: String,
-}
-
-/// How the chain before ended.
-#[derive(Default)]
-pub(crate) struct Closing {
-    /// Its last incremental, if one was made for it.
-    pub made: Option<BackedUp>,
-    /// What there is to say of it, a sentence.
-    pub note: Option<String>,
 }
 
 /// What a backup leaves for the next one of its chain.
@@ -88,6 +80,7 @@ pub(crate) async fn begin(
     request: &BackupRequest,
     database: &str,
     began_at: Timestamp,
+    closed: &mut Vec<BackedUp>,
     context: &Context,
 ) -> Result<std::result::Result<Begun, Place>> {
     let (Scope::Database(name), Some(follow)) = (&request.scope, &request.follow) else {
@@ -95,7 +88,7 @@ pub(crate) async fn begin(
         let (source, scope, inner) = (Arc::clone(&request.source), request.scope.clone(), context.clone());
         let reading = blocking(move || source.begin_full(&scope, &inner)).await?;
         let making = Making { place, began_at, reading, reason: request.reason.clone(), prior: None, position: Value::Null };
-        return Ok(Ok(Begun { making, state: None, closing: Closing::default(), hold: None }));
+        return Ok(Ok(Begun { making, state: None, closing: None, hold: None }));
     };
     follow.ensure_there()?;
     let owner = follow.owner(request.instance.fingerprint().to_string(), &request.server.name);
@@ -109,22 +102,22 @@ pub(crate) async fn begin(
         Choice::After(chain) => match incremental(request, &following, &kept, &chain, began_at, context).await? {
             Incremental::Begun(begun) => {
                 let (making, state) = *begun;
-                return Ok(Ok(Begun { making, state: Some(state), closing: Closing::default(), hold }));
+                return Ok(Ok(Begun { making, state: Some(state), closing: None, hold }));
             }
             Incremental::Unchanged(last) => return Ok(Err(last)),
             Incremental::MustBeFull(reason) => (reason, vec![]),
         },
     };
-    let closing = close(request, database, (&following, &kept), &ends, context).await?;
-    // Whatever was made is older.
-    let made_at = closing.made.as_ref().map(|made| made.place.label().at() + SignedDuration::from_secs(1));
-    let began_at = if made_at.is_some() { made_at.max(Some(Timestamp::now())).unwrap_or(began_at) } else { began_at };
+    let closing = close(request, database, (&following, &kept), &ends, closed, context).await?;
+    let began_at = if ends.is_empty() { began_at } else { Timestamp::now() };
+    // Its label is a later one than that of what was made before it.
+    let after = closed.last().map_or(began_at, |made| began_at.max(made.place.label().at() + SignedDuration::from_secs(1)));
     // A chain that could go on but shall not is still there if this fails.
     let there = request.repository.newest_chain(database, &request.server.name, BackupType::Logical);
     let there = unless_cancelled(context, there).await?;
     let last = there.last().and_then(|last| request.repository.usable(last).ok());
     let before = last.map_or(Value::Null, |manifest| manifest.position.to.clone());
-    let place = place_of_full(request, database, began_at, context).await?;
+    let place = place_of_full(request, database, after, context).await?;
     let next = kept.begin(place.label())?;
     let (source, path, inner) = (Arc::clone(&following), next.path().to_owned(), context.clone());
     let reading = blocking(move || source.begin_full(&path, &inner)).await?;
@@ -133,35 +126,36 @@ pub(crate) async fn begin(
 }
 
 /// Ends a chain of which any moment can be restored with one more incremental: without it, no moment between its last backup and the full one
-/// that is about to begin could be. Whatever it fails for, the full backup is made.
+/// that is about to begin could be. Whatever it fails for, the full backup is made. What there is to say of it, a sentence.
 async fn close(
     request: &BackupRequest,
     database: &str,
     (following, kept): (&Arc<dyn Following>, &Kept),
     chain: &[Point],
+    closed: &mut Vec<BackedUp>,
     context: &Context,
-) -> Result<Closing> {
+) -> Result<Option<String>> {
     let last = chain.last().and_then(|last| request.repository.usable(last).ok());
-    let Some(last) = last.filter(|last| following.gives_moments(&last.position.to)) else { return Ok(Closing::default()) };
-    let lacks = |why: &dyn Display| Closing {
-        made: None,
-        note: Some(format!("No moment between the backup {} and this one can be restored. {why}", last.label)),
-    };
+    let Some(last) = last.filter(|last| following.gives_moments(&last.position.to)) else { return Ok(None) };
+    let lacks = |why: &dyn Display| Some(format!("No moment between the backup {} and this one can be restored. {why}", last.label));
     let made = async {
         Ok(match incremental(request, following, kept, chain, Timestamp::now(), context).await? {
             Incremental::Begun(begun) => {
                 let (making, state) = *begun;
-                let making = Making { reason: "It ends its chain before a new full backup.".into(), ..making };
+                let making = Making { reason: "A full backup follows it: no moment before that shall be missing.".into(), ..making };
                 let made = backup::make(request, database, making, Some(state), context).await?;
-                let note =
-                    format!("The incremental {} was made first, so that the chain before has no moment missing.", made.manifest.label);
-                Closing { made: Some(made), note: Some(note) }
+                let note = made.manifest.covers_to.map(|to| {
+                    let label = made.manifest.label;
+                    format!("The incremental {label} was made first: moments up to {to} can be restored from the chain before.")
+                });
+                closed.push(made);
+                note
             }
-            Incremental::Unchanged(_) => Closing::default(),
+            Incremental::Unchanged(_) => None,
             Incremental::MustBeFull(why) => lacks(&why),
         })
     };
-    let made: Result<Closing> = Box::pin(made).await;
+    let made: Result<_> = Box::pin(made).await;
     context.meter.enter(Phase::Preparing, 0);
     match made {
         Err(error) if error.code() != Code::Cancelled => {

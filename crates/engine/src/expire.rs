@@ -102,7 +102,7 @@ impl Group {
         context: &Context,
     ) -> Result<Vec<Decision>> {
         let decisions = self.decide(repository, wishes, known, now);
-        Ok(match self.fault_of_newest(repository, &decisions, known, now, context).await? {
+        Ok(match self.fault_of_newest(repository, &decisions, known, now, &mut vec![], context).await? {
             None => decisions,
             Some(((_, label), error)) => {
                 let failing = Some(format!("The newest backup, {label}, does not hold: {error}"));
@@ -111,7 +111,7 @@ impl Group {
         })
     }
 
-    /// Reads the newest good chain back, if these decisions let anything go, and tells what does not hold.
+    /// Reads the newest good chain back, if these decisions let anything go, and tells what does not hold; `held` gets what does.
     ///
     /// # Errors
     /// [`Code::Cancelled`].
@@ -121,6 +121,7 @@ impl Group {
         decisions: &[Decision],
         known: &Known,
         now: Timestamp,
+        held: &mut Vec<Name>,
         context: &Context,
     ) -> Result<Option<(Name, Error)>> {
         if decisions.iter().all(|decision| decision.keep) {
@@ -131,7 +132,7 @@ impl Group {
         let Some(newest) = newest.max_by_key(|at| (chains[*at].began_at <= now, chains[*at].began_at)) else { return Ok(None) };
         for point in self.chains[newest].iter().filter(|point| !known.proven.contains(&name(point))) {
             match verify(repository, point, None, 1, context).await {
-                Ok(_) => {}
+                Ok(_) => held.push(name(point)),
                 Err(error) if error.code() == Code::Cancelled => return Err(error),
                 Err(error) => return Ok(Some((name(point), error))),
             }

@@ -16,7 +16,7 @@ pub mod restore;
 pub mod round;
 pub mod verify;
 
-pub use backup::{BackedUp, BackupRequest, Outcome, backup};
+pub use backup::{BackedUp, BackupRequest, Outcome, backup, backup_and_close};
 pub use cat::cat;
 pub use expire::{Group, Known, groups};
 pub use idle::let_go;

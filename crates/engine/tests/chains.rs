@@ -5,7 +5,7 @@
 mod support;
 
 use domain::{BackupKind, BackupType, ChainLimit, Code, Label, Result, retention::Wish};
-use engine::{BackupRequest, Follow, Known, Outcome, backup, restore, verify};
+use engine::{BackupRequest, Follow, Known, Outcome, backup, backup_and_close, restore, verify};
 use jiff::{SignedDuration, Timestamp};
 use repository::{Key, Manifest, Place, Repository};
 use seal::PrivateKey;
@@ -154,42 +154,45 @@ async fn a_chain_with_moments_is_ended_by_an_incremental_before_a_full_backup() 
     chain.back_up().await;
     let full = async |chain: &Chain| {
         let request = BackupRequest { kind: BackupKind::Full, reason: "It is due.".into(), ..chain.request(&chain.store).await.unwrap() };
-        backup(&request, &context()).await.unwrap().backed_up().unwrap().clone()
+        let mut closed = vec![];
+        let made = backup_and_close(&request, &mut closed, &context()).await.unwrap().backed_up().unwrap().clone();
+        assert!(closed.len() < 2, "{closed:?}");
+        (made, closed.pop())
     };
-    // Nothing changed: nothing is missing.
-    let made = full(&chain).await;
-    assert!(made.closing.is_none() && made.notes.is_empty(), "{made:?}");
+    // Nothing changed: its last backup tells how it was all along.
+    let (made, closing) = full(&chain).await;
+    assert!(closing.is_none() && made.notes.is_empty(), "{made:?}");
 
     chain.change("item", "[6,\"b\"]");
-    let made = full(&chain).await;
-    let closing = made.closing.unwrap();
+    let (made, closing) = full(&chain).await;
+    let closing = closing.unwrap();
     assert_eq!((made.manifest.kind, made.manifest.reason.as_str()), (BackupKind::Full, "It is due."));
-    assert_eq!(closing.manifest.reason, "It ends its chain before a new full backup.");
+    assert_eq!(closing.manifest.reason, "A full backup follows it: no moment before that shall be missing.");
     assert!(closing.manifest.prior.is_some() && closing.place.folder().as_str() == chain.folders().await[1], "{closing:?}");
-    assert!(
-        closing.manifest.label < made.manifest.label && made.notes[0].contains(&closing.manifest.label.to_string()),
-        "{:?}",
-        made.notes
-    );
+    assert!(closing.manifest.label < made.manifest.label && made.manifest.began_at <= made.manifest.ended_at, "{closing:?} {made:?}");
     assert_eq!(chain.world.server.state().settled.last(), Some(&made.manifest.position.to));
 
     // Also where the chain became too long, and whatever becomes of it.
     chain.limit.incrementals = Some(0);
     chain.change("item", "[7,\"c\"]");
-    let outcome = backup(&chain.request(&chain.store).await.unwrap(), &context()).await.unwrap();
-    assert!(outcome.backed_up().unwrap().closing.is_some());
+    let mut closed = vec![];
+    backup_and_close(&chain.request(&chain.store).await.unwrap(), &mut closed, &context()).await.unwrap();
+    assert_eq!(closed.len(), 1);
     chain.change("item", "[8,\"d\"]");
     chain.world.server.state().unreadable = Some(("A change is too large.".into(), false));
-    let made = full(&chain).await;
-    assert!(made.closing.is_none() && made.notes[0].contains("can be restored. A change is too large."), "{:?}", made.notes);
+    let (made, closing) = full(&chain).await;
+    assert!(closing.is_none() && made.notes[0].contains("can be restored. A change is too large."), "{:?}", made.notes);
+    chain.world.server.state().unreadable = None;
     // But not where it could not go on, or has no moments.
     chain.change("item", "[9,\"e\"]");
     chain.doubts.insert(chain.folders().await.last().unwrap().clone(), "Its last verification failed.".into());
-    assert!(full(&chain).await.closing.is_none());
+    let (made, closing) = full(&chain).await;
+    assert!(closing.is_none() && made.notes.is_empty(), "{made:?}");
     chain.doubts.clear();
     chain.world.server.state().gives_moments = false;
     chain.change("item", "[10,\"f\"]");
-    assert!(full(&chain).await.closing.is_none());
+    let (made, closing) = full(&chain).await;
+    assert!(closing.is_none() && made.notes.is_empty(), "{made:?}");
     assert_eq!((chain.holds(true).await, chain.folders().await.len()), (9, 7));
 }
 

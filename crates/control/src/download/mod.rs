@@ -153,7 +153,7 @@ impl Control {
 
     async fn begin_sending(&self, destination: DestinationId, folder: &str) -> Sending {
         // What is about to go has gone, or stays.
-        let _turn = self.underway.retention.chains.lock().await;
+        let _turn = self.underway.retention.chains_at(destination).await;
         self.underway.retention.send(destination, folder);
         Sending { control: self.clone(), destination, folder: folder.into() }
     }

@@ -4,7 +4,7 @@ use super::{Done, workers};
 use crate::{Control, shelf, underway::Ground};
 use catalog::{RoundRecord, RunRecord};
 use domain::{BackupKind, ChainLimit, DestinationId, Error, Result, RoundId, ServerId, display};
-use engine::{BackedUp, BackupRequest, Follow, Outcome, backup};
+use engine::{BackedUp, BackupRequest, Follow, Outcome, backup_and_close};
 use jiff::Timestamp;
 use seal::PublicKey;
 use serde::{Deserialize, Serialize};
@@ -57,7 +57,12 @@ impl Control {
     pub(super) async fn perform_backup(&self, run: &RunRecord, context: &Context) -> Result<Done> {
         let id = run.round.ok_or_else(|| Error::internal("A backup belongs to no round."))?;
         let server = run.server.ok_or_else(|| Error::internal("A backup is of no server."))?;
-        let backed_up = match self.back_up(id, server, run, context).await {
+        let mut closed = vec![];
+        let made = self.back_up(id, server, run, &mut closed, context).await;
+        for closing in &closed {
+            self.put_on_shelf(closing, run.destination).await;
+        }
+        let backed_up = match made {
             Ok(Outcome::BackedUp(backed_up)) => backed_up,
             Ok(Outcome::Unchanged(last)) => {
                 self.catalog.set_current(run.destination, last.folder().as_str(), last.label(), Timestamp::now()).await?;
@@ -72,14 +77,8 @@ impl Control {
         };
         let manifest = &backed_up.manifest;
         let mut notes = backed_up.notes.clone();
-        for made in backed_up.closing.as_deref().into_iter().chain([&backed_up]) {
-            match self.put_on_shelf(made, run.destination).await {
-                Ok(suspicion) => notes.extend(suspicion.map(|why| format!("{why} It does not count as a good one."))),
-                Err(error) => {
-                    tracing::warn!(?error, "a new backup is not in the catalog yet; the next reading of its repository will find it");
-                }
-            }
-        }
+        let suspicion = self.put_on_shelf(&backed_up, run.destination).await;
+        notes.extend(suspicion.map(|why| format!("{why} It does not count as a good one.")));
         Ok(Done {
             label: Some(manifest.label.to_string()),
             stored_bytes: Some(manifest.archive.size_bytes),
@@ -97,7 +96,15 @@ impl Control {
     }
 
     /// Writes a new backup down, and says why it is suspicious if it is.
-    async fn put_on_shelf(&self, made: &BackedUp, destination: DestinationId) -> Result<Option<String>> {
+    async fn put_on_shelf(&self, made: &BackedUp, destination: DestinationId) -> Option<String> {
+        let noted = self.note_backup(made, destination).await;
+        noted.unwrap_or_else(|error| {
+            tracing::warn!(?error, "a new backup is not in the catalog yet; the next reading of its repository will find it");
+            None
+        })
+    }
+
+    async fn note_backup(&self, made: &BackedUp, destination: DestinationId) -> Result<Option<String>> {
         let record = shelf::record_at(&made.place, &made.manifest, destination, true, Timestamp::now());
         let mut records = self.catalog.backups_of(destination, Some(&made.manifest.database)).await?;
         records.push(record);
@@ -107,7 +114,15 @@ impl Control {
         Ok(record.suspicion)
     }
 
-    async fn back_up(&self, id: RoundId, server: ServerId, run: &RunRecord, context: &Context) -> Result<Outcome> {
+    /// What the run makes; `closed` gets what was made before it to end a chain.
+    async fn back_up(
+        &self,
+        id: RoundId,
+        server: ServerId,
+        run: &RunRecord,
+        closed: &mut Vec<BackedUp>,
+        context: &Context,
+    ) -> Result<Outcome> {
         let ground = self.ground_of(id, server, context).await?;
         let round = self.catalog.round(id).await?;
         let asked = self.asked(&round, run).await?;
@@ -129,7 +144,7 @@ impl Control {
             follow: asked.follow.then(|| Follow::new(&destination, self.chains())),
             workers: workers(),
         };
-        backup(&request, context).await
+        backup_and_close(&request, closed, context).await
     }
 
     /// What a run is asked for by now. What was to be sealed stays so, even if its task does not seal any more.

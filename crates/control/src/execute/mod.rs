@@ -66,8 +66,9 @@ impl Control {
     /// Takes the run out of the line, in the catalog, too; with it, why its last attempt failed.
     async fn claim(&self, place: &Place) -> Result<(RunRecord, Option<Told>)> {
         // A backup may add to a chain: either that has gone before, and a new one is begun; or it stays because the run works.
-        let _turn = match self.catalog.run(place.run).await?.kind {
-            RunKind::Backup => Some(self.underway.retention.chains.lock().await),
+        let waiting = self.catalog.run(place.run).await?;
+        let _turn = match waiting.kind {
+            RunKind::Backup => Some(self.underway.retention.chains_at(waiting.destination).await),
             RunKind::Restore | RunKind::Verify => None,
         };
         let run = self.catalog.run(place.run).await?;
@@ -205,7 +206,7 @@ mod tests {
         let run = RunRecord { round: Some(round.id), server: Some(task.task.servers[0]), ..fixture::run("shop") };
         control.queue_runs(vec![run.clone()], "backups queued", String::new(), String::new(), &Cause::console("")).await.unwrap();
         let place = control.take_places(at("02:00:00")).remove(0);
-        let goes = control.underway.retention.chains.lock().await;
+        let goes = control.underway.retention.chains_at(run.destination).await;
         assert!(tokio::time::timeout(Duration::from_millis(100), control.claim(&place)).await.is_err(), "it did not wait");
         // What was decided meanwhile counts.
         let in_full = |run: &mut RunRecord| run.wanted = None;

@@ -183,7 +183,7 @@ impl Control {
         carried_through(async move {
             let (id, database) = (run.id, run.database.clone());
             // Either the chain goes before, and the run says so; or it stays because the run waits.
-            let _turn = control.underway.retention.chains.lock().await;
+            let _turn = control.underway.retention.chains_at(run.destination).await;
             // Before the run can begin.
             if let Some(key) = key {
                 control.underway.keep_key(id, key);

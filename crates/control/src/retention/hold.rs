@@ -22,7 +22,7 @@ impl Control {
         let repository = self.open_known(&destination).await?.ok_or_else(no_chain)?;
         let name = ObjectName::new(folder).map_err(|_| no_chain())?;
         // Whatever is about to go has gone, or stays, before it is decided whether this one is there.
-        let _turn = self.underway.retention.chains.lock().await;
+        let _turn = self.underway.retention.chains_at(id).await;
         let points = repository.points_of_chain(&name).await?;
         let database = points.first().ok_or_else(no_chain)?.database();
         let (by, said) = (permit.actor().name().to_owned(), format!("{folder} at {}. {note}", destination.name));

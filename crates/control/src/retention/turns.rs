@@ -1,7 +1,11 @@
 //! Who deletes chains at the moment, and of which databases some may go.
 
 use domain::{DestinationId, RoundId, ServerId};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio::sync::OwnedMutexGuard;
 
 /// What those who delete and those who need chains wait for each other with. Nothing of it outlives the process: what was asked for
 /// and forgotten is found at the next look at everything.
@@ -9,8 +13,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub(crate) struct Turns {
     /// Held from the reading of a database's chains until the last of them that goes is gone.
     pub expiring: tokio::sync::Mutex<()>,
-    /// Held while one chain goes, and while somebody makes sure that one stays.
-    pub chains: tokio::sync::Mutex<()>,
+    /// See [`Turns::chains_at`].
+    chains: Mutex<HashMap<DestinationId, Arc<tokio::sync::Mutex<()>>>>,
     asked: Mutex<Vec<Asked>>,
     /// Chains of which something is sent to a browser; one as often as it is.
     sending: Mutex<Vec<(DestinationId, String)>>,
@@ -27,6 +31,13 @@ pub(crate) struct Asked {
 }
 
 impl Turns {
+    /// The turn of a destination: held while one chain goes there, and while somebody makes sure that one stays. A store that hangs keeps
+    /// nobody waiting who does not need it.
+    pub async fn chains_at(&self, destination: DestinationId) -> OwnedMutexGuard<()> {
+        let turn = Arc::clone(self.chains.lock().unwrap_or_else(PoisonError::into_inner).entry(destination).or_default());
+        turn.lock_owned().await
+    }
+
     /// Notes a database to look at.
     pub fn ask(&self, asked: Asked) {
         let mut all = self.asked();
@@ -40,7 +51,7 @@ impl Turns {
         std::mem::take(&mut *self.asked())
     }
 
-    /// Notes that something of a chain is being sent. Whoever calls it holds `chains`.
+    /// Notes that something of a chain is being sent. Whoever calls it has the turn of the destination.
     pub fn send(&self, destination: DestinationId, folder: &str) {
         self.sending().push((destination, folder.into()));
     }

@@ -14,7 +14,9 @@ mod zip;
 
 use domain::Code;
 use kit::{Kit, Root};
-use std::collections::BTreeSet;
+use repository::{Manifest, Place, Repository, Trust};
+use std::{collections::BTreeSet, sync::Arc};
+use store::{ObjectName, Store, memory::Memory};
 
 /// One faulty file.
 pub struct Case {
@@ -103,6 +105,28 @@ async fn nothing_of_a_faulty_archive_is_looked_at_where_the_manifest_was_signed_
                 "{}: {told}",
                 case.name
             );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_backup_is_committed_only_while_the_one_that_it_builds_on_is_there() {
+    let kit = Kit::new().await;
+    for root in chains::good_chains(&kit) {
+        for is_deleted in [false, true] {
+            let store: Arc<dyn Store> = Arc::new(Memory::new());
+            let trust = Trust::new([kit.instance.fingerprint()]);
+            let repository = Repository::create(Arc::clone(&store), &kit.instance, trust).await.unwrap();
+            let manifest = Manifest::open(&root.manifest, &root.place).unwrap();
+            let prior = Place::after(&root.place, manifest.prior.as_ref().unwrap().label).manifest().unwrap();
+            let others = root.others.iter().filter(|(name, _)| !is_deleted || name.as_str() != prior.as_str());
+            let archive = (root.place.archive(true).unwrap().as_str().to_owned(), root.archive().to_vec());
+            for (name, bytes) in others.map(|(name, bytes)| (name.clone(), bytes.clone())).chain([archive]) {
+                store::put(store.as_ref(), &ObjectName::new(name).unwrap(), bytes.into()).await.unwrap();
+            }
+            let committed = repository.commit(&root.place, &manifest, &kit.instance).await;
+            assert_eq!(committed.err().map(|error| error.code()), is_deleted.then_some(Code::NotFound));
+            assert_eq!(store.size(&root.place.manifest().unwrap()).await.is_ok(), !is_deleted);
         }
     }
 }

@@ -28,6 +28,7 @@ use serde_json::Value;
 use std::{
     path::Path,
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 /// See [`Following`].
@@ -40,10 +41,13 @@ pub(super) struct Chain {
     /// Bytes of log that are read at once in the beginning.
     pub window_bytes: u64,
     /// A session that an incremental was done with, for what the server is told once its backup exists.
-    spare: Arc<Mutex<Option<Session>>>,
+    spare: Arc<Mutex<Option<(Session, Instant)>>>,
     /// Milliseconds that a slot for a backup to go on with may take to be made.
     pub renewal_ms: u32,
 }
+
+/// After this, who is at the other end of an idle connection is found out by a new one: that has limits.
+const JUST_NOW: Duration = Duration::from_secs(30);
 
 impl Chain {
     /// The chain of `database`.
@@ -63,15 +67,15 @@ impl Chain {
 impl Chain {
     /// Leaves a session that nothing is under way in.
     fn leave(&self, session: Session) {
-        *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
+        *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = Some((session, Instant::now()));
     }
 
-    /// A session in the database: the one that was left, if it still answers.
+    /// A session in the database: the one that was left, if that was just now and it still answers.
     fn session(&self, context: &Context) -> Result<Session> {
         let left = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(mut session) = left {
+        if let Some((mut session, left_at)) = left {
             session.obey(context);
-            if session.execute("SELECT").is_ok() {
+            if left_at.elapsed() < JUST_NOW && session.execute("SELECT").is_ok() {
                 return Ok(session);
             }
         }
