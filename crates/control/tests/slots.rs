@@ -4,7 +4,7 @@
 mod world;
 
 use domain::{
-    BackupKind, Code, DestinationForm, DestinationId, RoundState, ServerForm, ServerId, TaskId,
+    BackupKind, Code, DestinationForm, DestinationId, RoundState, ServerForm, ServerId, TaskForm, TaskId,
     view::{
         people::AuditQuery,
         slot::{SlotLine, SlotOwner, SlotState},
@@ -100,6 +100,32 @@ async fn a_slot_is_shown_and_given_up_over_the_limit_and_the_next_backup_says_so
     write_log(&postgres, 1);
     assert_eq!(backed_up(&console, task).await, (BackupKind::Incremental, "An incremental backup was asked for.".to_owned()));
     assert_eq!(console.control.slots(&console.permit, server).await.unwrap().limit_bytes, 64 << 20);
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_backup_ends_the_chain_before_it_and_both_are_listed() {
+    let (world, postgres) = (World::new(), postgres());
+    let (console, server, _, destination, task) = followed(&world, &postgres, "").await;
+    let (form, version) = console.control.task_form(&console.permit, task).await.unwrap();
+    let form = TaskForm { incremental: world::far_off(), ..form };
+    console.control.change_task(&console.permit, task, version, &form).await.unwrap();
+    postgres.psql("shop", "INSERT INTO t VALUES (2, 'b')").unwrap();
+    let id = console.control.back_up_now(&console.permit, task, None, Some(BackupKind::Full)).await.unwrap();
+    let round = console.round_ended(id).await;
+    assert_state(&round, RoundState::Succeeded);
+    let run = of(&round, "shop");
+    assert!(run.label.as_ref().unwrap().contains("full"), "{run:?}");
+    let notes = console.control.run(&console.permit, run.id).await.unwrap().notes;
+    assert!(notes.iter().any(|note| note.contains("was made first")), "{notes:?}");
+    // Without a reading of the repository in between.
+    let known = world.catalog().await.backups_of(destination, Some("shop")).await.unwrap();
+    let kinds: Vec<_> = known.iter().map(|backup| backup.label.kind()).collect();
+    assert_eq!(kinds, [BackupKind::Full, BackupKind::Incremental, BackupKind::Full], "{known:?}");
+    assert_eq!(known[1].folder, known[2].folder);
+    let folder = console.control.folder(&console.permit, destination, "shop").await.unwrap();
+    assert_eq!(folder.chains.iter().map(|chain| chain.points.len()).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(slots(&console, server).await.len(), 1);
     console.stop().await;
 }
 
