@@ -103,11 +103,7 @@ impl Control {
             Firing::Done => {}
             Firing::Merged => {
                 let Some(round) = &under_way else { return Ok(()) };
-                if !self.merge(round.id, due, wanted, now).await? {
-                    // What that means is decided at the next look.
-                    self.nudge(Nudge::Schedule);
-                    return Ok(());
-                }
+                return self.fire_into(round.id, task, due, wanted, now).await;
             }
             Firing::Later => return Ok(()),
             Firing::Round(origin) => {
@@ -129,6 +125,16 @@ impl Control {
             Firing::Skipped(why) => self.skip(task, due, now, why).await?,
         }
         self.catalog.set_next(task.id, due, next_at(&task.task, now)).await
+    }
+
+    /// Lets a round that was put off stand for a time that is due as well, if it still waits; if not, what that means is decided at the next
+    /// look.
+    async fn fire_into(&self, round: RoundId, task: &TaskRecord, due: Timestamp, wanted: BackupKind, now: Timestamp) -> Result<()> {
+        if self.merge(round, due, wanted, now).await? {
+            return self.catalog.set_next(task.id, due, next_at(&task.task, now)).await;
+        }
+        self.nudge(Nudge::Schedule);
+        Ok(())
     }
 
     /// Writes down that a round does not take place.

@@ -62,9 +62,7 @@ impl Chain {
             renewal_ms: source.renewal_ms.unwrap_or(slot::RENEWAL_TIMEOUT_MS),
         }
     }
-}
 
-impl Chain {
     /// Leaves a session that nothing is under way in.
     fn leave(&self, session: Session) {
         *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = Some((session, Instant::now()));

@@ -60,3 +60,19 @@ impl Stamp {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_shows_no_parts_of_a_second_is_waited_for_longer() {
+        let ago = |milliseconds: u64, shown: u32| {
+            let then = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() - Duration::from_millis(milliseconds);
+            Stamp(vec![None, Some((1, 1, i64::try_from(then.as_secs()).unwrap(), shown.into()))])
+        };
+        // The second of the change is one to two seconds ago.
+        assert!(ago(1_000, 1).is_settled() && !ago(1_000, 0).is_settled());
+        assert!(ago(4_000, 0).is_settled());
+    }
+}

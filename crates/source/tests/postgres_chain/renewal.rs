@@ -71,6 +71,17 @@ fn until_it_is_told_of_the_backup_the_server_keeps_what_the_one_before_goes_on_f
 }
 
 #[test]
+fn a_session_that_was_lost_while_the_backup_was_proven_is_made_anew() {
+    let mut chain = changed_chain();
+    assert_eq!(chain.unsettled().unwrap(), Came::Changes);
+    let left = format!("select count(pg_terminate_backend(pid, 60000)) from pg_stat_activity where datname = '{}'", chain.database);
+    assert_eq!(server().psql("postgres", &left).unwrap(), "1", "the session that read the changes");
+    chain.settle().unwrap();
+    assert_eq!(slots(server(), &chain.database), [named(&chain)]);
+    chain.check();
+}
+
+#[test]
 fn the_slot_of_a_backup_that_will_never_be_is_nobodys() {
     let mut chain = changed_chain();
     let before = slots(server(), &chain.database);

@@ -265,29 +265,14 @@ async fn a_round_that_is_put_off_past_the_next_times_is_made_for_all_of_them_onc
     }
 }
 
-#[tokio::test]
-async fn a_time_that_is_due_is_made_for_even_if_the_round_that_it_was_to_be_part_of_ends_at_that_moment() {
-    let (control, _folder) = fixture::console().await;
+/// A task that is due every hour, with its round of 02:00.
+async fn hourly(control: &Control) -> (TaskRecord, RoundRecord) {
     let mut task = fixture::task();
     task.task.schedules = Schedules::parse("0 * * * *", "", "UTC").unwrap();
-    fixture::add_task(&control, &task).await;
+    fixture::add_task(control, &task).await;
     control.fire_due(at("02:00:00"), at("01:00:00")).await.unwrap();
     let open = control.catalog.open_round_of(task.id).await.unwrap().unwrap();
-    control.delay(open.id, at("05:30:00"), &Cause::console("Put off.")).await.unwrap();
-    // It is stopped while the time that is due waits for its turn to be made part of it.
-    let deciding = control.deciding().await;
-    let firing = control.clone();
-    let firing = tokio::spawn(async move { firing.fire_due(at("03:00:00"), at("01:00:00")).await });
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    let ended = |round: &mut RoundRecord| round.ended_at = Some(at("03:00:00"));
-    control.change_round(&deciding, &open, RoundState::Aborted, &Cause::console("Stopped."), ended).await.unwrap();
-    drop(deciding);
-    firing.await.unwrap().unwrap();
-    let log = control.catalog.log_of_round(open.id, 99).await.unwrap();
-    assert!(!log.iter().any(|line| line.text.contains("as it was put off past that")), "{log:?}");
-    control.fire_due(at("03:00:01"), at("01:00:00")).await.unwrap();
-    assert_eq!(rounds(&control, &task).await[1], (RoundState::Preparing, Origin::Schedule, at("03:00:00")));
-    assert_eq!(next(&control, &task).await, Some(at("04:00:00")));
+    (task, open)
 }
 
 #[tokio::test]
@@ -310,13 +295,27 @@ async fn a_time_that_is_due_becomes_part_of_no_round_that_waits_no_more() {
 }
 
 #[tokio::test]
+async fn a_time_that_is_due_becomes_part_of_no_round_that_has_ended_and_is_made_for_alone() {
+    let (control, _folder) = fixture::console().await;
+    let (task, open) = hourly(&control).await;
+    control.delay(open.id, at("05:30:00"), &Cause::console("Put off.")).await.unwrap();
+    let ended = |round: &mut RoundRecord| round.ended_at = Some(at("03:00:00"));
+    control.change_round(&control.deciding().await, &open, RoundState::Aborted, &Cause::console("Stopped."), ended).await.unwrap();
+    // It was still put off when the schedule looked.
+    let task = control.catalog.task(task.id).await.unwrap();
+    control.fire_into(open.id, &task, at("03:00:00"), BackupKind::Full, at("03:00:00")).await.unwrap();
+    assert_eq!(next(&control, &task).await, Some(at("03:00:00")));
+    let log = control.catalog.log_of_round(open.id, 99).await.unwrap();
+    assert!(!log.iter().any(|line| line.text.contains("as it was put off past that")), "{log:?}");
+    control.fire_due(at("03:00:01"), at("01:00:00")).await.unwrap();
+    assert_eq!(rounds(&control, &task).await[1], (RoundState::Preparing, Origin::Schedule, at("03:00:00")));
+    assert_eq!(next(&control, &task).await, Some(at("04:00:00")));
+}
+
+#[tokio::test]
 async fn what_is_done_of_a_round_that_was_put_off_misses_the_next_time_and_that_is_said() {
     let (control, _folder) = fixture::console().await;
-    let mut task = fixture::task();
-    task.task.schedules = Schedules::parse("0 * * * *", "", "UTC").unwrap();
-    fixture::add_task(&control, &task).await;
-    control.fire_due(at("02:00:00"), at("01:00:00")).await.unwrap();
-    let open = control.catalog.open_round_of(task.id).await.unwrap().unwrap();
+    let (task, open) = hourly(&control).await;
     let run = |name: &str, state| RunRecord { round: Some(open.id), server: Some(open.servers[0].server), state, ..fixture::run(name) };
     let runs = vec![run("blog", RunState::Succeeded), run("shop", RunState::Queued)];
     control.queue_runs(runs, "backups queued", String::new(), String::new(), &Cause::console("")).await.unwrap();
