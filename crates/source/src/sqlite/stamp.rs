@@ -52,7 +52,10 @@ impl Stamp {
     /// Whether the last change is so long ago that the next one must get another time: clocks of file systems
     /// tick in milliseconds, and those of some (FAT, ext3, shares) in seconds, which their times show.
     pub fn is_settled(&self) -> bool {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.is_settled_at(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+    }
+
+    fn is_settled_at(&self, now: Duration) -> bool {
         self.0.iter().flatten().all(|&(.., seconds, nanoseconds)| {
             let changed = Duration::new(u64::try_from(seconds).unwrap_or(0), u32::try_from(nanoseconds).unwrap_or(0));
             let tick = Duration::from_millis(if nanoseconds == 0 { 2_100 } else { 50 });
@@ -67,12 +70,10 @@ mod tests {
 
     #[test]
     fn a_clock_that_shows_no_parts_of_a_second_is_waited_for_longer() {
-        let ago = |milliseconds: u64, shown: u32| {
-            let then = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() - Duration::from_millis(milliseconds);
-            Stamp(vec![None, Some((1, 1, i64::try_from(then.as_secs()).unwrap(), shown.into()))])
-        };
-        // The second of the change is one to two seconds ago.
-        assert!(ago(1_000, 1).is_settled() && !ago(1_000, 0).is_settled());
-        assert!(ago(4_000, 0).is_settled());
+        let changed = |nanoseconds| Stamp(vec![None, Some((1, 1, 100, nanoseconds))]);
+        let settled = |nanoseconds, milliseconds| changed(nanoseconds).is_settled_at(Duration::from_millis(milliseconds));
+        assert_eq!([100_040, 100_060].map(|at| settled(1_000, at)), [false, true]);
+        assert_eq!([101_900, 102_200].map(|at| settled(0, at)), [false, true]);
+        assert!(settled(1_000, 99_000), "the clock was set back");
     }
 }
